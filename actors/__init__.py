@@ -1,0 +1,1 @@
+"""Ray actors: load in __init__, Arrow table in, Arrow table out."""

@@ -1,0 +1,138 @@
+"""Run configuration: frozen dataclasses. A technique is ``XConfig | None``; None is off, and there is one code path.
+
+``baseline()`` and ``joint()`` are the presets; an ablation is ``without(joint(), "hotwords")``. A YAML file given with
+``--config`` overrides single fields; unknown keys are errors.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError
+
+_MODELS = Path(__file__).resolve().parent.parent / "models"
+
+
+@dataclasses.dataclass(frozen=True)
+class AcousticConfig:
+    """Which CTC model, and how much of its output is kept."""
+
+    model: str = str(_MODELS / "base_en_ctc")  # directory of ours or of transformers, or a hub id
+    tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
+    top_k: int = 32  # candidates kept per frame
+    batch_seconds: float = 240.0  # padded audio seconds per forward pass; bounds memory
+    dtype: str = "auto"  # bfloat16 where it is fast (autocast), else float32
+    device: str = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModelConfig:
+    """Word n-gram in KenLM format, fused at word ends."""
+
+    path: str = str(_MODELS / "language_model" / "3gram.binary")
+    unigrams: str | None = str(_MODELS / "language_model" / "words.txt.gz")  # word list; needed for binaries
+    alpha: float = 0.5  # weight of the LM's natural-log score
+    beta: float = 1.5  # bonus per word
+    unknown_penalty: float = -10.0  # added to a word that the LM does not know
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamConfig:
+    """Prefix beam search."""
+
+    width: int = 64
+    prune_log_prob: float = -12.0  # hypotheses this far below the best are dropped
+    token_min_log_prob: float = -6.0  # candidates below this are skipped at a frame
+    n_best: int = 8
+    decoder: str = "pyctcdecode"  # which implementation
+
+
+@dataclasses.dataclass(frozen=True)
+class HotwordsConfig:
+    """pyctcdecode's constant bonus per list word: the baseline technique that the others are measured against."""
+
+    weight: float = 6.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run writes, apart from the audio, the model's weights and the entity list."""
+
+    acoustic: AcousticConfig = AcousticConfig()
+    beam: BeamConfig = BeamConfig()
+    language_model: LanguageModelConfig | None = LanguageModelConfig()
+    hotwords: HotwordsConfig | None = None
+
+
+TECHNIQUES = ("hotwords",)
+"""Names that ``without`` takes: the optional fields of RunConfig that bias towards the entity list."""
+
+
+def baseline() -> RunConfig:
+    """Beam search with the LM and no biasing."""
+    return RunConfig()
+
+
+def joint() -> RunConfig:
+    """Every biasing technique together."""
+    return RunConfig(hotwords=HotwordsConfig())
+
+
+PRESETS = {"baseline": baseline, "joint": joint}
+
+
+def without(config: RunConfig, technique: str) -> RunConfig:
+    """Return ``config`` with one technique off; raises ConfigError for a name that is none."""
+    if technique not in TECHNIQUES:
+        raise ConfigError(f"unknown technique '{technique}'; there are {list(TECHNIQUES)}.")
+    return dataclasses.replace(config, **{technique: None})
+
+
+def to_dict(config: RunConfig) -> dict[str, Any]:
+    """Plain dictionary, for fingerprints and run.json."""
+    return dataclasses.asdict(config)
+
+
+def override(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """Return ``config`` with the nested ``values`` (as read from YAML) put over it.
+
+    ``{"language_model": None}`` turns an optional part off, ``{"hotwords": {}}`` turns it on with its defaults.
+    Raises ConfigError, naming the full key, for unknown keys and wrong types.
+    """
+    result: RunConfig = _override(config, RunConfig, values, "")
+    return result
+
+
+def _override(current: Any, kind: type, values: Mapping[str, Any], prefix: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"config '{prefix or 'file'}' must be a mapping of keys to values, got {values!r}.")
+    hints = typing.get_type_hints(kind)
+    changes = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if key not in hints:
+            raise ConfigError(f"unknown config key '{name}'; there are {sorted(hints)}.")
+        changes[key] = _coerce(getattr(current, key), hints[key], value, name)
+    return dataclasses.replace(current, **changes)
+
+
+def _coerce(current: Any, hint: Any, value: Any, name: str) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    for option in options:
+        if dataclasses.is_dataclass(option):
+            kind = typing.cast(type, option)
+            return _override(current if current is not None else kind(), kind, value, f"{name}.")
+        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if typing.get_origin(option) is tuple and isinstance(value, list | tuple):
+            item = typing.get_args(option)[0]
+            return tuple(_coerce(None, item, part, name) for part in value)
+        if isinstance(option, type) and isinstance(value, option) and not (option is int and isinstance(value, bool)):
+            return value
+    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise ConfigError(f"config key '{name}' must be {wanted}, got {value!r} ({type(value).__name__}).")

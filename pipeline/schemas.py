@@ -1,0 +1,156 @@
+"""Arrow schema of every dataset, in the order the data flows: AUDIO -> EMISSIONS -> TRANSCRIPTS -> SCORES.
+
+Units stand in the field metadata (``unit``), meanings in ``about``. Rules that hold everywhere: one row per
+``utterance_id`` end to end; a row that cannot be processed keeps its id and has ``error`` set.
+"""
+
+import pyarrow as pa
+
+from pipeline.errors import InputError
+
+
+def _field(name: str, kind: pa.DataType, about: str, unit: str = "", nullable: bool = True) -> pa.Field:
+    metadata = {"about": about} | ({"unit": unit} if unit else {})
+    return pa.field(name, kind, nullable=nullable, metadata=metadata)
+
+
+_UTTERANCE_ID = _field("utterance_id", pa.string(), "unique within a dataset, the same end to end", nullable=False)
+_DURATION = _field("duration_seconds", pa.float64(), "length of the audio", "s")
+_ERROR = _field("error", pa.string(), "why this row could not be processed; null if it was")
+
+AUDIO = pa.schema(
+    [
+        _UTTERANCE_ID,
+        _field("speaker", pa.string(), "speaker label"),
+        _field("session", pa.string(), "session or tenant label"),
+        _field("recording_id", pa.string(), "the recording that this utterance was cut from"),
+        _field("start_seconds", pa.float64(), "where the utterance starts in its recording", "s"),
+        _field("end_seconds", pa.float64(), "where the utterance ends in its recording", "s"),
+        _DURATION,
+        _field("text", pa.string(), "reference transcript, if known"),
+        _field("entities", pa.list_(pa.string()), "this utterance's own entity list, if it has one"),
+        _field("audio_sha256", pa.string(), "sha256 of the encoded audio bytes"),
+        _field("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "Hugging Face Audio layout"),
+        _ERROR,
+    ]
+)
+AUDIO_REQUIRED = ("utterance_id", "audio")
+"""What a user's parquet must have; every other AUDIO column is filled with nulls when it is missing."""
+
+_IDENTITY = [
+    _field("audio_sha256", pa.string(), "sha256 of the encoded audio bytes"),
+    _field("model_id", pa.string(), "content hash of the acoustic model"),
+]
+
+EMISSIONS = pa.schema(
+    [
+        _UTTERANCE_ID,
+        _DURATION,
+        *_IDENTITY,
+        _field("frame_seconds", pa.float32(), "time between frames", "s"),
+        _field("frames", pa.int32(), "number of frames T", "frames"),
+        _field("k", pa.int32(), "candidates kept per frame; the flat lists below are [T, k] row by row"),
+        _field("token_ids", pa.list_(pa.int16()), "candidate token ids, best first"),
+        _field("token_log_probs", pa.list_(pa.float16()), "their log-probabilities", "nat"),
+        _field("phones", pa.int32(), "columns P of the phone log-probs"),
+        _field("phone_log_probs", pa.list_(pa.float16()), "phone CTC log-probabilities, flat [T, P]", "nat"),
+        _field("entities", pa.list_(pa.string()), "this utterance's own entity list, carried along"),
+        _ERROR,
+    ]
+)
+
+WORD = pa.struct(
+    [
+        _field("word", pa.string(), "as written"),
+        _field("start_seconds", pa.float32(), "first frame of the word", "s"),
+        _field("end_seconds", pa.float32(), "end of its last frame", "s"),
+        _field("confidence", pa.float32(), "0 to 1"),
+    ]
+)
+HYPOTHESIS = pa.struct(
+    [
+        _field("text", pa.string(), "as written"),
+        _field("acoustic", pa.float32(), "CTC log-probability of the prefix", "nat"),
+        _field("lm", pa.float32(), "weighted language model share", "nat"),
+        _field("boost", pa.float32(), "share of the biasing", "nat"),
+        _field("phone_cost", pa.float32(), "phone alignment cost; null if not rescored", "nat"),
+        _field("total", pa.float32(), "what the n-best is sorted by", "nat"),
+    ]
+)
+FOUND_ENTITY = pa.struct(
+    [
+        _field("entity", pa.string(), "canonical form in the list, normalised"),
+        _field("display_as", pa.string(), "with its own casing and accents"),
+        _field("start_word", pa.int32(), "index of its first word"),
+        _field("end_word", pa.int32(), "one past its last word"),
+        _field("start_seconds", pa.float32(), "", "s"),
+        _field("end_seconds", pa.float32(), "", "s"),
+        _field("techniques", pa.list_(pa.string()), "techniques that fired on it"),
+        _field("acoustic", pa.float32(), "acoustic share of its score", "nat"),
+        _field("lm", pa.float32(), "language model share", "nat"),
+        _field("boost", pa.float32(), "biasing share", "nat"),
+        _field("phone_cost", pa.float32(), "phone alignment cost of the entity", "nat"),
+        _field("alternative", pa.string(), "what the unbiased run would have written here"),
+        _field("alternative_phone_cost", pa.float32(), "phone alignment cost of the alternative", "nat"),
+    ]
+)
+
+TRANSCRIPTS = pa.schema(
+    [
+        _UTTERANCE_ID,
+        _field("text", pa.string(), "the transcript, words separated by one space"),
+        _field("words", pa.list_(WORD), "with times and confidence"),
+        _field("nbest", pa.list_(HYPOTHESIS), "best first"),
+        _field("entities", pa.list_(FOUND_ENTITY), "entities of the list in the transcript, in order"),
+        _DURATION,
+        *_IDENTITY,
+        _field("list_version", pa.string(), "content hash of the entity list that applied to this row"),
+        _field("config_fingerprint", pa.string(), "content hash of the configuration"),
+        _ERROR,
+    ]
+)
+
+SCORES = pa.schema(
+    [
+        _UTTERANCE_ID,
+        _field("reference", pa.string(), "normalised reference"),
+        _field("hypothesis", pa.string(), "normalised hypothesis"),
+        *[
+            _field(f"{group}_{count}", pa.int32(), f"{group} {count}", "words")
+            for group in ("wer", "u_wer", "b_wer")
+            for count in ("words", "substitutions", "insertions", "deletions")
+        ],
+        _field("true_positives", pa.list_(pa.string()), "entities found, one item per occurrence"),
+        _field("false_positives", pa.list_(pa.string()), "entities written but not said"),
+        _field("false_negatives", pa.list_(pa.string()), "entities said but not written"),
+        _DURATION,
+        _ERROR,
+    ]
+)
+
+
+def conform(table: pa.Table, schema: pa.Schema, required: tuple[str, ...], source: str) -> pa.Table:
+    """Return ``table`` with exactly the columns of ``schema``: missing optional columns become nulls.
+
+    Raises InputError, naming ``source``, the column, what came and what was needed, if a required column is missing
+    or a column cannot be cast. Columns that the schema does not know are left out.
+    """
+    for name in required:
+        if name not in table.column_names:
+            raise InputError(
+                f"{source}: column '{name}' is missing; it has {table.column_names}. "
+                f"Needed are {list(required)}; `python -m jobs.ingest` writes them."
+            )
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        try:
+            columns.append(table[field.name].cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            came = table.schema.field(field.name).type
+            raise InputError(
+                f"{source}: column '{field.name}' is {came}, needed is {field.type} ({error})."
+            ) from error
+    return pa.table(columns, schema=schema)
