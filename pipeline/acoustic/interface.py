@@ -1,0 +1,27 @@
+"""The one interface behind which every CTC model stands, ours or a user's."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.acoustic.emissions import Emissions
+from pipeline.acoustic.tokens import Tokens
+
+SAMPLE_RATE = 16_000
+"""Hz; what every model here hears."""
+
+
+class CtcModel(Protocol):
+    """A loaded acoustic model."""
+
+    tokens: Tokens
+    frame_seconds: float  # time between output frames
+    max_seconds: float  # longest audio that one forward pass takes
+    model_id: str  # content hash of weights and tokeniser
+    phones: tuple[str, ...] | None  # columns of the phone head after the blank (column 0), or None
+
+    def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
+        """Return the emissions of each mono 16 kHz waveform, computed as one padded batch."""
+        ...

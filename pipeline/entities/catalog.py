@@ -1,0 +1,61 @@
+"""Entities, entity lists and their content versions."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+
+
+@dataclasses.dataclass(frozen=True)
+class Entity:
+    """One entity as the pipeline uses it.
+
+    text:           normalised canonical form (pipeline.text.normalise), the identity of the entity
+    display_as:     as the user wrote it, with its casing and accents
+    aliases:        other normalised spellings that mean the same entity
+    pronunciations: ARPAbet phone strings given by the user, e.g. "Z EH L EH N S K IY"
+    weight:         multiplies every boost; 1 is normal, 0 switches the entity off, negative suppresses it
+    tags:           free labels that reports group by
+    """
+
+    text: str
+    display_as: str
+    aliases: tuple[str, ...] = ()
+    pronunciations: tuple[str, ...] = ()
+    weight: float = 1.0
+    tags: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejected:
+    """One entry that cannot be used, kept for the run's report."""
+
+    row: int  # 1-based line or row in the source
+    entry: str  # as it came, shortened to 200 characters
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class EntityList:
+    """An entity list: sorted by ``text``, each entity once, so that equal content has equal versions."""
+
+    entities: tuple[Entity, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+    @functools.cached_property
+    def version(self) -> str:
+        """Content hash of the entities, 16 hex digits; the order and the file format do not matter."""
+        content = json.dumps([dataclasses.astuple(entity) for entity in self.entities], ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def by_text(self) -> dict[str, Entity]:
+        """Every spelling, canonical or alias, to its entity; a canonical form wins over an alias."""
+        aliases = {alias: entity for entity in self.entities for alias in entity.aliases}
+        return aliases | {entity.text: entity for entity in self.entities}
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+
+EMPTY = EntityList()
