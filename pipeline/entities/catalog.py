@@ -6,7 +6,7 @@ import hashlib
 import json
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Entity:
     """One entity as the pipeline uses it.
 
@@ -26,9 +26,9 @@ class Entity:
     tags: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Rejected:
-    """One entry that cannot be used, kept for the run's report."""
+    """One entry that cannot be used, or that was merged with another, kept for the run's report."""
 
     row: int  # 1-based line or row in the source
     entry: str  # as it came, shortened to 200 characters
@@ -41,12 +41,16 @@ class EntityList:
 
     entities: tuple[Entity, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    merged: tuple[Rejected, ...] = ()
 
     @functools.cached_property
     def version(self) -> str:
         """Content hash of the entities, 16 hex digits; the order and the file format do not matter."""
-        content = json.dumps([dataclasses.astuple(entity) for entity in self.entities], ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        digest = hashlib.sha256()
+        for e in self.entities:
+            content = (e.text, e.display_as, e.aliases, e.pronunciations, e.weight, e.tags)
+            digest.update(json.dumps(content, ensure_ascii=False).encode())
+        return digest.hexdigest()[:16]
 
     @functools.cached_property
     def by_text(self) -> dict[str, Entity]:

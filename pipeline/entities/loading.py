@@ -1,0 +1,221 @@
+"""Entity lists from files: text (one entity per line), CSV, TSV, JSONL or parquet, local or on an object store."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.entities.catalog import Entity, EntityList, Rejected
+from pipeline.entities.spelling import spellings
+from pipeline.errors import InputError, RowError
+
+COLUMNS = ("entity", "aliases", "pronunciations", "weight", "tags")
+SEPARATOR = "|"
+"""Between the aliases, pronunciations or tags of one CSV or TSV field."""
+_SHOWN = 200  # characters of a rejected entry that are kept for the report
+_READ_ROWS = 65_536  # rows per parquet batch; bounds memory
+StorageOptions = Mapping[str, Any] | None
+
+
+def load_entity_list(path: str, storage_options: StorageOptions = None) -> EntityList:
+    """Return the list at ``path``, sorted, each entity once, with what could not be used in ``rejected``.
+
+    The format follows the file name: .csv, .tsv, .jsonl and .parquet have a field ``entity`` and may have ``aliases``,
+    ``pronunciations``, ``weight`` and ``tags``; everything else is text with one entity per line. ``.gz`` may follow.
+    Raises InputError if the file as a whole cannot be read; a bad entry is rejected alone, with its row and reason.
+    """
+    return build_list(read_rows(path, storage_options))
+
+
+def build_list(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> EntityList:
+    """Return the list of ``(row number, fields)``, fields being those of COLUMNS; duplicates are merged."""
+    entities: dict[str, Entity] = {}
+    rejected: list[Rejected] = []
+    merged: list[Rejected] = []
+    for row, fields in rows:
+        entry = fields.get("entity")
+        try:
+            entity = _entity(entry, fields, row, rejected)
+        except RowError as error:
+            rejected.append(Rejected(row, str(entry)[:_SHOWN], str(error)))
+            continue
+        known = entities.get(entity.text)
+        if known is not None:
+            merged.append(Rejected(row, str(entry)[:_SHOWN], f"same as '{known.display_as}', merged with it"))
+            entity = _merge(known, entity)
+        entities[entity.text] = entity
+    ordered = tuple(entities[text] for text in sorted(entities))
+    return EntityList(ordered, tuple(rejected), tuple(merged))
+
+
+def entity_of(entry: str) -> Entity:
+    """Return the entity of one bare spelling; raises RowError with the reason if it cannot be used."""
+    text, *aliases = spellings(entry)
+    return Entity(text, entry.strip(), tuple(aliases)) if aliases else Entity(text, entry.strip())
+
+
+def _entity(entry: Any, fields: Mapping[str, Any], row: int, rejected: list[Rejected]) -> Entity:
+    if entry is None:
+        raise RowError("is empty")
+    if not isinstance(entry, str):
+        raise RowError(f"must be text, got {type(entry).__name__}")
+    if len(fields) == 1:
+        return entity_of(entry)
+    forms, problem = _forms(entry)
+    for alias in _texts(fields, "aliases"):
+        more, reason = _forms(alias)
+        forms += more
+        if reason:
+            rejected.append(Rejected(row, alias[:_SHOWN], f"as an alias of '{entry[:_SHOWN]}' {reason}"))
+    if not forms:
+        raise RowError(problem)
+    text, *aliases = dict.fromkeys(forms)
+    pronunciations = tuple(dict.fromkeys(" ".join(p.upper().split()) for p in _texts(fields, "pronunciations")))
+    tags = tuple(sorted(set(_texts(fields, "tags"))))
+    return Entity(text, entry.strip(), tuple(aliases), pronunciations, _weight(fields.get("weight")), tags)
+
+
+def _forms(entry: str) -> tuple[list[str], str]:
+    try:
+        return spellings(entry), ""
+    except RowError as error:
+        return [], str(error)
+
+
+def _texts(fields: Mapping[str, Any], name: str) -> list[str]:
+    value = fields.get(name)
+    if value is None:
+        return []
+    items = value.split(SEPARATOR) if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise RowError(f"has '{name}' {value!r:.100}; needed is a list of texts, in CSV separated by '{SEPARATOR}'")
+    return [item.strip() for item in items if item.strip()]
+
+
+def _weight(value: Any) -> float:
+    if value is None or value == "":
+        return 1.0
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not math.isfinite(weight):
+        raise RowError(f"has the weight {value!r:.50}; needed is a finite number, 1 is normal")
+    return weight
+
+
+def _merge(first: Entity, second: Entity) -> Entity:
+    """Join two entries of one entity; the result does not depend on which came first, so neither does the version."""
+
+    def union(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+        return a if a == b else tuple(sorted({*a, *b}))
+
+    return dataclasses.replace(
+        first,
+        # The spelling that says most: "Kraków" before "krakow".
+        display_as=max(first.display_as, second.display_as, key=lambda shown: (_marks(shown), shown)),
+        aliases=tuple(alias for alias in union(first.aliases, second.aliases) if alias != first.text),
+        pronunciations=union(first.pronunciations, second.pronunciations),
+        weight=max(first.weight, second.weight, key=lambda weight: (abs(weight - 1), weight)),  # the stated one
+        tags=union(first.tags, second.tags),
+    )
+
+
+def _marks(shown: str) -> int:
+    return sum(not "a" <= character <= "z" for character in shown)
+
+
+def read_rows(path: str, storage_options: StorageOptions = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (1-based row, fields) of an entity list; files without a header count lines, others data rows."""
+    suffix = file_format(path)
+    if suffix == ".parquet":
+        yield from _parquet_rows(path, storage_options)
+        return
+    with open_text(path, storage_options) as lines:
+        if suffix in (".csv", ".tsv"):
+            yield from _delimited_rows(path, lines, "\t" if suffix == ".tsv" else ",")
+        elif suffix in (".jsonl", ".ndjson"):
+            yield from _json_rows(path, lines)
+        else:
+            for row, line in enumerate(lines, start=1):
+                yield row, {"entity": line.rstrip("\r\n")}
+
+
+def file_format(path: str) -> str:
+    """Return the lower-case suffix of ``path`` that tells its format, without ``.gz``."""
+    name = PurePosixPath(path.lower())
+    return name.with_suffix("").suffix if name.suffix == ".gz" else name.suffix
+
+
+def open_text(path: str, storage_options: StorageOptions = None) -> io.StringIO:
+    """Return the text of ``path``; raises InputError if it is missing, unreadable or not UTF-8."""
+    try:
+        with fsspec.open(path, "rb", compression="infer", **(storage_options or {})) as file:
+            content: bytes = file.read()
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: the entity list cannot be read ({error or type(error).__name__}).") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {row} is not UTF-8 text; convert the file to UTF-8.") from error
+    if "\0" in text:
+        raise InputError(f"{path}: is not a text file; entity lists are text, CSV, TSV, JSONL or parquet.")
+    return io.StringIO(text, newline=None)
+
+
+def _delimited_rows(path: str, lines: io.StringIO, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        header = [name.strip().lower() for name in next(reader, ["entity"])]
+        if "entity" not in header:
+            raise InputError(f"{path}: the header has no column 'entity', it has {header}; known are {list(COLUMNS)}.")
+        wanted = [(index, name) for index, name in enumerate(header) if name in COLUMNS]
+        for row, values in enumerate(reader, start=1):
+            yield row, {name: values[index] if index < len(values) else None for index, name in wanted}
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num} is not valid CSV ({error}).") from error
+
+
+def _json_rows(path: str, lines: io.StringIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    for row, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}: line {row} is not JSON ({error}).") from error
+        if not isinstance(record, dict) or "entity" not in record:
+            raise InputError(f"{path}: line {row} must be an object with a key 'entity', got {line.strip()[:100]}.")
+        yield row, {name: record[name] for name in COLUMNS if name in record}
+
+
+def _parquet_rows(path: str, storage_options: StorageOptions) -> Iterator[tuple[int, dict[str, Any]]]:
+    row = 0
+    with open_parquet(path, storage_options) as file:
+        schema = file.schema_arrow
+        if "entity" not in schema.names:
+            raise InputError(f"{path}: column 'entity' is missing, it has {schema.names}.")
+        kind = schema.field("entity").type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise InputError(f"{path}: column 'entity' is {kind}, needed is string.")
+        for batch in file.iter_batches(_READ_ROWS, columns=[name for name in COLUMNS if name in schema.names]):
+            for fields in batch.to_pylist():
+                row += 1
+                yield row, fields
+
+
+def open_parquet(path: str, storage_options: StorageOptions = None) -> pq.ParquetFile:
+    """Return the open parquet file at ``path``; raises InputError if it is missing or not parquet."""
+    try:
+        return pq.ParquetFile(fsspec.open(path, "rb", **(storage_options or {})).open())
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: cannot be read as parquet ({error}).") from error
