@@ -58,6 +58,11 @@ class EntityList:
         aliases = {alias: entity for entity in self.entities for alias in entity.aliases}
         return aliases | {entity.text: entity for entity in self.entities}
 
+    @functools.cached_property
+    def longest(self) -> int:
+        """Words of the longest spelling; 0 for an empty list."""
+        return max((spelling.count(" ") + 1 for spelling in self.by_text), default=0)
+
     def __len__(self) -> int:
         return len(self.entities)
 
