@@ -59,9 +59,9 @@ class EntityList:
         return aliases | {entity.text: entity for entity in self.entities}
 
     @functools.cached_property
-    def longest(self) -> int:
-        """Words of the longest spelling; 0 for an empty list."""
-        return max((spelling.count(" ") + 1 for spelling in self.by_text), default=0)
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers of words that spellings have, the longest first."""
+        return tuple(sorted({spelling.count(" ") + 1 for spelling in self.by_text}, reverse=True))
 
     def __len__(self) -> int:
         return len(self.entities)

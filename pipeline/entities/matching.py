@@ -1,29 +1,32 @@
 """Entities in a text: where the words of a list stand in a transcript or a reference."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from pipeline.entities.catalog import Entity, EntityList
 
 
-def find_entities(words: Sequence[str], entities: EntityList) -> list[tuple[Entity, int, int]]:
-    """Return (entity, start word, end word) of every entity in normalised ``words``, in order, without overlap.
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """One entity in a text; words are half-open [start, end)."""
 
-    From left to right the longest spelling wins, so "new york times" is not also "new york"; aliases count as their
-    entity. Ends are one past the last word.
+    entity: Entity
+    start: int
+    end: int
+
+
+def find_entities(words: Sequence[str], entities: EntityList) -> list[Found]:
+    """Return the entities that stand in normalised ``words``, in order, none inside or across another.
+
+    Longer spellings are taken first, from left to right among equals, so "new york times" is not also "new york";
+    an alias counts as its entity. Time grows with the words and the distinct lengths of the list, not with its size.
     """
+    taken: set[int] = set()
     found = []
-    start = 0
-    while start < len(words):
-        end = _longest_end(words, start, entities)
-        if end:
-            found.append((entities.by_text[" ".join(words[start:end])], start, end))
-        start = end or start + 1
-    return found
-
-
-def _longest_end(words: Sequence[str], start: int, entities: EntityList) -> int:
-    """Return one past the last word of the longest entity that begins at ``start``, or 0."""
-    for end in range(min(start + entities.longest, len(words)), start, -1):
-        if " ".join(words[start:end]) in entities.by_text:
-            return end
-    return 0
+    for length in entities.lengths:
+        for start in range(len(words) - length + 1):
+            entity = entities.by_text.get(" ".join(words[start : start + length]))
+            if entity is not None and taken.isdisjoint(range(start, start + length)):
+                taken.update(range(start, start + length))
+                found.append(Found(entity, start, start + length))
+    return sorted(found, key=lambda one: one.start)
