@@ -1,0 +1,249 @@
+"""Where data lie: local paths and ``s3://`` behind one small interface over fsspec.
+
+A ``Location`` is a path and the filesystem that holds it; it can be pickled into a worker. Credentials come from the
+environment (``AWS_*``, as boto reads it) or from ``options``, and are never part of a message or a ``uri``.
+"""
+
+import dataclasses
+import os
+import posixpath
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import fsspec
+import pyarrow.fs as pa_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from pipeline.errors import ConfigError, StorageError
+
+S3_OPTIONS = ("endpoint", "key", "secret", "token", "region", "anon", "retries", "timeout_seconds")
+"""Keys that ``options`` may hold; the same as ``ROLLCALL_S3_<KEY>`` in the environment (``AWS_*`` is read as well)."""
+_RETRIES = 8  # attempts per request; with exponential back-off about a minute, longer than a usual throttling spell
+_TIMEOUT_SECONDS = 60.0  # of one read or connection attempt, then it is tried again
+
+Options = Mapping[str, Any]
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Location:
+    """A file or folder: ``path`` as ``filesystem`` (fsspec) writes it, without the protocol."""
+
+    filesystem: fsspec.AbstractFileSystem
+    path: str
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.filesystem, LocalFileSystem)
+
+    @property
+    def uri(self) -> str:
+        """For messages and for humans; holds no credentials."""
+        return self.path if self.is_local else f"s3://{self.path}"
+
+    @property
+    def name(self) -> str:
+        return posixpath.basename(self.path.rstrip("/"))
+
+    @property
+    def parent(self) -> "Location":
+        return Location(self.filesystem, posixpath.dirname(self.path.rstrip("/")))
+
+    def arrow(self) -> pa_fs.FileSystem:
+        """The same filesystem for pyarrow and Ray Data (``read_parquet(path, filesystem=...)``)."""
+        if self.is_local:
+            return pa_fs.LocalFileSystem()
+        return pa_fs.PyFileSystem(pa_fs.FSSpecHandler(self.filesystem))
+
+    def join(self, *parts: str) -> "Location":
+        """Return the location below this one; raises StorageError if ``parts`` (which may be data) would leave it."""
+        relative = posixpath.normpath("/".join(part.replace(os.sep, "/") for part in parts))
+        if relative.startswith(("/", "../")) or relative in ("..", ".") or "\0" in relative:
+            raise StorageError(f"path {'/'.join(parts)!r} leaves its folder {self.uri}; it must stay below it.")
+        return Location(self.filesystem, posixpath.join(self.path, relative))
+
+    def relative(self, path: str) -> str:
+        """Return ``path`` (of a file below this folder) relative to it."""
+        return path[len(self.path.rstrip("/")) + 1 :]
+
+
+def open_filesystem(uri: str, options: Options | None = None) -> Location:
+    """Return the location of a local path, ``file://`` or ``s3://bucket/key``; touches neither disk nor network.
+
+    Raises StorageError for other protocols and ConfigError for options that are unknown.
+    """
+    protocol, _, rest = uri.partition("://")
+    if not uri or (protocol in ("s3", "s3a") and not rest.strip("/")):
+        raise StorageError(f"{uri!r} is no path; needed is a local path or s3://bucket/key.")
+    if not rest or protocol == "file":
+        return Location(fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(rest or uri)))
+    if protocol not in ("s3", "s3a"):
+        raise StorageError(f"{uri!r}: protocol '{protocol}' is not supported; there are local paths and s3://.")
+    return Location(_s3(options or {}), rest.rstrip("/"))
+
+
+def _s3(options: Options) -> fsspec.AbstractFileSystem:
+    """Return an s3fs filesystem without a listing cache, which would hide what other workers write."""
+    unknown = sorted(set(options) - set(S3_OPTIONS))
+    if unknown:
+        raise ConfigError(f"unknown storage options {unknown}; there are {list(S3_OPTIONS)}.")
+    chosen = {key: options.get(key, os.environ.get(f"ROLLCALL_S3_{key.upper()}")) for key in S3_OPTIONS}
+    timeout = _number(chosen, "timeout_seconds", _TIMEOUT_SECONDS)
+    attempts = int(_number(chosen, "retries", _RETRIES))
+    config = {
+        "retries": {"max_attempts": attempts, "mode": "standard"},
+        "connect_timeout": timeout,
+        "read_timeout": timeout,
+    }
+    return fsspec.filesystem(
+        "s3",
+        anon=str(chosen["anon"] or "").lower() in ("1", "true", "yes"),
+        endpoint_url=chosen["endpoint"] or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        key=chosen["key"],
+        secret=chosen["secret"],
+        token=chosen["token"],
+        client_kwargs={"region_name": chosen["region"]} if chosen["region"] else {},
+        config_kwargs=config,
+        use_listings_cache=False,
+    )
+
+
+def _number(chosen: Mapping[str, Any], key: str, default: float) -> float:
+    value = chosen[key]
+    try:
+        number = default if value in (None, "") else float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"storage option '{key}' must be a number, got {value!r}.") from error
+    if number <= 0:
+        raise ConfigError(f"storage option '{key}' must be above zero, got {value!r}.")
+    return number
+
+
+def check_readable(location: Location) -> None:
+    """Raise StorageError unless the file can be opened or the folder listed."""
+
+    def look() -> bool:
+        if location.filesystem.isfile(location.path):
+            with location.filesystem.open(location.path, "rb") as file:
+                file.read(1)
+            return True
+        return location.filesystem.isdir(location.path) and location.filesystem.ls(location.path) is not None
+
+    if not attempt(look, location, "read"):
+        raise StorageError(f"{location.uri} does not exist; give an existing file or folder.")
+
+
+def check_writable(location: Location) -> None:
+    """Create the folder and prove that files can be made in it; raises StorageError if not."""
+    probe = location.join(f"_probe-{uuid.uuid4().hex}")
+    if location.is_local and os.path.exists(location.path) and not os.path.isdir(location.path):
+        raise StorageError(f"{location.uri} is a file; needed is a folder that can be written.")
+    write_atomic(probe, b"probe")
+    attempt(lambda: location.filesystem.rm_file(probe.path), location, "write to")
+
+
+def exists(location: Location) -> bool:
+    """Whether a file or folder is there; raises StorageError if that cannot be found out."""
+    return attempt(lambda: bool(location.filesystem.exists(location.path)), location, "read")
+
+
+def read_bytes(location: Location) -> bytes:
+    """Return the whole content of a small file; raises StorageError if it cannot be read."""
+    return attempt(lambda: bytes(location.filesystem.cat_file(location.path)), location, "read")
+
+
+def write_atomic(location: Location, data: bytes) -> None:
+    """Write a small file so that a reader sees the old content or the new, never a part; makes its folder."""
+
+    def write() -> None:
+        if not location.is_local:
+            location.filesystem.pipe_file(location.path, data)  # an object appears whole or not at all
+            return
+        os.makedirs(os.path.dirname(location.path), exist_ok=True)
+        temporary = f"{os.path.dirname(location.path)}/.{location.name}.{uuid.uuid4().hex}"
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, location.path)
+
+    attempt(write, location, "write")
+
+
+def publish(local_file: str, location: Location) -> None:
+    """Move a finished local file to its final place, where it appears whole or not at all.
+
+    For a local ``location``, ``local_file`` must lie on the same disk (rename is atomic only there).
+    """
+
+    def move() -> None:
+        if location.is_local:
+            os.makedirs(os.path.dirname(location.path), exist_ok=True)
+            os.replace(local_file, location.path)
+        else:
+            location.filesystem.put_file(local_file, location.path)
+            os.unlink(local_file)
+
+    attempt(move, location, "write")
+
+
+def walk_files(location: Location) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    """Yield (folder, [(path, bytes), ...]) in sorted order, one folder at a time; hidden names (``.`` ``_``) are left
+    out, a single file yields itself. Raises StorageError."""
+    if attempt(lambda: bool(location.filesystem.isfile(location.path)), location, "read"):
+        size = attempt(lambda: int(location.filesystem.size(location.path)), location, "read")
+        yield location.parent.path, [(location.path, size)]
+        return
+    entries = attempt(lambda: list(location.filesystem.ls(location.path, detail=True)), location, "list")
+    visible = sorted((entry for entry in entries if _visible(entry["name"], location)), key=lambda e: str(e["name"]))
+    files = [(str(entry["name"]), int(entry["size"])) for entry in visible if entry["type"] == "file"]
+    if files:
+        yield location.path, files
+    for entry in visible:
+        if entry["type"] == "directory":
+            yield from walk_files(Location(location.filesystem, str(entry["name"]).rstrip("/")))
+
+
+def _visible(name: str, folder: Location) -> bool:
+    base = posixpath.basename(name.rstrip("/"))
+    return bool(base) and not base.startswith((".", "_")) and name.rstrip("/") != folder.path.rstrip("/")
+
+
+def list_parquet(uri: str, options: Options | None = None) -> list[Location]:
+    """Return the parquet files of a file, a folder (all levels) or a glob, sorted.
+
+    Raises StorageError if there is none, or it cannot be read.
+    """
+    location = open_filesystem(uri, options)
+    if any(sign in location.path for sign in "*?["):
+        found = attempt(lambda: sorted(location.filesystem.glob(location.path)), location, "list")
+        paths = [str(path) for path in found]
+    else:
+        check_readable(location)
+        paths = [path for _, files in walk_files(location) for path, _ in files if path != location.path]
+        paths = [path for path in paths if path.endswith(".parquet")] or _itself(location)
+    if not paths:
+        raise StorageError(f"{uri}: no .parquet file there; `python -m jobs.ingest` makes them from audio.")
+    return [Location(location.filesystem, path) for path in paths]
+
+
+def _itself(location: Location) -> list[str]:
+    """A single file is taken whatever its name is."""
+    return [location.path] if location.filesystem.isfile(location.path) else []
+
+
+def attempt(action: Callable[[], _T], location: Location, verb: str) -> _T:
+    """Run ``action`` on ``location``; what goes wrong in the storage becomes a StorageError saying what to check."""
+    try:
+        return action()
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot {verb} {location.uri}: it does not exist.") from error
+    except PermissionError as error:
+        advice = "check its permissions" if location.is_local else "check the credentials (AWS_*, or anon)"
+        raise StorageError(f"cannot {verb} {location.uri}: permission denied; {advice}.") from error
+    except StorageError:
+        raise
+    except Exception as error:  # botocore, aiohttp and fsspec raise many kinds; each is a storage failure here
+        advice = "" if location.is_local else " Check the endpoint, the credentials and the network."
+        raise StorageError(f"cannot {verb} {location.uri}: {type(error).__name__}: {error}.{advice}") from error
