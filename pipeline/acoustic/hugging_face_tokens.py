@@ -1,0 +1,130 @@
+"""Any Hugging Face CTC vocabulary as our Tokens: lower case, accents folded, no punctuation.
+
+A cased or punctuated model is heard through ``fold``: ids whose pieces are equal after normalisation share one id, and
+punctuation counts as the blank, so that every model writes text as pipeline.text.normalise does.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.acoustic.tokens import WORD_START, Tokens
+from pipeline.errors import ModelError, RowError
+from pipeline.text import normalise
+
+NEVER = -1
+"""In ``fold``: an id that is never written (``<s>``, ``<unk>``, byte pieces, rows of the head without a piece)."""
+
+_MARKUP = re.compile(r"<.*>|\[.*\]")
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldedTokens:
+    """The inventory, and for every id [V] the id that its probability goes to, or NEVER."""
+
+    tokens: Tokens
+    fold: npt.NDArray[np.int64]
+
+
+def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None) -> FoldedTokens:
+    """Read the pieces of a transformers tokenizer; raises ModelError if it does not fit the head or has no words."""
+    raw = {id_: piece for piece, id_ in tokenizer.get_vocab().items()}
+    if max(raw) >= vocabulary_size:
+        raise ModelError(f"the tokenizer has ids up to {max(raw)}, the CTC head only {vocabulary_size} outputs.")
+    if blank is None or not 0 <= blank < vocabulary_size:
+        raise ModelError(f"the CTC blank is config.pad_token_id, needed is 0 to {vocabulary_size - 1}, got {blank}.")
+    delimiter = getattr(tokenizer, "word_delimiter_token", None)
+    special = set(tokenizer.all_special_ids) | {id_ for id_, piece in raw.items() if _MARKUP.fullmatch(piece)}
+    special = {id_ for id_ in special if raw[id_] != delimiter} | {blank}
+    written = {id_: _normalise_piece(piece, delimiter) for id_, piece in raw.items() if id_ not in special}
+    if not any(piece.startswith(WORD_START) for piece in written.values()):
+        raise ModelError(f"no piece begins a word: neither a delimiter ('{delimiter}') nor pieces with '{WORD_START}'.")
+    ids = _representatives(raw, written)
+    fold = np.full(vocabulary_size, NEVER, np.int64)
+    for id_, piece in written.items():
+        fold[id_] = ids[piece] if piece else blank
+    fold[blank] = blank
+    pieces = tuple(written.get(id_, "") for id_ in range(vocabulary_size))
+    segmenter = _Segmenter(ids, _piece_scores(tokenizer, ids), whole_words=delimiter is not None)
+    encoder = segmenter if delimiter is not None else _Native(tokenizer, raw, fold, segmenter)
+    return FoldedTokens(Tokens(pieces, blank, encoder.best, encoder.several), fold)
+
+
+def _normalise_piece(piece: str, delimiter: str | None) -> str:
+    if piece == delimiter:
+        return WORD_START
+    start = piece.startswith(WORD_START)
+    # The leading letter keeps an apostrophe that stands inside a word: pieces such as "'s".
+    body = normalise("a" + piece.removeprefix(WORD_START))[1:].strip().replace(" ", WORD_START)
+    return WORD_START + body.lstrip("'") if start else body
+
+
+def _representatives(raw: Mapping[int, str], written: Mapping[int, str]) -> dict[str, int]:
+    """One id per normalised piece: the one that is already written so, or else the lowest."""
+    ids: dict[str, int] = {}
+    for id_ in sorted(written, key=lambda id_: (raw[id_] != written[id_], id_)):
+        if written[id_]:
+            ids.setdefault(written[id_], id_)
+    return ids
+
+
+def _piece_scores(tokenizer: Any, ids: Mapping[str, int]) -> dict[str, float]:
+    """Unigram log-probabilities where the tokenizer has them; otherwise -1 each, so that fewer pieces win."""
+    scores = dict.fromkeys(ids, -1.0)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    model = json.loads(backend.to_str())["model"] if backend is not None else {}
+    if model.get("type") == "Unigram":
+        scores |= {piece: score for piece, score in model["vocab"] if piece in ids}
+    return scores
+
+
+class _Segmenter:
+    """The best segmentations of a text by the sum of piece scores (Viterbi over text positions)."""
+
+    def __init__(self, ids: Mapping[str, int], scores: Mapping[str, float], whole_words: bool) -> None:
+        self._ids, self._scores = ids, scores
+        self._longest = max(map(len, ids))
+        self._prefix = "" if whole_words else WORD_START  # a delimiter stands between words, not before the first
+
+    def several(self, text: str, count: int) -> list[list[int]]:
+        marked = (self._prefix + text).replace(" ", WORD_START) if text else ""
+        best: list[list[tuple[float, list[int]]]] = [[] for _ in range(len(marked) + 1)]
+        best[0] = [(0.0, [])]
+        for end in range(1, len(marked) + 1):
+            found = []
+            for start in range(max(0, end - self._longest), end):
+                piece = marked[start:end]
+                if piece in self._ids:
+                    score, id_ = self._scores[piece], self._ids[piece]
+                    found += [(total + score, [*path, id_]) for total, path in best[start]]
+            best[end] = sorted(found, key=lambda item: (-item[0], item[1]))[:count]
+        if not best[-1]:
+            raise RowError(f"the model's vocabulary cannot spell '{text}'; leave the entry out or respell it.")
+        return [path for _, path in best[-1]]
+
+    def best(self, text: str) -> list[int]:
+        return self.several(text, 1)[0]
+
+
+class _Native:
+    """The tokenizer's own segmentation, as the model saw it in training; the segmenter where that one fails."""
+
+    def __init__(self, tokenizer: Any, raw: Mapping[int, str], fold: npt.NDArray[np.int64], rest: _Segmenter) -> None:
+        self._tokenizer, self._fold, self._rest = tokenizer, fold, rest
+        letters = "".join(piece for piece in raw.values() if not _MARKUP.fullmatch(piece))
+        self._upper = not any(character.islower() for character in letters)
+
+    def best(self, text: str) -> list[int]:
+        came = self._tokenizer(text.upper() if self._upper else text, add_special_tokens=False)["input_ids"]
+        ids = [int(self._fold[id_]) for id_ in came]
+        return self._rest.best(text) if NEVER in ids else ids
+
+    def several(self, text: str, count: int) -> list[list[int]]:
+        first = self.best(text)
+        others = [path for path in self._rest.several(text, count) if path != first]
+        return [first, *others][:count]

@@ -1,0 +1,201 @@
+"""Tiny randomly initialised checkpoints of every supported class, saved to disk and loaded as a user's would be."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tokenizers
+import torch
+import transformers
+
+from pipeline.acoustic.hugging_face import load_hugging_face
+from pipeline.acoustic.interface import CtcModel
+from pipeline.acoustic.tokens import WORD_START
+from pipeline.config import AcousticConfig
+from pipeline.errors import ConfigError, ModelError, RowError
+
+LETTERS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAOINSHRDLUMWCFGYPBVKXJQZ", "'"]
+WAV2VEC = {
+    "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32, "conv_dim": [8, 8],
+    "conv_kernel": [10, 8], "conv_stride": [20, 16], "num_feat_extract_layers": 2, "vocab_size": len(LETTERS),
+    "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2, "pad_token_id": 0, "mask_time_length": 2,
+}  # fmt: skip
+VARIANTS = {
+    "wav2vec2-group": ("Wav2Vec2", {"feat_extract_norm": "group"}, False),
+    "wav2vec2-layer": ("Wav2Vec2", {"feat_extract_norm": "layer", "do_stable_layer_norm": True}, True),
+    "hubert": ("Hubert", {"feat_extract_norm": "layer"}, True),
+    "conformer": ("Wav2Vec2Conformer", {"feat_extract_norm": "layer", "conv_depthwise_kernel_size": 5}, True),
+}
+PIECES = [("<unk>", 0.0), ("▁", -3.0), ("▁the", -1.0), ("▁The", -2.0), ("s", -2.0), ("'", -4.0), (",", -2.0)]
+PIECES += [(letter, -5.0) for letter in "abcdefghijklmnopqrtuvwxyz"]
+
+
+def save_wav2vec(directory: Path, variant: str) -> Path:
+    family, extra, masked = VARIANTS[variant]
+    torch.manual_seed(1)
+    config = getattr(transformers, f"{family}Config")(**WAV2VEC | extra)
+    getattr(transformers, f"{family}ForCTC")(config).save_pretrained(directory)
+    (directory / "vocab.json").write_text(json.dumps({piece: id_ for id_, piece in enumerate(LETTERS)}))
+    transformers.Wav2Vec2CTCTokenizer(str(directory / "vocab.json")).save_pretrained(directory)
+    transformers.Wav2Vec2FeatureExtractor(return_attention_mask=masked).save_pretrained(directory)
+    return directory
+
+
+def save_parakeet(directory: Path) -> Path:
+    torch.manual_seed(1)
+    encoder = {
+        "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32,
+        "subsampling_conv_channels": 4, "num_mel_bins": 16,
+    }  # fmt: skip
+    blank = len(PIECES)
+    config = transformers.ParakeetCTCConfig(vocab_size=blank + 1, encoder_config=encoder, pad_token_id=blank)
+    transformers.ParakeetForCTC(config).save_pretrained(directory)
+    backend = tokenizers.Tokenizer(tokenizers.models.Unigram(PIECES, unk_id=0))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    backend.add_special_tokens(["<pad>"])
+    transformers.ParakeetTokenizer(tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>").save_pretrained(
+        directory
+    )
+    transformers.ParakeetFeatureExtractor(feature_size=16).save_pretrained(directory)
+    return directory
+
+
+def save(directory: Path, variant: str) -> Path:
+    return save_parakeet(directory) if variant == "parakeet" else save_wav2vec(directory, variant)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    names = [*VARIANTS, "parakeet"]
+    return {name: save(tmp_path_factory.mktemp(name), name) for name in names}
+
+
+def load(directory: Path, **fields: object) -> CtcModel:
+    return load_hugging_face(AcousticConfig(model=str(directory), dtype="float32", device="cpu", **fields))  # type: ignore[arg-type]
+
+
+def waves() -> list[np.ndarray]:
+    noise = np.random.default_rng(3)
+    return [noise.normal(0, 0.1, samples).astype(np.float32) for samples in (16_000, 5_000, 9_777)]
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, "parakeet"])
+def test_row_does_not_depend_on_its_batch(saved: dict[str, Path], variant: str) -> None:
+    model = load(saved[variant], top_k=64)
+    vocabulary = len(model.tokens.pieces)
+    together = model.encode(waves(), with_states=True)
+    for wave, batched in zip(waves(), together, strict=True):
+        alone = model.encode([wave], with_states=True)[0]
+        np.testing.assert_allclose(batched.tokens.dense(vocabulary), alone.tokens.dense(vocabulary), atol=2e-2)
+        np.testing.assert_allclose(batched.states, alone.states, atol=1e-2)
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, "parakeet"])
+def test_alone_it_is_what_transformers_computes(saved: dict[str, Path], variant: str) -> None:
+    model, wave = load(saved[variant], top_k=64), waves()[0]
+    network = transformers.AutoModelForCTC.from_pretrained(saved[variant]).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(saved[variant])
+    with torch.no_grad():
+        probs = network(**extractor(wave, sampling_rate=16_000, return_tensors="pt")).logits[0].softmax(-1).numpy()
+    ours = np.exp(model.encode([wave])[0].tokens.dense(len(model.tokens.pieces)))
+    letter, delimiter = model.tokens.encoder("e")[-1], model.tokens.pieces.index(WORD_START)
+    theirs = probs[: len(ours), letter] / probs[: len(ours), delimiter]  # a ratio: what is never written is left out
+    np.testing.assert_allclose(ours[:, letter] / ours[:, delimiter], theirs, rtol=2e-2)
+
+
+@pytest.mark.parametrize(("variant", "step"), [("hubert", 0.02), ("parakeet", 0.08)])
+def test_frames_and_states(saved: dict[str, Path], variant: str, step: float) -> None:
+    model = load(saved[variant])
+    emissions = model.encode([waves()[0]], with_states=True)[0]
+    assert model.frame_seconds == pytest.approx(step)
+    assert emissions.tokens.frames == pytest.approx(1.0 / step, abs=1)
+    assert emissions.states is not None
+    assert emissions.states.shape == (3, emissions.tokens.frames, 16)  # layers 1 and 2 of 3, and the last
+    assert emissions.states.dtype == np.float16
+    assert model.phones is None
+
+
+def test_tapped_layers_are_chosen(saved: dict[str, Path]) -> None:
+    every = load(saved["hubert"], tapped_layers=(1, 2, 3)).encode([waves()[0]], with_states=True)[0].states
+    second = load(saved["hubert"], tapped_layers=(2,)).encode([waves()[0]], with_states=True)[0].states
+    np.testing.assert_array_equal(second, every[[1, 3]])  # type: ignore[index]
+    with pytest.raises(ConfigError, match=r"\[4\].*1 to 3"):
+        load(saved["hubert"], tapped_layers=(2, 4))
+
+
+def test_characters_with_a_delimiter(saved: dict[str, Path]) -> None:
+    tokens = load(saved["hubert"]).tokens
+    assert tokens.blank == 0
+    assert tokens.pieces[0] == ""
+    assert tokens.pieces[4] == WORD_START
+    ids = tokens.encoder("it's on")
+    assert [LETTERS[i] for i in ids] == ["I", "T", "'", "S", "|", "O", "N"]
+    assert tokens.decode(ids) == "it's on"
+    assert tokens.sampler("on", 5) == [tokens.encoder("on")]
+    with pytest.raises(RowError, match="cannot spell '4'"):
+        tokens.encoder("4")
+
+
+def test_subwords_fold_case_and_punctuation(saved: dict[str, Path]) -> None:
+    model = load(saved["parakeet"], top_k=64)
+    tokens = model.tokens
+    assert tokens.encoder("the s") == [2, 1, 4]
+    assert tokens.decode(tokens.encoder("the s")) == "the s"
+    several = tokens.sampler("the", 2)
+    assert several[0] == [2]
+    assert "".join(tokens.pieces[i] for i in several[1]) == "▁the"
+    kept = model.encode([waves()[0]])[0].tokens.dense(len(tokens.pieces))
+    assert (kept[:, 3] <= -19.9).all()  # "▁The" is heard as "▁the",
+    assert (kept[:, 6] <= -19.9).all()  # the comma as the blank,
+    assert (kept[:, 0] <= -19.9).all()  # and <unk> never
+    np.testing.assert_allclose(np.exp(kept).sum(axis=1), 1.0, atol=2e-2)
+
+
+def test_audio_shorter_than_a_frame(saved: dict[str, Path]) -> None:
+    for variant in ("hubert", "parakeet"):
+        emissions = load(saved[variant]).encode([np.zeros(0, np.float32), waves()[0]])
+        assert emissions[0].tokens.frames >= 1
+        assert np.isfinite(emissions[0].tokens.values).all()
+    assert load(saved["hubert"]).encode([]) == []
+
+
+def test_model_id_is_of_the_content(saved: dict[str, Path], tmp_path: Path) -> None:
+    first = load(saved["hubert"])
+    assert first.model_id == load(save(tmp_path, "hubert")).model_id
+    weights = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    weights["lm_head.bias"][0] += 1
+    safetensors.torch.save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    assert first.model_id != load(tmp_path).model_id
+    assert math.isclose(first.max_seconds, 30.0)
+
+
+def test_missing_and_pickled_checkpoints(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
+        load(tmp_path)
+    save(tmp_path, "hubert")
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no .*safetensors"):
+        load(tmp_path)
+    torch.save({}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"pickle.*save_pretrained"):
+        load(tmp_path)
+
+
+def test_corrupt_checkpoints(tmp_path: Path) -> None:
+    save(tmp_path, "hubert")
+    weights = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    del weights["lm_head.weight"]
+    safetensors.torch.save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lack \['lm_head.weight'\].*fine-tuned for CTC"):
+        load(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(ModelError, match="model_type 'bert'; supported are"):
+        load(tmp_path)
