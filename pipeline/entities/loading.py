@@ -2,17 +2,19 @@
 
 import csv
 import dataclasses
+import gzip
 import io
 import json
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import storage
 from pipeline.entities.catalog import Entity, EntityList, Rejected
 from pipeline.entities.spelling import spellings
 from pipeline.errors import InputError, RowError
@@ -30,7 +32,8 @@ def load_entity_list(path: str, storage_options: StorageOptions = None) -> Entit
 
     The format follows the file name: .csv, .tsv, .jsonl and .parquet have a field ``entity`` and may have ``aliases``,
     ``pronunciations``, ``weight`` and ``tags``; everything else is text with one entity per line. ``.gz`` may follow.
-    Raises InputError if the file as a whole cannot be read; a bad entry is rejected alone, with its row and reason.
+    Raises StorageError or InputError if the file as a whole cannot be read; a bad entry is rejected alone, with its
+    row and reason.
     """
     return build_list(read_rows(path, storage_options))
 
@@ -156,12 +159,15 @@ def file_format(path: str) -> str:
 
 
 def open_text(path: str, storage_options: StorageOptions = None) -> io.StringIO:
-    """Return the text of ``path``; raises InputError if it is missing, unreadable or not UTF-8."""
-    try:
-        with fsspec.open(path, "rb", compression="infer", **(storage_options or {})) as file:
-            content: bytes = file.read()
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: the entity list cannot be read ({error or type(error).__name__}).") from error
+    """Return the text of ``path``; raises StorageError if it is missing, InputError if it is no UTF-8."""
+    location = storage.open_filesystem(path, storage_options)
+    storage.check_readable(location)
+    content = storage.read_bytes(location)
+    if path.lower().endswith(".gz"):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: is not a whole gzip file ({error}).") from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -214,8 +220,10 @@ def _parquet_rows(path: str, storage_options: StorageOptions) -> Iterator[tuple[
 
 
 def open_parquet(path: str, storage_options: StorageOptions = None) -> pq.ParquetFile:
-    """Return the open parquet file at ``path``; raises InputError if it is missing or not parquet."""
+    """Return the open parquet file at ``path``; raises StorageError if it is missing, InputError if no parquet."""
+    location = storage.open_filesystem(path, storage_options)
+    storage.check_readable(location)
     try:
-        return pq.ParquetFile(fsspec.open(path, "rb", **(storage_options or {})).open())
+        return pq.ParquetFile(location.path, filesystem=location.arrow())
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: cannot be read as parquet ({error}).") from error
