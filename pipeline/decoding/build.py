@@ -1,0 +1,23 @@
+"""From configuration to decoder."""
+
+from pipeline.acoustic.tokens import Tokens
+from pipeline.config import RunConfig
+from pipeline.decoding.greedy import GreedyDecoder
+from pipeline.decoding.interface import Decoder
+from pipeline.decoding.pyctc import PyctcDecoder
+from pipeline.errors import ConfigError
+
+DECODERS = ("greedy", "pyctcdecode")
+"""Values of ``beam.decoder``."""
+
+
+def build_decoder(config: RunConfig, tokens: Tokens) -> Decoder:
+    """Load the decoder that ``config.beam.decoder`` names.
+
+    Raises ConfigError for an unknown name, ModelError if the language model is missing or corrupt.
+    """
+    if config.beam.decoder == "greedy":
+        return GreedyDecoder(tokens)
+    if config.beam.decoder == "pyctcdecode":
+        return PyctcDecoder(config, tokens)
+    raise ConfigError(f"beam.decoder must be one of {list(DECODERS)}, got '{config.beam.decoder}'.")

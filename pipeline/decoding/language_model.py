@@ -1,0 +1,77 @@
+"""KenLM language models: the file, its word list, and errors that say what is wrong with either."""
+
+import dataclasses
+import gzip
+import zlib
+from pathlib import Path
+
+import kenlm
+
+from pipeline.config import LanguageModelConfig
+from pipeline.errors import ModelError
+
+_NOT_WORDS = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModel:
+    """A loaded KenLM model: ``model`` is the reference scorer, ``words`` its vocabulary without the markers."""
+
+    path: Path
+    model: kenlm.Model
+    words: frozenset[str]
+
+
+def load_language_model(config: LanguageModelConfig) -> LanguageModel:
+    """Load any KenLM ARPA (plain or gzip) or binary file and its words.
+
+    The words come from ``config.unigrams`` if it is set, otherwise from the ARPA text; a binary without a list is
+    refused, because a search that does not know the words cannot tell a rare word from an unfinished one.
+    Raises ModelError if a file is missing or corrupt, or if the list and the model share no word.
+    """
+    path = Path(config.path)
+    model = _open_kenlm(path)
+    words = _read_words(Path(config.unigrams)) if config.unigrams is not None else _arpa_words(path)
+    known = frozenset(word for word in words if word in model)
+    if not known:
+        raise ModelError(f"{config.unigrams or path}: none of its {len(words)} words is in the language model {path}.")
+    return LanguageModel(path, model, known)
+
+
+def _open_kenlm(path: Path) -> kenlm.Model:
+    if not path.is_file():
+        raise ModelError(f"language model {path} does not exist; set language_model.path, or null to decode without.")
+    quiet = kenlm.Config()
+    quiet.show_progress = False
+    try:
+        return kenlm.Model(str(path), quiet)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        message = f"language model {path} is neither a KenLM ARPA nor a binary, or it is damaged: {reason}"
+        raise ModelError(message) from error
+
+
+def _read_words(path: Path) -> list[str]:
+    """Words of a list, one per line, plain or gzip."""
+    if not path.is_file():
+        raise ModelError(f"word list {path} does not exist; set language_model.unigrams, or null for an ARPA file.")
+    try:
+        return [word for word in _read_text(path).split() if word not in _NOT_WORDS]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ModelError(f"word list {path} is not UTF-8 text, plain or gzip: {error}") from error
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
+
+
+def _arpa_words(path: Path) -> list[str]:
+    """Words of the 1-grams section of an ARPA file."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if not start.startswith((b"\x1f\x8b", b"\\data\\", b"\n\\data\\", b"ARPA")):
+        raise ModelError(f"{path} is a binary: give its word list too (language_model.unigrams, one word per line).")
+    section = _read_text(path).partition("\\1-grams:")[2].partition("\\2-grams:")[0].partition("\\end\\")[0]
+    rows = (line.split() for line in section.splitlines())
+    return [row[1] for row in rows if len(row) >= 2 and row[1] not in _NOT_WORDS]
