@@ -1,0 +1,37 @@
+# Two commands matter: `make demo` runs the main job on examples/, `make test` passes the tests.
+PYTHON ?= python3.11
+VENV := .venv
+RUN := $(VENV)/bin/python
+# CPU build of PyTorch. For CUDA: make TORCH=torch==2.13.0 TORCH_INDEX=  (see README, "GPU").
+TORCH ?= torch==2.13.0+cpu
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint types unit install clean
+
+install: $(INSTALLED)
+
+# PyTorch comes first and alone: an unpinned index would otherwise bring gigabytes of CUDA packages.
+$(INSTALLED): requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25" "setuptools>=75,<81" wheel
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH)"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+demo: $(INSTALLED)
+	$(RUN) -m jobs.demo --output out/demo
+
+test: lint types unit
+
+lint: $(INSTALLED)
+	$(RUN) -m ruff check .
+
+types: $(INSTALLED)
+	$(RUN) -m mypy
+
+unit: $(INSTALLED)
+	$(RUN) -m pytest -q
+
+clean:
+	rm -rf out $(VENV)

@@ -1,0 +1,151 @@
+"""Train the default model: ``python -m jobs.train_base --backbone WHISPER_DIR --train FILE[=WEIGHT] ... --output DIR``.
+
+Features of the frozen Whisper encoder are computed once into ``--cache``; the head is trained on them with subword
+CTC on three levels and phone CTC on one; ``--tune-layers 2`` goes on with the last encoder layers unfrozen. Run the
+same command again to resume. The weights that validated best, averaged, are written to ``--output``.
+"""
+
+import argparse
+import dataclasses
+import functools
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from jobs.command import run_command
+from pipeline.acoustic import checkpoint
+from pipeline.acoustic.head import HeadConfig
+from pipeline.acoustic.network import BackboneConfig, CtcNetwork
+from pipeline.acoustic.training import feature_cache
+from pipeline.acoustic.training.batches import Example, Source, label
+from pipeline.acoustic.training.loop import Trainer, TrainingConfig
+from pipeline.errors import InputError, ModelError
+from pipeline.phonetics.pronunciation import PHONES, Pronouncer
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="jobs.train_base", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--backbone", required=True, type=Path, help="transformers directory of Whisper base.en")
+    parser.add_argument("--tokeniser", required=True, type=Path, help="SentencePiece unigram model, <unk> at id 0")
+    parser.add_argument("--train", required=True, nargs="+", help="AUDIO parquet, globs allowed, each with =WEIGHT")
+    parser.add_argument("--validation-speakers", nargs="+", default=[], help="kept out of training, used to validate")
+    parser.add_argument(
+        "--report", nargs="*", default=[], type=Path, help="parquet to report error rates on at the end"
+    )
+    parser.add_argument("--speeds", nargs="+", type=float, default=[1.0], help="speed perturbation of real speech")
+    parser.add_argument("--cache", required=True, type=Path, help="folder for backbone features (0.4 GB an hour)")
+    parser.add_argument(
+        "--cached-only", action="store_true", help="use what the cache holds at each epoch; compute nothing"
+    )
+    parser.add_argument("--init", type=Path, help="model directory to start from")
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    for field in dataclasses.fields(TrainingConfig):
+        name = "--" + field.name.replace("_", "-")
+        parser.add_argument(name, type=type(field.default), default=field.default)
+    return parser.parse_args(argv)
+
+
+def build_network(options: argparse.Namespace, vocabulary: int) -> tuple[CtcNetwork, BackboneConfig]:
+    """Return the network with the backbone's published weights, or with all weights of ``--init``."""
+    backbone = BackboneConfig()
+    head = HeadConfig(
+        inputs=len(backbone.taps) * backbone.width, width=320, blocks=4, heads=5, kernel=15,
+        vocabulary=vocabulary, phones=len(PHONES) + 1, token_levels=(2, 3), phone_level=2,
+    )  # fmt: skip
+    if options.init:
+        network, config = checkpoint.load(options.init)
+        return network, checkpoint.shapes(config)[0]
+    network = CtcNetwork(backbone, head)
+    path = options.backbone / "model.safetensors"
+    if not path.exists():
+        raise ModelError(f"{path}: not found; DESIGN.md section 6 tells how to get Whisper base.en.")
+    prefix = "model.encoder."
+    tensors = {key.removeprefix(prefix): value for key, value in load_file(path).items() if key.startswith(prefix)}
+    network.backbone.encoder.load_state_dict(tensors)
+    return network, backbone
+
+
+def cache_entries(options: argparse.Namespace, network: CtcNetwork) -> list[tuple[Path, float]]:
+    """Return the index paths of every training file at every speed, with weights, computing what is missing."""
+    entries = []
+    for pattern in options.train:
+        name, _, weight = pattern.partition("=")
+        files = sorted(glob.glob(name))
+        if not files and not options.cached_only:
+            raise InputError(f"--train {name}: no such file.")
+        for file in files:
+            for speed in options.speeds:
+                index = options.cache / f"{Path(file).stem}.speed{speed:g}.index.parquet"
+                if not options.cached_only:
+                    stack = network.head.config.stack
+                    feature_cache.build(Path(file), options.cache, network.backbone, speed, stack, options.device)
+                if index.exists():
+                    entries.append((index, float(weight or 1.0)))
+    return entries
+
+
+class Labels:
+    """Turns cache entries into labelled examples; every file is labelled once, every word pronounced once."""
+
+    def __init__(self, tokeniser: Path) -> None:
+        self.tokens = checkpoint.load_tokens(tokeniser)
+        self._pronouncer = Pronouncer()
+        self._numbers = {phone: number for number, phone in enumerate(PHONES, start=1)}
+        self.examples = functools.cache(self._examples)
+        self._phones = functools.cache(self._pronounce)
+
+    def _pronounce(self, word: str) -> tuple[int, ...]:
+        return tuple(self._numbers[phone] for phone in self._pronouncer.pronounce(word)[0])
+
+    def _examples(self, index: Path) -> tuple[Example, ...]:
+        return label(feature_cache.load_index(index), self.tokens.encoder, self._phones)
+
+
+def sources(options: argparse.Namespace, network: CtcNetwork, labels: Labels) -> Sequence[Source]:
+    """Return what an epoch draws from, without the validation speakers."""
+    by_file: dict[tuple[str, float], list[Example]] = {}
+    for index, weight in cache_entries(options, network):
+        kept = [e for e in labels.examples(index) if e.utterance.speaker not in options.validation_speakers]
+        by_file.setdefault((index.name.partition(".speed")[0], weight), []).extend(kept)
+    return [Source(tuple(examples), weight) for (_, weight), examples in sorted(by_file.items())]
+
+
+def train(options: argparse.Namespace) -> int:
+    """Run the recipe."""
+    torch.set_flush_denormal(True)
+    labels = Labels(options.tokeniser)
+    network, backbone = build_network(options, len(labels.tokens.pieces))
+    config = TrainingConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(TrainingConfig)})
+    held_out = [
+        example
+        for index, _ in cache_entries(options, network)
+        if ".speed1." in index.name
+        for example in labels.examples(index)
+        if example.utterance.speaker in options.validation_speakers
+    ]
+    if not held_out:
+        raise InputError("--validation-speakers: none of them is in the training files; early stopping needs some.")
+    trainer = Trainer(network, config, options.output / "training", labels.tokens.decode)
+    trainer.run(lambda: sources(options, network, labels), held_out)
+    trainer.use_best()
+    checkpoint.save(options.output, network, backbone, options.tokeniser, PHONES)
+    for parquet in options.report:
+        stack = network.head.config.stack
+        index = feature_cache.build(parquet, options.cache, network.backbone, 1.0, stack, options.device)
+        trainer.log(kind="report", file=parquet.name, **trainer.evaluate(labels.examples(index)))
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parse(argv)
+    return run_command(lambda: train(options))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,107 @@
+"""A model directory: ``config.json`` (shapes), ``model.safetensors`` (float16), ``tokenizer.model`` (SentencePiece)."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pipeline.acoustic.head import HeadConfig
+from pipeline.acoustic.network import BackboneConfig, CtcNetwork
+from pipeline.acoustic.tokens import WORD_START, Tokens
+from pipeline.errors import ModelError, RowError
+
+FORMAT = "rollcall-ctc-1"
+CONFIG, WEIGHTS, TOKENISER = "config.json", "model.safetensors", "tokenizer.model"
+BLANK = 0
+"""Id of the CTC blank: the tokeniser's <unk>, which text within its alphabet never uses."""
+
+
+def save(folder: Path, network: CtcNetwork, backbone: BackboneConfig, tokeniser: Path, phones: tuple[str, ...]) -> None:
+    """Write ``network`` as a model directory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "format": FORMAT,
+        "backbone": dataclasses.asdict(backbone),
+        "head": dataclasses.asdict(network.head.config),
+        "phones": list(phones),
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    (folder / TOKENISER).write_bytes(tokeniser.read_bytes())
+    tensors = {name: value.detach().to(torch.float16).contiguous() for name, value in network.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS)
+
+
+def is_model_directory(folder: Path) -> bool:
+    """Say whether ``folder`` claims to be a model of ours."""
+    try:
+        return bool(json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("format") == FORMAT)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def load(folder: Path) -> tuple[CtcNetwork, dict[str, Any]]:
+    """Return the network in float32 and its configuration. Raises ModelError naming the file that does not fit."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    try:
+        network = CtcNetwork(*shapes(config))
+        network.load_state_dict({name: value.float() for name, value in load_file(folder / WEIGHTS).items()})
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{folder / WEIGHTS}: cannot be read ({error}); fetch or train the model again.") from error
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder}: {CONFIG} and {WEIGHTS} do not belong together ({error}).") from error
+    return network.eval(), config
+
+
+def shapes(config: dict[str, Any]) -> tuple[BackboneConfig, HeadConfig]:
+    """Return the shape configurations held in ``config.json``."""
+    backbone = dict(config["backbone"], taps=tuple(config["backbone"]["taps"]))
+    head = dict(config["head"], token_levels=tuple(config["head"]["token_levels"]))
+    return BackboneConfig(**backbone), HeadConfig(**head)
+
+
+def load_tokens(tokeniser: Path) -> Tokens:
+    """Return the Tokens of a SentencePiece unigram model whose id 0 is the blank."""
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.load(str(tokeniser))
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{tokeniser}: not a SentencePiece model ({error}).") from error
+    pieces = ["" if i == BLANK else str(processor.id_to_piece(i)) for i in range(processor.get_piece_size())]
+    return Tokens(
+        pieces=tuple(pieces),
+        blank=BLANK,
+        encoder=functools.partial(_encode, processor),
+        sampler=functools.partial(_sample, processor),
+    )
+
+
+def _encode(processor: sentencepiece.SentencePieceProcessor, text: str) -> list[int]:
+    ids: list[int] = processor.encode(text)
+    if BLANK in ids:
+        alphabet = {c for i in range(processor.get_piece_size()) for c in processor.id_to_piece(i)} - {WORD_START}
+        strange = sorted({character for character in text if character not in alphabet and character != " "})
+        raise RowError(f"{text[:80]!r} cannot be written with the model's pieces: it has no {strange}.")
+    return ids
+
+
+def _sample(processor: sentencepiece.SentencePieceProcessor, text: str, count: int) -> list[list[int]]:
+    best = _encode(processor, text)
+    others = (list(ids) for ids in processor.nbest_encode_as_ids(text, count))
+    unique = dict.fromkeys([tuple(best), *(tuple(ids) for ids in others if BLANK not in ids)])
+    return [list(ids) for ids in unique][:count]
+
+
+def content_hash(folder: Path) -> str:
+    """Return the model id: a hash over everything that decides the model's output, 16 hex digits."""
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS, TOKENISER):
+        with open(folder / name, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]

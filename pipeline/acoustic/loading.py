@@ -1,0 +1,17 @@
+"""Any CTC model by its configuration: ours by its format mark, everything else through transformers."""
+
+from pathlib import Path
+
+from pipeline.acoustic import checkpoint
+from pipeline.acoustic.hugging_face import load_hugging_face
+from pipeline.acoustic.interface import CtcModel
+from pipeline.acoustic.model import RollcallCtc
+from pipeline.config import AcousticConfig
+
+
+def load_model(config: AcousticConfig) -> CtcModel:
+    """Return the loaded model of ``config.model``. Raises ModelError or ConfigError with what to do about it."""
+    folder = Path(config.model)
+    if checkpoint.is_model_directory(folder):
+        return RollcallCtc(folder, config)
+    return load_hugging_face(config)

@@ -1,0 +1,88 @@
+"""The default model behind the CtcModel interface."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipeline.acoustic import checkpoint
+from pipeline.acoustic.backbone import FRAME_SAMPLES
+from pipeline.acoustic.emissions import Emissions, sparsify
+from pipeline.acoustic.features import log_mel
+from pipeline.acoustic.head import HeadOutput
+from pipeline.acoustic.interface import SAMPLE_RATE
+from pipeline.acoustic.network import CtcNetwork
+from pipeline.config import AcousticConfig
+from pipeline.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that ``auto``, ``cpu`` or ``cuda`` means here."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def choose_dtype(name: str) -> torch.dtype:
+    """Return the autocast type: bfloat16 for ``auto``, as CPUs with AVX-512 and every recent GPU are fastest in it."""
+    kinds = {"auto": torch.bfloat16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+    if name not in kinds:
+        raise ConfigError(f"acoustic.dtype must be one of {sorted(kinds)}, got {name!r}.")
+    return kinds[name]
+
+
+class RollcallCtc:
+    """Whisper encoder, Conformer-like head, subword and phone CTC."""
+
+    def __init__(self, folder: Path, config: AcousticConfig) -> None:
+        network, shapes = checkpoint.load(folder)
+        self.device, self._dtype = choose_device(config.device), choose_dtype(config.dtype)
+        self.network: CtcNetwork = network.to(self.device)
+        self.tokens = checkpoint.load_tokens(folder / checkpoint.TOKENISER)
+        self.phones: tuple[str, ...] | None = tuple(shapes["phones"])
+        self.model_id = checkpoint.content_hash(folder)
+        self._stack = network.head.config.stack
+        self.frame_seconds = self._stack * FRAME_SAMPLES / SAMPLE_RATE
+        self.max_seconds = network.backbone.positions * FRAME_SAMPLES / SAMPLE_RATE
+        self._top_k = config.top_k
+        if config.tapped_layers is not None:
+            levels = tuple(config.tapped_layers)
+            if levels != network.head.config.token_levels:
+                raise ConfigError(
+                    f"acoustic.tapped_layers {list(levels)}: this model's CTC levels are fixed in training at "
+                    f"{list(network.head.config.token_levels)}; leave tapped_layers out."
+                )
+
+    def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
+        """Return the emissions of mono 16 kHz waveforms, each at most ``max_seconds`` long.
+
+        On a CPU each waveform is a batch of its own: padding gains nothing there, and no output can depend on what
+        shared its batch. On a GPU they are one padded batch.
+        """
+        size = len(waveforms) if self.device.type == "cuda" else 1
+        groups = [waveforms[start : start + size] for start in range(0, len(waveforms), max(1, size))]
+        return [emissions for group in groups for emissions in self._encode_batch(group, with_states)]
+
+    def _encode_batch(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool) -> list[Emissions]:
+        unit = self._stack * 2  # mel frames per output frame
+        with torch.inference_mode():
+            mels = [log_mel(torch.from_numpy(waveform).to(self.device)) for waveform in waveforms]
+            frames = [max(1, mel.shape[1] // unit) for mel in mels]
+            batch = torch.zeros(len(mels), mels[0].shape[0], max(frames) * unit, device=self.device)
+            for row, mel in enumerate(mels):
+                kept = min(mel.shape[1], frames[row] * unit)
+                batch[row, :, :kept] = mel[:, :kept]
+            lengths = torch.tensor(frames, device=self.device) * self._stack
+            with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
+                output = self.network(batch, lengths)
+        return [self._emissions(output, row, count, with_states) for row, count in enumerate(frames)]
+
+    def _emissions(self, output: HeadOutput, row: int, frames: int, with_states: bool) -> Emissions:
+        states = output.states[row, :, :frames].to(torch.float16).cpu().numpy() if with_states else None
+        return Emissions(
+            tokens=sparsify(output.tokens[row, :frames].cpu().numpy(), self._top_k),
+            phone_log_probs=output.phones[row, :frames].to(torch.float16).cpu().numpy(),
+            states=states,
+        )

@@ -1,0 +1,52 @@
+"""The whole default network and its parts' shapes, as stored in a checkpoint's ``config.json``."""
+
+import dataclasses
+
+import torch
+from torch import nn
+
+from pipeline.acoustic.backbone import WhisperBackbone
+from pipeline.acoustic.head import CtcHead, HeadConfig, HeadOutput
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneConfig:
+    """Shape of the Whisper encoder; the defaults are those of base.en. ``taps`` feed the head."""
+
+    width: int = 512
+    layers: int = 6
+    heads: int = 8
+    taps: tuple[int, ...] = (4, 6)
+
+
+class CtcNetwork(nn.Module):
+    """Backbone and head: log-mel features in, log-probs of every level out."""
+
+    def __init__(self, backbone: BackboneConfig, head: HeadConfig) -> None:
+        super().__init__()
+        self.backbone = WhisperBackbone(backbone.width, backbone.layers, backbone.heads, backbone.taps)
+        self.head = CtcHead(head)
+
+    def forward(self, mel: torch.Tensor, lengths: torch.Tensor) -> HeadOutput:
+        """``mel`` [B, 80, 2T] and ``lengths`` [B] in backbone frames; see HeadOutput."""
+        stacked = self.head.stack_frames(self.backbone(mel, lengths))
+        output: HeadOutput = self.head(stacked, lengths // self.head.config.stack)
+        return output
+
+    def tune_last(self, stacked: torch.Tensor, lengths: torch.Tensor, layers: int) -> HeadOutput:
+        """As ``forward`` but from cached features, running the last ``layers`` backbone layers again to train them.
+
+        ``stacked`` [B, T, stack * taps * D] must hold the output of backbone layer ``depth - layers`` as its first
+        tap; the other taps are computed anew.
+        """
+        config, width = self.head.config, self.head.config.inputs // len(self.backbone.taps)
+        batch, frames, _ = stacked.shape
+        first = stacked.view(batch, frames * config.stack, config.inputs)[..., :width]
+        mask = None
+        if not bool((lengths == frames).all()):
+            steps = torch.arange(frames * config.stack, device=stacked.device)
+            mask = (steps[None] < config.stack * lengths[:, None])[:, None, None, :]
+        levels = self.backbone.run_layers(first, mask, self.backbone.depth - layers)
+        features = torch.cat([first, *(levels[tap] for tap in self.backbone.taps[1:])], dim=-1)
+        output: HeadOutput = self.head(self.head.stack_frames(features), lengths)
+        return output

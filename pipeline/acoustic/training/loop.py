@@ -1,0 +1,229 @@
+"""The training loop: losses, learning rate, checkpoints, validation."""
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pipeline.acoustic.head import HeadOutput
+from pipeline.acoustic.network import CtcNetwork
+from pipeline.acoustic.training.batches import Batch, Example, Source, collate, draw_epoch, mask_time, pack
+from pipeline.acoustic.training.feature_cache import FeatureReader
+
+BLANK = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. Steps count batches; an epoch is one pass over the weighted sources."""
+
+    steps: int = 4000
+    warmup_steps: int = 300
+    learning_rate: float = 1.2e-3
+    backbone_learning_rate: float = 3e-5
+    tuned_layers: int = 0  # last backbone layers that are trained too; 0 keeps the backbone frozen
+    weight_decay: float = 1e-2
+    batch_seconds: float = 160.0
+    intermediate_weight: float = 0.3
+    phone_weight: float = 0.3
+    masks_per_second: float = 0.25
+    longest_mask: int = 12  # frames of 40 ms
+    average_decay: float = 0.998  # exponential moving average of the weights that validation and export use
+    patience: int = 5  # validations without improvement before stopping
+    seed: int = 1
+
+
+def ctc(log_probs: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    """Return the CTC loss in nats per target (Graves et al. 2006), summed over the batch and divided once."""
+    loss = nn.functional.ctc_loss(
+        log_probs.transpose(0, 1), targets, lengths, sizes, blank=BLANK, reduction="sum", zero_infinity=True
+    )
+    return loss / sizes.sum()
+
+
+def joint_loss(output: HeadOutput, batch: Batch, config: TrainingConfig) -> torch.Tensor:
+    """Return final CTC + intermediate CTC (Lee and Watanabe 2021) + phone CTC, weighted."""
+    loss = ctc(output.tokens, batch.lengths, batch.tokens, batch.token_lengths)
+    for level in output.intermediate:
+        share = config.intermediate_weight / len(output.intermediate)
+        loss = loss + share * ctc(level, batch.lengths, batch.tokens, batch.token_lengths)
+    return loss + config.phone_weight * ctc(output.phones, batch.lengths, batch.phones, batch.phone_lengths)
+
+
+def learning_rate_share(step: int, config: TrainingConfig) -> float:
+    """Linear warm-up, then half a cosine to 1% of the peak."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    done = min(1.0, (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def collapse(best: torch.Tensor) -> list[int]:
+    """Return ids with repeats merged and blanks removed."""
+    merged = torch.unique_consecutive(best)
+    ids: list[int] = merged[merged != BLANK].tolist()
+    return ids
+
+
+def _edit_rate(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> float:
+    # jiwer counts words: ids as words make it count phones.
+    references = [" ".join(map(str, reference)) for reference, _ in pairs]
+    return float(jiwer.wer(references, [" ".join(map(str, hypothesis)) for _, hypothesis in pairs]))
+
+
+class Trainer:
+    """Trains ``network`` from cached features; resumable from its folder, deterministic by seed."""
+
+    def __init__(
+        self, network: CtcNetwork, config: TrainingConfig, folder: Path, decode: Callable[[Sequence[int]], str]
+    ) -> None:
+        self.network, self.config, self.folder, self.decode = network, config, folder, decode
+        head = network.head.config
+        self.reader = FeatureReader(head.inputs * head.stack)
+        tuned = list(network.backbone.encoder.layers[network.backbone.depth - config.tuned_layers :].parameters())
+        if config.tuned_layers:
+            tuned += list(network.backbone.encoder.layer_norm.parameters())
+        network.backbone.requires_grad_(False)
+        for parameter in tuned:
+            parameter.requires_grad_(True)
+        groups = [{"params": list(network.head.parameters()), "peak": config.learning_rate}]
+        if tuned:
+            groups.append({"params": tuned, "peak": config.backbone_learning_rate})
+        self.optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        self.trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self.average = {name: p.detach().clone() for name, p in self.trained.items()}
+        self.step, self.epoch, self.best, self.stale = 0, 0, math.inf, 0
+
+    def run(self, sources: Callable[[], Sequence[Source]], validation: Sequence[Example]) -> None:
+        """Train to ``config.steps`` or until validation stops improving. ``sources`` is asked anew every epoch."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.resume()
+        while self.step < self.config.steps and self.stale < self.config.patience:
+            generator = np.random.default_rng([self.config.seed, self.epoch])
+            torch.manual_seed(self.config.seed * 100_003 + self.epoch)
+            started, losses, seconds = time.time(), [], 0.0
+            examples = draw_epoch(sources(), generator)
+            batches = pack(examples, int(self.config.batch_seconds * 25), generator)
+            for group in batches[: self.config.steps - self.step]:
+                batch = collate(group, self.reader)
+                mask_time(batch, generator, self.config.masks_per_second, self.config.longest_mask)
+                losses.append(self._update(batch))
+                seconds += float(batch.lengths.sum()) / 25
+                if len(losses) % 20 == 0:
+                    self.log(kind="train", loss=float(np.mean(losses[-20:])), x=seconds / (time.time() - started))
+            self.epoch += 1
+            self._validate(validation, float(np.mean(losses)), time.time() - started)
+            self.save()
+
+    def forward(self, batch: Batch) -> HeadOutput:
+        """Run what is trained on one batch."""
+        with torch.autocast(batch.features.device.type, torch.bfloat16):
+            if self.config.tuned_layers:
+                return self.network.tune_last(batch.features, batch.lengths, self.config.tuned_layers)
+            output: HeadOutput = self.network.head(batch.features, batch.lengths)
+            return output
+
+    def _update(self, batch: Batch) -> float:
+        share = learning_rate_share(self.step, self.config)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * share
+        self.network.train()
+        loss = joint_loss(self.forward(batch), batch, self.config)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(self.config.average_decay, self.step / (self.step + 10))
+        with torch.no_grad():
+            averages = [self.average[name] for name in self.trained]
+            torch._foreach_lerp_(averages, list(self.trained.values()), 1 - decay)
+        return float(loss.detach())
+
+    def evaluate(self, examples: Sequence[Example]) -> dict[str, float]:
+        """Return greedy word and phone error rates of the averaged weights."""
+        live = {name: p.detach().clone() for name, p in self.trained.items()}
+        self._put(self.average)
+        self.network.eval()
+        references, hypotheses, phones = [], [], []
+        ordered = sorted(examples, key=lambda example: example.utterance.frames)
+        for start in range(0, len(ordered), 16):
+            group = ordered[start : start + 16]
+            batch = collate(group, self.reader)
+            with torch.inference_mode():
+                output = self.forward(batch)
+            for row, example in enumerate(group):
+                length = int(batch.lengths[row])
+                references.append(example.utterance.text)
+                hypotheses.append(self.decode(collapse(output.tokens[row, :length].argmax(-1))))
+                phones.append((example.phones, collapse(output.phones[row, :length].argmax(-1))))
+        self._put(live)
+        return {"wer": float(jiwer.wer(references, hypotheses)), "per": _edit_rate(phones)}
+
+    def use_best(self) -> None:
+        """Put the averaged weights that validated best into the network and into the average."""
+        best = load_file(self.folder / "best.safetensors")
+        self._put(best)
+        self.average = best
+
+    def _put(self, values: dict[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(values[name])
+
+    def _validate(self, validation: Sequence[Example], loss: float, seconds: float) -> None:
+        rates = self.evaluate(validation)
+        improved = rates["wer"] < self.best
+        self.best, self.stale = (rates["wer"], 0) if improved else (self.best, self.stale + 1)
+        self.log(kind="validation", epoch=self.epoch, loss=loss, seconds=seconds, **rates)
+        if improved:
+            self._write("best.safetensors", self.average)
+
+    def log(self, **values: float | str) -> None:
+        """Print one line of the curve and append it to ``curve.jsonl``."""
+        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
+        line = json.dumps({"step": self.step, **rounded})
+        print(line, flush=True)
+        with open(self.folder / "curve.jsonl", "a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+    def _write(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
+        save_file({key: value.detach().contiguous() for key, value in tensors.items()}, self.folder / f"{name}.part")
+        os.replace(self.folder / f"{name}.part", self.folder / name)
+
+    def save(self) -> None:
+        """Write everything that ``resume`` needs, each file whole or not at all."""
+        moments = {}
+        for name, parameter in self.trained.items():
+            for key in ("exp_avg", "exp_avg_sq"):
+                moments[f"{key}:{name}"] = self.optimiser.state[parameter][key]
+        average = {f"average:{name}": value for name, value in self.average.items()}
+        progress = torch.tensor([self.step, self.epoch, self.best, self.stale], dtype=torch.float64)
+        self._write("last.safetensors", dict(self.trained) | moments | average | {"progress": progress})
+
+    def resume(self) -> None:
+        """Continue from ``last.safetensors`` if there is one."""
+        path = self.folder / "last.safetensors"
+        if not path.exists():
+            return
+        stored = load_file(path)
+        self.step, self.epoch, self.best, self.stale = (
+            int(stored["progress"][0]), int(stored["progress"][1]), float(stored["progress"][2]), int(stored["progress"][3])
+        )  # fmt: skip
+        self._put(stored)
+        for name, parameter in self.trained.items():
+            self.average[name].copy_(stored[f"average:{name}"])
+            self.optimiser.state[parameter] = {
+                "step": torch.tensor(float(self.step)),
+                "exp_avg": stored[f"exp_avg:{name}"],
+                "exp_avg_sq": stored[f"exp_avg_sq:{name}"],
+            }
