@@ -1,0 +1,116 @@
+"""Score transcripts against references: WER, U-WER, B-WER, entity precision, recall and F1, false accepts per hour.
+
+    python -m jobs.score --transcripts out/1f3a... --reference corpus.parquet --lists names.tsv --output scores
+    python -m jobs.score --hypotheses other_system.tsv --reference corpus.parquet --lists names.tsv --output scores
+
+Writes OUTPUT/metrics.json, OUTPUT/scores.parquet (one row per utterance) and OUTPUT/report.html, and prints a summary.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.command import run_command
+from pipeline import storage
+from pipeline.scoring.bootstrap import Bootstrap
+from pipeline.scoring.difference import differences
+from pipeline.scoring.inputs import load_scoring_set
+from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
+from pipeline.scoring.output import metrics_with_baseline, write_metrics, write_scores
+from pipeline.scoring.score import ScoreResult
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    scored = parser.add_mutually_exclusive_group(required=True)
+    scored.add_argument("--transcripts", metavar="T", help="run directory, or folder or file of TRANSCRIPTS parquet")
+    scored.add_argument("--hypotheses", metavar="TSV", help="any system's output: id<tab>text")
+    parser.add_argument("--reference", metavar="R", required=True, help="AUDIO parquet with text, or TSV id<tab>text")
+    parser.add_argument(
+        "--lists", metavar="L", help="entity list, or per-utterance lists; default: the reference's own"
+    )
+    parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
+    parser.add_argument("--baseline", metavar="T0", help="transcripts or TSV to put beside it, e.g. without the list")
+    parser.add_argument("--output", metavar="O", required=True, help="folder to write to")
+    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default 1000)")
+    parser.add_argument("--seed", type=int, default=20, help="of the bootstrap (default 20)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; exit code 0, or 2 for bad input."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    output = storage.open_filesystem(arguments.output)
+    storage.check_writable(output)
+    corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column)
+    bootstrap = Bootstrap(arguments.replicates, arguments.seed)
+    result = corpus.score(arguments.transcripts or arguments.hypotheses, bootstrap)
+    baseline = corpus.score(arguments.baseline, bootstrap) if arguments.baseline else None
+    write_scores(output, result)
+    write_metrics(output, metrics_with_baseline(result, baseline) | {"unscored": len(corpus.unscored)})
+    print_summary(result, baseline)
+    print_notes(result, corpus.unscored, output.uri)
+    return 0
+
+
+def print_summary(result: ScoreResult, baseline: ScoreResult | None = None) -> None:
+    """Print the headline table; with a baseline, both systems and the change."""
+    console = Console()
+    console.print(_words_table(result))
+    console.print(_rates_table(result, baseline))
+
+
+def print_notes(result: ScoreResult, unscored: Sequence[str], output: str) -> None:
+    """Print what a reader must know before trusting the table, and where the files are."""
+    if result.missing:
+        shown = ", ".join(result.missing[:5])
+        print(f"{len(result.missing)} utterances have no hypothesis and count as deleted: {shown}", file=sys.stderr)
+    failed = result.errors - len(result.missing)
+    if failed:
+        print(f"{failed} transcripts have an error and count as empty", file=sys.stderr)
+    if unscored:
+        print(f"{len(unscored)} references have no text and are not scored: {', '.join(unscored[:5])}", file=sys.stderr)
+    print(f"written: {output}/metrics.json, scores.parquet, report.html")
+
+
+def _words_table(result: ScoreResult) -> Table:
+    table = Table("", "words", "substitutions", "insertions", "deletions", title=f"{len(result.utterances)} utterances")
+    for group in GROUPS:
+        counts = result.word_counts(group)
+        numbers = (counts.words, counts.substitutions, counts.insertions, counts.deletions)
+        table.add_row(RATE_NAMES[group], *map(str, numbers))
+    return table
+
+
+def _rates_table(result: ScoreResult, baseline: ScoreResult | None) -> Table:
+    table = Table("", *(["baseline"] if baseline else []), "this run", *(["change"] if baseline else []))
+    changes = differences(baseline, result) if baseline is not None else {}
+    for name, label in RATE_NAMES.items():
+        cells = [_cell(name, result.rates[name])]
+        if baseline is not None:
+            cells = [_cell(name, baseline.rates[name]), *cells, _cell(name, changes[name].change, signed=True)]
+        table.add_row(label, *cells)
+    table.caption = f"in brackets: {result.bootstrap.confidence:.0%} bootstrap interval over utterances"
+    return table
+
+
+def _cell(name: str, rate: Rate, signed: bool = False) -> str:
+    shown = show(name, rate.value, signed)
+    if rate.low is None:
+        return shown
+    interval = f"{show(name, rate.low, signed)}, {show(name, rate.high, signed)}".replace("%", "")
+    return f"{shown} [dim]\\[{interval}][/]"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

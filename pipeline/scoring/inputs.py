@@ -1,0 +1,204 @@
+"""Reading what is scored: references, transcripts or another system's output, and the lists that applied."""
+
+import dataclasses
+import json
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import storage
+from pipeline.entities.lists import LIST_COLUMNS, is_per_utterance, load_entities
+from pipeline.entities.loading import open_parquet
+from pipeline.errors import InputError
+from pipeline.scoring.bootstrap import DEFAULT, Bootstrap
+from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from pipeline.text import normalise
+
+_HEADERS = {("id", "text"), ("utterance_id", "text"), ("id", "reference"), ("id", "hypothesis")}
+_IS21_FIELDS = 4  # id, reference, its rare words, its list; the last two as JSON
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoringSet:
+    """What systems are scored on. ``unscored``: ids of the reference that have no text, and so cannot be scored."""
+
+    references: tuple[Reference, ...]
+    unscored: tuple[str, ...]
+    lists: Lists
+
+    def score(self, path: str, bootstrap: Bootstrap = DEFAULT) -> ScoreResult:
+        """Score the transcripts, run directory or TSV at ``path``; raises InputError or StorageError."""
+        unscored = set(self.unscored)
+        written = {name: text for name, text in read_written(path).items() if name not in unscored}
+        return score(self.references, written, self.lists, bootstrap)
+
+
+def load_scoring_set(reference: str, lists: str | None = None, column: str | None = None) -> ScoringSet:
+    """Read references and lists (see read_references and read_lists); raises InputError or StorageError."""
+    references, unscored = read_references(reference)
+    return ScoringSet(tuple(references), tuple(unscored), read_lists(lists, reference, column))
+
+
+def read_references(path: str) -> tuple[list[Reference], list[str]]:
+    """Return the references of AUDIO parquet (a file or folder, with ``text``) or of a TSV (id, text, more fields).
+
+    The second value names the rows without a text, which cannot be scored. Raises InputError or StorageError.
+    """
+    rows = _rows(path, ("duration_seconds", "speaker"))
+    known = [row for row in rows if row["text"] is not None]
+    if not known:
+        raise InputError(f"{path}: no row has a reference text; needed is a 'text' column or lines of id<tab>text.")
+    references = [
+        Reference(row["utterance_id"], normalise(row["text"]), row.get("duration_seconds"), row.get("speaker"))
+        for row in known
+    ]
+    return references, [row["utterance_id"] for row in rows if row["text"] is None]
+
+
+def read_written(path: str) -> dict[str, Written]:
+    """Return a system's output by id: TRANSCRIPTS parquet, a run directory, or a TSV of id and text.
+
+    Raises InputError for an id that comes twice, for a directory of several runs, and for what is neither.
+    """
+    written: dict[str, Written] = {}
+    for row in _rows(transcripts_of(path) if _is_parquet(path) else path, ("duration_seconds", "error")):
+        name = row["utterance_id"]
+        if name in written:
+            raise InputError(f"{path}: id '{name}' comes twice; every id may have one hypothesis.")
+        written[name] = Written(normalise(row["text"] or ""), row.get("duration_seconds"), row.get("error"))
+    return written
+
+
+def _rows(path: str, optional: Sequence[str]) -> list[dict[str, Any]]:
+    if _is_parquet(path):
+        return _parquet_rows(path, ("utterance_id", "text"), optional)
+    return [{"utterance_id": name, "text": text} for name, text in _tsv_rows(path)]
+
+
+def transcripts_of(path: str) -> str:
+    """Return where the TRANSCRIPTS of ``path`` are: a run has them in ``transcripts/``, an output folder in its run."""
+    location = storage.open_filesystem(path)
+    if not storage.exists(location) or location.path.endswith(".parquet"):
+        return path
+    if storage.exists(location.join("transcripts")):
+        return posixpath.join(path, "transcripts")
+    runs = sorted(location.filesystem.glob(posixpath.join(location.path, "*", "transcripts")))
+    if len(runs) > 1:
+        names = [posixpath.basename(posixpath.dirname(run)) for run in runs]
+        raise InputError(f"{path} holds {len(runs)} runs {names[:5]}; name the one to score, e.g. {path}/{names[0]}.")
+    return posixpath.join(path, posixpath.basename(posixpath.dirname(runs[0])), "transcripts") if runs else path
+
+
+def read_lists(path: str | None, references: str, column: str | None = None) -> Lists:
+    """Return the lists at ``path``; without one, those that ``references`` carries, if it does.
+
+    A parquet file that has both ``entities`` and ``list`` (what was spoken, and the list it was spoken from) is read
+    for its ``list``. ``column`` names the column instead. Raises InputError.
+    """
+    path = path or (references if _carries_lists(references) else None)
+    if path is None:
+        return Lists()
+    source = load_entities(path, column or _list_column(path))
+    return Lists(source.of, _is21_spoken(path))
+
+
+def _carries_lists(references: str) -> bool:
+    if _is_parquet(references):
+        return storage.open_filesystem(references).path.endswith(".parquet") and bool(_list_columns(references))
+    with _open_text(references) as file:
+        return len(str(file.readline()).split("\t")) == _IS21_FIELDS
+
+
+def _list_columns(path: str) -> list[str]:
+    with open_parquet(path) as file:
+        return [name for name in LIST_COLUMNS if name in file.schema_arrow.names]
+
+
+def _list_column(path: str) -> str | None:
+    both = path.endswith(".parquet") and is_per_utterance(path) and set(_list_columns(path)) == {"entities", "list"}
+    return "list" if both else None
+
+
+def _is21_spoken(path: str) -> dict[str, frozenset[str]] | None:
+    """The rare words that each utterance contains, if ``path`` is a TSV of the is21_deep_bias benchmark."""
+    if not path.endswith(".tsv"):
+        return None
+    spoken = {}
+    with _open_text(path) as file:
+        for row, line in enumerate(file, start=1):
+            cells = line.rstrip("\r\n").split("\t")
+            if len(cells) != _IS21_FIELDS or not cells[2].startswith("["):
+                return None
+            spoken[cells[0]] = frozenset(normalise(word) for word in _words(path, row, cells[2]))
+    return spoken
+
+
+def _words(path: str, row: int, field: str) -> Sequence[str]:
+    try:
+        words = json.loads(field)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {row}: the rare words are not JSON ({error}).") from error
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"{path}: line {row}: the rare words must be a JSON list of texts, got {field[:100]}.")
+    return words
+
+
+def _is_parquet(path: str) -> bool:
+    return not path.endswith((".tsv", ".txt", ".tsv.gz"))
+
+
+def _open_text(path: str) -> Any:
+    storage.check_readable(storage.open_filesystem(path))
+    return fsspec.open(path, "rt", encoding="utf-8-sig", compression="infer", newline="\n").open()
+
+
+def _tsv_rows(path: str) -> Iterator[tuple[str, str]]:
+    """Yield (id, text); an id alone has the empty text. A first line that is a header is left out."""
+    with _open_text(path) as file:
+        try:
+            for row, line in enumerate(file, start=1):
+                cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
+                if not line.strip() or (row == 1 and tuple(cell.lower() for cell in cells[:2]) in _HEADERS):
+                    continue
+                if not cells[0]:
+                    raise InputError(f"{path}: line {row} has no id; needed is id<tab>text.")
+                yield cells[0], cells[1] if len(cells) > 1 else ""
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8.") from error
+
+
+def _parquet_rows(path: str, required: Sequence[str], optional: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of one or many parquet files, only the named columns; missing optional ones are left out."""
+    rows: list[dict[str, Any]] = []
+    for location in storage.list_parquet(path):
+        try:
+            with location.filesystem.open(location.path, "rb") as stream:
+                file = pq.ParquetFile(stream)
+                _check_columns(location.uri, file.schema_arrow, required)
+                names = [name for name in (*required, *optional) if name in file.schema_arrow.names]
+                rows += _with_ids(location.uri, file.read(columns=names).to_pylist())
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{location.uri}: cannot be read as parquet ({error}).") from error
+    return rows
+
+
+def _with_ids(source: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    nameless = next((at for at, row in enumerate(rows, start=1) if not row["utterance_id"]), None)
+    if nameless is not None:
+        raise InputError(f"{source}: row {nameless} has no utterance_id; every row needs one.")
+    return rows
+
+
+def _check_columns(source: str, schema: pa.Schema, required: Sequence[str]) -> None:
+    for name in required:
+        if name not in schema.names:
+            raise InputError(
+                f"{source}: column '{name}' is missing; it has {schema.names}. Needed are {list(required)}."
+            )
+        kind = schema.field(name).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise InputError(f"{source}: column '{name}' is {kind}, needed is string.")

@@ -1,0 +1,128 @@
+"""Reading references, transcripts, other systems' output and lists."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import RollcallError
+from pipeline.scoring.inputs import load_scoring_set, read_lists, read_references, read_written
+
+
+def parquet(path: Path, **columns: list[Any]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def text(path: Path, content: str) -> str:
+    path.write_text(content, encoding="utf-8")
+    return str(path)
+
+
+def test_references_from_parquet_are_normalised_and_rows_without_text_are_named(tmp_path: Path) -> None:
+    path = parquet(
+        tmp_path / "a.parquet", utterance_id=["a", "b"], text=["Zürich’s  Café!", None], duration_seconds=[1.5, 2]
+    )
+    references, unscored = read_references(path)
+    assert [(one.text, one.duration_seconds) for one in references] == [("zurich's cafe", 1.5)]
+    assert unscored == ["b"]
+
+
+def test_tsv_with_header_and_an_id_without_text(tmp_path: Path) -> None:
+    path = text(tmp_path / "a.tsv", "\ufeffutterance_id\ttext\na\tOne two\r\nb\n\nc\t\n")
+    assert {name: one.text for name, one in read_written(path).items()} == {"a": "one two", "b": "", "c": ""}
+
+
+def test_a_run_directory_and_an_output_folder_with_one_run(tmp_path: Path) -> None:
+    parquet(
+        tmp_path / "out/1f3a/transcripts/0.parquet", utterance_id=["a"], text=["one"], error=pa.nulls(1, pa.string())
+    )
+    parquet(
+        tmp_path / "out/1f3a/transcripts/1.parquet", utterance_id=["b"], text=pa.nulls(1, pa.string()), error=["silent"]
+    )
+    for path in ("out", "out/1f3a", "out/1f3a/transcripts"):
+        written = read_written(str(tmp_path / path))
+        assert {name: (one.text, one.error) for name, one in written.items()} == {
+            "a": ("one", None),
+            "b": ("", "silent"),
+        }
+
+
+def test_an_output_folder_with_two_runs_is_refused(tmp_path: Path) -> None:
+    for name in ("1f3a", "2b4c"):
+        parquet(tmp_path / name / "transcripts/0.parquet", utterance_id=["a"], text=["one"])
+    with pytest.raises(RollcallError, match=r"2 runs \['1f3a', '2b4c'\]"):
+        read_written(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"id": ["a"], "text": ["one"]}, "column 'utterance_id' is missing"),
+        ({"utterance_id": ["a"]}, "column 'text' is missing"),
+        ({"utterance_id": ["a"], "text": [3]}, "column 'text' is int64, needed is string"),
+        ({"utterance_id": ["a", None], "text": ["one", "two"]}, "row 2 has no utterance_id"),
+        ({"utterance_id": ["a", "a"], "text": ["one", "two"]}, "'a' comes twice"),
+    ],
+)
+def test_bad_transcripts_are_refused_with_file_and_column(
+    tmp_path: Path, content: dict[str, Any], message: str
+) -> None:
+    path = parquet(tmp_path / "bad.parquet", **content)
+    with pytest.raises(RollcallError, match=message) as raised:
+        read_written(path)
+    assert "bad.parquet" in str(raised.value)
+
+
+def test_missing_corrupt_and_textless_files_are_refused(tmp_path: Path) -> None:
+    for name in ("none.parquet", "none.tsv"):
+        with pytest.raises(RollcallError, match=name):
+            read_written(str(tmp_path / name))
+    broken = text(tmp_path / "broken.parquet", "PAR1 but not really")
+    with pytest.raises(RollcallError, match=r"broken\.parquet"):
+        read_references(broken)
+    (tmp_path / "latin.tsv").write_bytes("a\tZ\xfcrich\n".encode("latin-1"))
+    with pytest.raises(RollcallError, match="not UTF-8"):
+        read_written(str(tmp_path / "latin.tsv"))
+    with pytest.raises(RollcallError, match="no row has a reference text"):
+        read_references(parquet(tmp_path / "t.parquet", utterance_id=["a"], text=pa.nulls(1, pa.string())))
+    with pytest.raises(RollcallError, match="line 1 has no id"):
+        read_written(text(tmp_path / "noid.tsv", "\tone\n"))
+
+
+def test_one_list_for_all(tmp_path: Path) -> None:
+    lists = read_lists(text(tmp_path / "names.txt", "New York\nŁódź\n"), "unused.tsv")
+    assert [entity.text for entity in lists.of("any").entities] == ["lodz", "new york"]
+    assert lists.spoken is None
+
+
+def test_the_benchmarks_lists_and_its_spoken_words(tmp_path: Path) -> None:
+    row = ["u1", "to leeds", json.dumps(["leeds"]), json.dumps(["leeds", "york"])]
+    path = text(tmp_path / "biasing.tsv", "\t".join(row) + "\n")
+    for lists in (read_lists(path, "unused"), read_lists(None, path)):
+        assert [entity.text for entity in lists.of("u1").entities] == ["leeds", "york"]
+        assert lists.spoken == {"u1": frozenset({"leeds"})}
+
+
+def test_a_parquet_with_spoken_entities_and_lists_is_read_for_its_lists(tmp_path: Path) -> None:
+    path = parquet(
+        tmp_path / "names.parquet",
+        utterance_id=["u1"],
+        text=["to leeds"],
+        entities=[["leeds"]],
+        list=[["leeds", "york"]],
+    )
+    assert len(read_lists(path, "unused").of("u1")) == 2
+    assert len(read_lists(path, "unused", "entities").of("u1")) == 1
+    assert len(read_lists(None, path).of("u1")) == 2
+
+
+def test_hypotheses_of_utterances_without_a_reference_text_are_set_aside(tmp_path: Path) -> None:
+    reference = parquet(tmp_path / "r.parquet", utterance_id=["a", "b"], text=["one", None])
+    corpus = load_scoring_set(reference)
+    assert corpus.unscored == ("b",)
+    assert corpus.score(text(tmp_path / "h.tsv", "a\tone\nb\tsomething\n")).word_counts("wer").errors == 0
