@@ -6,6 +6,7 @@ from pipeline.acoustic import checkpoint
 from pipeline.acoustic.hugging_face import load_hugging_face
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.model import RollcallCtc
+from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
 
 
@@ -15,3 +16,11 @@ def load_model(config: AcousticConfig) -> CtcModel:
     if checkpoint.is_model_directory(folder):
         return RollcallCtc(folder, config)
     return load_hugging_face(config)
+
+
+def load_tokens(config: AcousticConfig) -> Tokens:
+    """Return only the token inventory of ``config.model``, for workers that decode. Raises ModelError."""
+    folder = Path(config.model)
+    if checkpoint.is_model_directory(folder):
+        return checkpoint.load_tokens(folder / checkpoint.TOKENISER)
+    return load_hugging_face(config).tokens

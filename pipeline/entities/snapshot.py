@@ -1,0 +1,77 @@
+"""A run's own copy of its entity lists: what workers read, and what the run used, whatever happens to the user's file.
+
+``entities.parquet`` holds every entity once; ``lists.parquet``, if lists differ by utterance, the row numbers of each
+utterance's entities in it.
+"""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.entities.catalog import Entity, EntityList
+from pipeline.entities.lists import EntitySource, UtteranceLists
+from pipeline.storage import Location, attempt, exists, read_bytes, write_atomic
+
+_TEXTS = pa.list_(pa.string())
+ENTITIES = pa.schema(
+    [
+        pa.field("entity", pa.string(), metadata={"about": "normalised canonical form"}),
+        pa.field("display_as", pa.string(), metadata={"about": "as the user wrote it"}),
+        pa.field("aliases", _TEXTS, metadata={"about": "other normalised spellings"}),
+        pa.field("pronunciations", _TEXTS, metadata={"about": "ARPAbet, phones separated by spaces"}),
+        pa.field("weight", pa.float64(), metadata={"about": "multiplies every boost"}),
+        pa.field("tags", _TEXTS, metadata={"about": "labels that reports group by"}),
+    ]
+)
+LISTS = pa.schema([pa.field("utterance_id", pa.string()), pa.field("rows", pa.list_(pa.int32()))])
+_ENTITIES_FILE, _LISTS_FILE = "entities.parquet", "lists.parquet"
+
+
+def save(source: EntitySource, folder: Location) -> None:
+    """Write ``source`` below ``folder``; raises StorageError."""
+    if source.lists is None:
+        _write(_entity_table(source.corpus.entities), folder.join(_ENTITIES_FILE))
+        return
+    rows: dict[Entity, int] = {}
+    lists = [
+        (utterance_id, [rows.setdefault(entity, len(rows)) for entity in entities.entities])
+        for utterance_id, entities in source.lists.by_id.items()
+    ]
+    _write(_entity_table(tuple(rows)), folder.join(_ENTITIES_FILE))
+    columns = [pa.array([utterance_id for utterance_id, _ in lists], pa.string())]
+    columns.append(pa.array([numbers for _, numbers in lists], pa.list_(pa.int32())))
+    _write(pa.table(columns, schema=LISTS), folder.join(_LISTS_FILE))
+
+
+def load(folder: Location) -> EntitySource:
+    """Return what ``save`` wrote; raises StorageError."""
+    entities = tuple(
+        Entity(*texts, *map(tuple, (aliases, pronunciations)), weight, tuple(tags))
+        for *texts, aliases, pronunciations, weight, tags in _rows(folder.join(_ENTITIES_FILE))
+    )
+    if not exists(folder.join(_LISTS_FILE)):
+        return EntitySource(corpus=EntityList(entities))
+    by_id = {
+        utterance_id: EntityList(tuple(entities[row] for row in rows))
+        for utterance_id, rows in _rows(folder.join(_LISTS_FILE))
+    }
+    return EntitySource(lists=UtteranceLists(by_id))
+
+
+def _entity_table(entities: tuple[Entity, ...]) -> pa.Table:
+    names = ("text", "display_as", "aliases", "pronunciations", "weight", "tags")
+    columns = [
+        pa.array([getattr(entity, name) for entity in entities], field.type)
+        for name, field in zip(names, ENTITIES, strict=True)
+    ]
+    return pa.table(columns, schema=ENTITIES)
+
+
+def _write(table: pa.Table, location: Location) -> None:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    write_atomic(location, buffer.getvalue().to_pybytes())
+
+
+def _rows(location: Location) -> list[tuple]:  # type: ignore[type-arg]
+    table = attempt(lambda: pq.read_table(pa.BufferReader(read_bytes(location))), location, "read")
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

@@ -1,0 +1,114 @@
+"""EMISSIONS rows to TRANSCRIPTS rows: decode with the utterance's entity list. Table in, table out, a row per row."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.acoustic.emissions import SparseLogProbs
+from pipeline.decoding.interface import Decoder, EntitySpan, Hypothesis, Word
+from pipeline.entities.catalog import EntityList
+from pipeline.entities.lists import EntitySource
+from pipeline.errors import RowError
+from pipeline.schemas import EMISSIONS, TRANSCRIPTS
+
+_SCALARS = (
+    "utterance_id",
+    "duration_seconds",
+    "audio_sha256",
+    "model_id",
+    "frame_seconds",
+    "frames",
+    "k",
+    "entities",
+    "error",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Transcriber:
+    """The second pass over tables of EMISSIONS rows; the rescoring of a later issue goes between decoder and table."""
+
+    decoder: Decoder
+    entities: EntitySource
+    config_fingerprint: str
+
+    def transcribe(self, emissions: pa.Table) -> pa.Table:
+        """Return the TRANSCRIPTS rows of EMISSIONS rows, in their order; errors are carried along."""
+        rows = [self._row(scalars, tokens) for scalars, tokens in read_emissions(emissions)]
+        return pa.Table.from_pylist(rows, schema=TRANSCRIPTS)
+
+    def _row(self, scalars: dict[str, Any], tokens: SparseLogProbs | None) -> dict[str, Any]:
+        entities = self.entities.of(scalars["utterance_id"], scalars["entities"])
+        row = {
+            name: scalars[name] for name in ("utterance_id", "duration_seconds", "audio_sha256", "model_id", "error")
+        }
+        row |= {"list_version": entities.version, "config_fingerprint": self.config_fingerprint}
+        if tokens is None:
+            return row
+        try:
+            nbest = self.decoder.decode(tokens, entities)
+        except (RowError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+            # One row that a decoder cannot take must not end a run of millions; run.json counts errors by kind.
+            return row | {"error": f"{scalars['utterance_id']}: the decoder failed ({type(error).__name__}: {error})."}
+        return row | transcript_fields(nbest, entities, scalars["frame_seconds"])
+
+
+def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], SparseLogProbs | None]]:
+    """Yield the scalar fields of each EMISSIONS row and its sparse log-probs, None where the row has an error."""
+    table = table.select(EMISSIONS.names).combine_chunks()
+    ids, values = (_lists(table[name]) for name in ("token_ids", "token_log_probs"))
+    for index, scalars in enumerate(table.select(list(_SCALARS)).to_pylist()):
+        if scalars["error"] is not None or scalars["frames"] is None:
+            yield scalars, None
+            continue
+        shape = (scalars["frames"], scalars["k"])
+        yield scalars, SparseLogProbs(ids(index).reshape(shape), values(index).reshape(shape))
+
+
+def _lists(column: pa.ChunkedArray) -> Any:
+    """Return index -> the flat numpy array of that row, without copying."""
+    lists = column.combine_chunks()
+    lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+    offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy(zero_copy_only=True)
+    return lambda index: values[offsets[index] : offsets[index + 1]]
+
+
+def transcript_fields(nbest: list[Hypothesis], entities: EntityList, frame_seconds: float) -> dict[str, Any]:
+    """Return the fields of a TRANSCRIPTS row that come from an n-best list, best first."""
+    best = nbest[0]
+    return {
+        "text": best.text,
+        "words": [_word(word, frame_seconds) for word in best.words],
+        "nbest": [_hypothesis(hypothesis) for hypothesis in nbest],
+        "entities": [_entity(span, best.words, entities, frame_seconds) for span in best.entities],
+    }
+
+
+def _word(word: Word, frame_seconds: float) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start_seconds": word.start_frame * frame_seconds,
+        "end_seconds": word.end_frame * frame_seconds,
+        "confidence": word.confidence,
+    }
+
+
+def _hypothesis(hypothesis: Hypothesis) -> dict[str, Any]:
+    fields = {name: getattr(hypothesis, name) for name in ("text", "acoustic", "lm", "boost", "phone_cost", "total")}
+    return {name: _plain(value) for name, value in fields.items()}
+
+
+def _entity(span: EntitySpan, words: tuple[Word, ...], entities: EntityList, frame_seconds: float) -> dict[str, Any]:
+    fields = {name: _plain(value) for name, value in dataclasses.asdict(span).items()}
+    return fields | {
+        "display_as": entities.by_text[span.entity].display_as,
+        "start_seconds": words[span.start_word].start_frame * frame_seconds,
+        "end_seconds": words[span.end_word - 1].end_frame * frame_seconds,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
