@@ -70,11 +70,11 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.projection = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
-        half = width // heads // 2
-        self.register_buffer("frequencies", 10_000.0 ** (-torch.arange(half) / half), persistent=False)
+        self.rotated = width // heads // 2
 
     def _rotate(self, x: torch.Tensor) -> torch.Tensor:
-        angles = torch.arange(x.shape[2], device=x.device)[:, None] * self.frequencies  # [T, d/2]
+        frequencies = 10_000.0 ** (-torch.arange(self.rotated, device=x.device) / self.rotated)
+        angles = torch.arange(x.shape[2], device=x.device)[:, None] * frequencies  # [T, d/2]
         sine, cosine = angles.sin().to(x.dtype), angles.cos().to(x.dtype)
         first, second = x.chunk(2, dim=-1)
         return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)

@@ -76,9 +76,7 @@ def _rows(parquet: Path, max_seconds: float) -> Iterator[tuple[str, str, str, np
                 yield row["utterance_id"], row["speaker"] or "", text, samples
 
 
-def build(
-    parquet: Path, cache: Path, backbone: WhisperBackbone, speed: float, stack: int, device: str = "cpu"
-) -> Path:
+def build(parquet: Path, cache: Path, backbone: WhisperBackbone, speed: float, stack: int, device: str = "cpu") -> Path:
     """Write the cache entry of one parquet file at one speed unless it exists; return its index path.
 
     Rows without text, with digits, unreadable, or outside 0.5 s to 30 s are left out.

@@ -216,9 +216,8 @@ class Trainer:
         if not path.exists():
             return
         stored = load_file(path)
-        self.step, self.epoch, self.best, self.stale = (
-            int(stored["progress"][0]), int(stored["progress"][1]), float(stored["progress"][2]), int(stored["progress"][3])
-        )  # fmt: skip
+        step, epoch, best, stale = stored["progress"].tolist()
+        self.step, self.epoch, self.best, self.stale = int(step), int(epoch), best, int(stale)
         self._put(stored)
         for name, parameter in self.trained.items():
             self.average[name].copy_(stored[f"average:{name}"])
