@@ -4,12 +4,15 @@ A ``Location`` is a path and the filesystem that holds it; it can be pickled int
 environment (``AWS_*``, as boto reads it) or from ``options``, and are never part of a message or a ``uri``.
 """
 
+import contextlib
 import dataclasses
+import json
 import os
 import posixpath
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import fsspec
 import pyarrow.fs as pa_fs
@@ -83,6 +86,25 @@ def open_filesystem(uri: str, options: Options | None = None) -> Location:
     return Location(_s3(options or {}), rest.rstrip("/"))
 
 
+def parse_options(text: str | None) -> dict[str, Any]:
+    """Read ``--storage-options``: ``key=value,key=value``, or the path of a JSON file (better for secrets).
+
+    Raises ConfigError if it is neither.
+    """
+    if not text:
+        return {}
+    if "=" in text:
+        return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    try:
+        with open(text, encoding="utf-8") as file:
+            values = json.load(file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--storage-options {text}: needed is key=value,... or a JSON file ({error}).") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"--storage-options {text}: the JSON must be an object of keys and values.")
+    return values
+
+
 def _s3(options: Options) -> fsspec.AbstractFileSystem:
     """Return an s3fs filesystem without a listing cache, which would hide what other workers write."""
     unknown = sorted(set(options) - set(S3_OPTIONS))
@@ -153,6 +175,32 @@ def read_bytes(location: Location) -> bytes:
     return attempt(lambda: bytes(location.filesystem.cat_file(location.path)), location, "read")
 
 
+@contextlib.contextmanager
+def open_seekable(location: Location) -> Iterator[BinaryIO]:
+    """Open a file for decoders that seek; a remote one is downloaded first (to disk, with the storage's retries).
+
+    Raises OSError if this file is at fault (FileNotFoundError and others) and StorageError if a remote storage is.
+    """
+    if location.is_local:
+        with open(location.path, "rb") as file:
+            yield file
+        return
+    with tempfile.NamedTemporaryFile(prefix="rollcall-") as copy:
+        attempt(lambda: location.filesystem.get_file(location.path, copy.name), location, "read", (FileNotFoundError,))
+        with open(copy.name, "rb") as file:
+            yield file
+
+
+def remove(location: Location) -> None:
+    """Remove a file or a whole folder if it is there; raises StorageError if that fails."""
+
+    def act() -> None:
+        if location.filesystem.exists(location.path):
+            location.filesystem.rm(location.path, recursive=True)
+
+    attempt(act, location, "remove")
+
+
 def write_atomic(location: Location, data: bytes) -> None:
     """Write a small file so that a reader sees the old content or the new, never a part; makes its folder."""
 
@@ -189,8 +237,10 @@ def publish(local_file: str, location: Location) -> None:
 
 
 def walk_files(location: Location) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    """Yield (folder, [(path, bytes), ...]) in sorted order, one folder at a time; hidden names (``.`` ``_``) are left
-    out, a single file yields itself. Raises StorageError."""
+    """Yield (folder, [(path, bytes), ...]) in sorted order, one folder in memory at a time, without ``.hidden`` names.
+
+    A single file yields itself. Raises StorageError.
+    """
     if attempt(lambda: bool(location.filesystem.isfile(location.path)), location, "read"):
         size = attempt(lambda: int(location.filesystem.size(location.path)), location, "read")
         yield location.parent.path, [(location.path, size)]
@@ -207,7 +257,7 @@ def walk_files(location: Location) -> Iterator[tuple[str, list[tuple[str, int]]]
 
 def _visible(name: str, folder: Location) -> bool:
     base = posixpath.basename(name.rstrip("/"))
-    return bool(base) and not base.startswith((".", "_")) and name.rstrip("/") != folder.path.rstrip("/")
+    return bool(base) and not base.startswith(".") and name.rstrip("/") != folder.path.rstrip("/")
 
 
 def list_parquet(uri: str, options: Options | None = None) -> list[Location]:
@@ -217,33 +267,44 @@ def list_parquet(uri: str, options: Options | None = None) -> list[Location]:
     """
     location = open_filesystem(uri, options)
     if any(sign in location.path for sign in "*?["):
-        found = attempt(lambda: sorted(location.filesystem.glob(location.path)), location, "list")
-        paths = [str(path) for path in found]
+        paths = attempt(lambda: sorted(location.filesystem.glob(location.path)), location, "list")
+        found = [Location(location.filesystem, str(path)) for path in paths]
     else:
         check_readable(location)
-        paths = [path for _, files in walk_files(location) for path, _ in files if path != location.path]
-        paths = [path for path in paths if path.endswith(".parquet")] or _itself(location)
-    if not paths:
+        found = list(walk_parquet(location))
+    if not found:
         raise StorageError(f"{uri}: no .parquet file there; `python -m jobs.ingest` makes them from audio.")
-    return [Location(location.filesystem, path) for path in paths]
+    return found
 
 
-def _itself(location: Location) -> list[str]:
-    """A single file is taken whatever its name is."""
-    return [location.path] if location.filesystem.isfile(location.path) else []
+def walk_parquet(location: Location) -> Iterator[Location]:
+    """Yield the parquet files below a folder, or the file itself whatever its name is; raises StorageError."""
+    for _, files in walk_files(location):
+        for path, _ in files:
+            if path == location.path or is_parquet(location.relative(path)):
+                yield Location(location.filesystem, path)
 
 
-def attempt(action: Callable[[], _T], location: Location, verb: str) -> _T:
-    """Run ``action`` on ``location``; what goes wrong in the storage becomes a StorageError saying what to check."""
+def is_parquet(relative: str) -> bool:
+    """Whether a path within a dataset is one of its parquet files; names with ``_`` hold bookkeeping."""
+    return relative.endswith(".parquet") and not any(part.startswith("_") for part in relative.split("/"))
+
+
+def attempt(action: Callable[[], _T], location: Location, verb: str, passing: tuple[type[Exception], ...] = ()) -> _T:
+    """Run ``action`` on ``location``; what goes wrong in the storage becomes a StorageError saying what to check.
+
+    Exceptions of the kinds ``passing`` are about the content and go through as they are.
+    """
+    through: tuple[type[Exception], ...] = (StorageError, *passing)
     try:
         return action()
+    except through:
+        raise
     except FileNotFoundError as error:
         raise StorageError(f"cannot {verb} {location.uri}: it does not exist.") from error
     except PermissionError as error:
         advice = "check its permissions" if location.is_local else "check the credentials (AWS_*, or anon)"
         raise StorageError(f"cannot {verb} {location.uri}: permission denied; {advice}.") from error
-    except StorageError:
-        raise
     except Exception as error:  # botocore, aiohttp and fsspec raise many kinds; each is a storage failure here
         advice = "" if location.is_local else " Check the endpoint, the credentials and the network."
         raise StorageError(f"cannot {verb} {location.uri}: {type(error).__name__}: {error}.{advice}") from error

@@ -1,0 +1,190 @@
+"""``python -m jobs.ingest SOURCE --output DIR``: any corpus into parquet shards of the AUDIO schema.
+
+The source is listed to a plan on disk, ids are checked, and Ray Data works the plan's units off, each into one shard
+that appears whole. The same command resumes: shards that are there are kept.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from jobs.command import run_command
+from pipeline.errors import InputError, StorageError
+from pipeline.ingest.layouts import FORMATS, Source, detect
+from pipeline.ingest.plan import Plan, make_plan, scratch_folder, shard
+from pipeline.ingest.shards import Counts, IngestJob, ingest_unit, read_counts
+from pipeline.segmentation import MIN_MAX_SECONDS
+from pipeline.storage import Location, check_writable, exists, open_filesystem, parse_options, remove, write_atomic
+
+MAX_SECONDS = 28.0
+"""The default model takes 30 s; the rest is room for its own padding."""
+_EXAMPLES = 10  # errors that the summary quotes; all of them are in the rows
+_TASKS = 10_000  # Ray Data tasks at most; more units than that share tasks
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return 0, or 1 if no row could be read, or 2 for bad input."""
+    arguments = _parser().parse_args(argv)
+    return run_command(lambda: _ingest(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m jobs.ingest", description=__doc__)
+    parser.add_argument("source", help="folder, manifest or parquet; local or s3://")
+    parser.add_argument("--output", required=True, help="folder for the parquet shards; local or s3://")
+    parser.add_argument("--format", choices=sorted(FORMATS), help="layout of the source (default: detected)")
+    parser.add_argument(
+        "--max-seconds", type=float, default=MAX_SECONDS, help="cut longer audio (default: %(default)s)"
+    )
+    parser.add_argument("--audio-root", help="folder that audio paths in manifests start from and may not leave")
+    parser.add_argument(
+        "--storage-options", help="for s3://: key=value,... or a JSON file (endpoint, key, secret, ...)"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)")
+    parser.add_argument("--summary", help="write the summary as JSON to this file")
+    return parser
+
+
+def _ingest(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    _check(arguments)
+    options = parse_options(arguments.storage_options)
+    place = open_filesystem(arguments.source, options)
+    output = open_filesystem(arguments.output, options)
+    if f"{output.path}/".startswith(f"{place.path}/") and output.is_local == place.is_local:
+        raise InputError(f"--output {output.uri} lies in the source {place.uri}; choose a folder outside it.")
+    source = detect(place, arguments.format)
+    check_writable(output)
+    root = open_filesystem(arguments.audio_root, options) if arguments.audio_root else _folder(source.location)
+    settings = {"format": source.format, "max_seconds": arguments.max_seconds}
+    plan = make_plan(source, root, output, settings)
+    print(f"{source.location.uri}: {source.format}, {plan.utterances} utterances in {plan.recordings} recordings")
+    counts = _work(IngestJob(source.location, output, arguments.max_seconds), plan, arguments.workers)
+    return _finish(arguments, source, output, plan, counts, time.monotonic() - started)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not arguments.max_seconds >= MIN_MAX_SECONDS:
+        raise InputError(f"--max-seconds must be at least {MIN_MAX_SECONDS:g}, got {arguments.max_seconds:g}.")
+    if arguments.workers < 1:
+        raise InputError(f"--workers must be at least 1, got {arguments.workers}.")
+
+
+def _folder(location: Location) -> Location:
+    return location.parent if location.filesystem.isfile(location.path) else location
+
+
+def _work(job: IngestJob, plan: Plan, workers: int) -> Counts:
+    """Work off the units whose shards are missing, with a progress bar, and count all of them."""
+    remove(scratch_folder(job.output))  # left by a run that was killed
+    total, missing = Counts(), []
+    for unit in range(plan.units):
+        if exists(shard(job.output, unit)):
+            total.add(read_counts(shard(job.output, unit)), _EXAMPLES)
+        else:
+            missing.append(unit)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("shards", total=plan.units, completed=plan.units - len(missing))
+        for counts in _results(job, missing, workers):
+            total.add(counts, _EXAMPLES)
+            progress.update(task, advance=1, description=f"shards, {total.audio_seconds / 3600:.2f} h")
+    remove(scratch_folder(job.output))
+    return total
+
+
+def _results(job: IngestJob, units: list[int], workers: int) -> Iterator[Counts]:
+    """Yield the counts of each unit as it is done; one unit alone is done here, sooner than Ray would start."""
+    if len(units) <= 1:
+        yield from (ingest_unit(job, unit) for unit in units)
+        return
+    dataset = _ray_data(workers).from_items(
+        [{"unit": unit} for unit in units], override_num_blocks=min(len(units), _TASKS)
+    )
+    done = dataset.map_batches(
+        ingest_batch, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", zero_copy_batch=True
+    )
+    for row in done.iter_rows():
+        if row["failure"] is not None:
+            raise StorageError(str(row["failure"]))
+        yield Counts(**json.loads(row["counts"]))
+
+
+def ingest_batch(batch: pa.Table, job: IngestJob) -> pa.Table:
+    """Work off the units of a batch [N]; a storage failure comes back as text, for the driver to stop cleanly."""
+    rows = []
+    for unit in batch["unit"].to_pylist():
+        try:
+            counts = ingest_unit(job, unit)
+            rows.append({"counts": json.dumps(dataclasses.asdict(counts)), "failure": None})
+        except StorageError as error:
+            rows.append({"counts": None, "failure": str(error)})
+    return pa.Table.from_pylist(rows, schema=pa.schema([("counts", pa.string()), ("failure", pa.string())]))
+
+
+def _ray_data(workers: int):  # type: ignore[no-untyped-def]  # the ray.data module
+    """Import and start Ray only where there is work for it: a cluster if RAY_ADDRESS names one, else local."""
+    import ray
+    import ray.data
+
+    if not ray.is_initialized():
+        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, logging_level="warning", **local)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    return ray.data
+
+
+def _finish(
+    arguments: argparse.Namespace, source: Source, output: Location, plan: Plan, counts: Counts, wall: float
+) -> int:
+    hours = counts.audio_seconds / 3600
+    summary = {
+        "source": source.location.uri,
+        "format": source.format,
+        "output": output.uri,
+        "shards": plan.units,
+        "recordings": plan.recordings,
+        "utterances_in": plan.utterances,
+        "rows": counts.rows,
+        "errors": counts.errors,
+        "error_examples": counts.examples,
+        "cut_rows": counts.pieces,
+        "texts_left_out": counts.texts_left_out,
+        "audio_hours": hours,
+        "wall_seconds": wall,
+    }
+    text = json.dumps(summary, indent=1)
+    write_atomic(output.join("_SUCCESS"), text.encode())
+    if arguments.summary:
+        Path(arguments.summary).write_text(text + "\n", encoding="utf-8")
+    _show(summary)
+    return 0 if counts.rows > counts.errors else 1
+
+
+def _show(summary: dict[str, object]) -> None:
+    table = Table(title="ingest", show_header=False)
+    for key, value in summary.items():
+        if key != "error_examples":
+            table.add_row(key, f"{value:.3f}" if isinstance(value, float) else str(value))
+    Console().print(table)
+    examples = summary["error_examples"]
+    for message in examples if isinstance(examples, list) else []:
+        print(f"row error: {message}", file=sys.stderr)
+    if summary["texts_left_out"]:
+        print(
+            f"note: the text of {summary['texts_left_out']} cut recordings was left out; --max-seconds keeps them whole"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

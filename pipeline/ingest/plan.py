@@ -1,0 +1,128 @@
+"""The plan of an ingest: units of recordings, listed to disk before work starts, each of which becomes one shard."""
+
+import dataclasses
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.ingest.audio_parquet import read_ids
+from pipeline.ingest.disk_table import UniqueIds, temporary_database
+from pipeline.ingest.layouts import FORMATS, Source
+from pipeline.ingest.recordings import Recording, from_json, to_json
+from pipeline.storage import Location, exists, read_bytes, write_atomic
+
+UNIT_ROWS = 256
+"""Utterances per shard, unless recordings are cut into more: about an hour of short ones."""
+UNIT_BYTES = 256 << 20
+"""Encoded bytes per shard, where the listing tells sizes."""
+_UNITS_PER_FILE = 64  # a worker reads the whole file to find its line
+_FOLDER = "_ingest"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be done; ``sha256`` is over every recording and the options, and tells a resume from a mistake."""
+
+    units: int
+    recordings: int
+    utterances: int
+    sha256: str
+
+
+def make_plan(source: Source, root: Location, output: Location, options: dict[str, Any]) -> Plan:
+    """List the source, refuse duplicate ids, and write the plan below ``output``; an equal plan there is resumed.
+
+    Raises InputError for duplicates, for a source without audio, and if ``output`` holds something else.
+    """
+    with tempfile.TemporaryDirectory(prefix="rollcall-plan-") as scratch:
+        with temporary_database(scratch) as database:
+            ids = UniqueIds(database)
+            plan = _write_units(_listed(source, root, ids), scratch, options)
+            ids.check(source.location.uri)
+        if plan.utterances == 0:
+            raise InputError(f"{source.location.uri}: no audio was found for the format '{source.format}'.")
+        if not _is_resumed(plan, output):
+            for number in range(-(-plan.units // _UNITS_PER_FILE)):
+                with open(f"{scratch}/{number:06d}.jsonl", "rb") as file:
+                    write_atomic(_plan_file(output, number), file.read())
+            write_atomic(output.join(_FOLDER, "plan.json"), json.dumps(dataclasses.asdict(plan)).encode())
+    return plan
+
+
+def read_unit(output: Location, unit: int) -> list[Recording]:
+    """Return the recordings of one unit."""
+    lines = read_bytes(_plan_file(output, unit // _UNITS_PER_FILE)).split(b"\n")
+    return [from_json(values) for values in json.loads(lines[unit % _UNITS_PER_FILE])]
+
+
+def shard(output: Location, unit: int) -> Location:
+    """Where the rows of a unit go."""
+    return output.join(f"part-{unit:06d}.parquet")
+
+
+def scratch_folder(output: Location) -> Location:
+    """Where local shards are written before they are moved into place."""
+    return output.join(_FOLDER, "tmp")
+
+
+def pack(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
+    """Group recordings into units of about 256 utterances or 256 MiB, in order; a large one stands alone."""
+    unit: list[Recording] = []
+    rows = size = 0
+    for recording in recordings:
+        full = rows + recording.rows > UNIT_ROWS or size + (recording.size or 0) > UNIT_BYTES
+        if unit and full:
+            yield unit
+            unit, rows, size = [], 0, 0
+        unit.append(recording)
+        rows, size = rows + recording.rows, size + (recording.size or 0)
+    if unit:
+        yield unit
+
+
+def _listed(source: Source, root: Location, ids: UniqueIds) -> Iterator[Recording]:
+    """Yield the recordings while noting every utterance id that will come of them."""
+    previous = None
+    for recording in FORMATS[source.format](source.location, root):
+        for utterance in recording.utterances:
+            ids.add(utterance.utterance_id, recording.label)
+        if recording.row_group is not None and recording.path != previous:
+            previous = recording.path
+            for name in read_ids(Location(source.location.filesystem, recording.path), recording.label):
+                ids.add(name, recording.label)
+        yield recording
+
+
+def _write_units(recordings: Iterator[Recording], scratch: str, options: dict[str, Any]) -> Plan:
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    units = count = utterances = 0
+    for unit in pack(recordings):
+        line = json.dumps([to_json(recording) for recording in unit]).encode() + b"\n"
+        digest.update(line)
+        with open(f"{scratch}/{units // _UNITS_PER_FILE:06d}.jsonl", "ab") as file:
+            file.write(line)
+        units, count = units + 1, count + len(unit)
+        utterances += sum(recording.rows for recording in unit)
+    return Plan(units, count, utterances, digest.hexdigest())
+
+
+def _is_resumed(plan: Plan, output: Location) -> bool:
+    """Whether the same plan is there already; raises InputError if another one, or foreign shards, are."""
+    marker = output.join(_FOLDER, "plan.json")
+    if exists(marker):
+        if json.loads(read_bytes(marker)).get("sha256") == plan.sha256:
+            return True
+        raise InputError(
+            f"{output.uri} holds an ingest of another source or with other options; choose another --output. "
+            "Files that changed in the source count as another source."
+        )
+    if exists(shard(output, 0)):
+        raise InputError(f"{output.uri} holds shards that no plan belongs to; choose an empty --output.")
+    return False
+
+
+def _plan_file(output: Location, number: int) -> Location:
+    return output.join(_FOLDER, "plan", f"{number:06d}.jsonl")

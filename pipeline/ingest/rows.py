@@ -1,0 +1,166 @@
+"""Recordings to rows of the AUDIO schema: decode to prove it can be done, cut what is too long, keep what is not."""
+
+import hashlib
+import io
+import posixpath
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, BinaryIO
+
+from pipeline.audio import MIN_SAMPLES, SAMPLE_RATE, Samples, encode_flac, open_audio, resampled
+from pipeline.errors import RowError
+from pipeline.ingest.audio_parquet import ParquetRow, read_rows
+from pipeline.ingest.recordings import Recording, Utterance, span_id
+from pipeline.segmentation import Piece, SpeechDetector, cut_at_silences, slice_spans
+from pipeline.storage import Location, open_seekable
+
+_OVERSHOOT_SECONDS = 0.5  # what a segment may end after its audio, as in Kaldi's extract-segments
+
+Row = dict[str, Any]
+
+
+class RowMaker:
+    """Makes the rows of recordings that lie on the filesystem of ``source``."""
+
+    def __init__(self, source: Location, max_seconds: float) -> None:
+        self._source = source
+        self._max_seconds = max_seconds
+        self._detector: SpeechDetector | None = None
+        self.texts_left_out = 0  # transcripts of what was cut: nobody knows which words fall into which piece
+
+    def rows(self, recording: Recording) -> Iterator[Row]:
+        """Yield the rows of one recording; what cannot be read becomes a row with ``error``.
+
+        Raises StorageError if the storage itself fails, which says nothing about the recording.
+        """
+        location = Location(self._source.filesystem, recording.path)
+        if recording.row_group is not None:
+            for row in read_rows(location, recording):
+                yield from self._parquet_row(row)
+            return
+        planned_errors = [utterance for utterance in recording.utterances if utterance.error]
+        yield from (error_row(utterance, str(utterance.error), recording.label) for utterance in planned_errors)
+        wanted = [utterance for utterance in recording.utterances if not utterance.error]
+        if wanted:
+            yield from self._file_rows(location, recording.label, wanted)
+
+    def _parquet_row(self, row: ParquetRow) -> Iterator[Row]:
+        path = row.path or row.utterance.utterance_id
+        if row.data is None:
+            message = f"{row.utterance.utterance_id}: column 'audio' has no bytes."
+            made: Iterator[Row] = iter([error_row(row.utterance, message, path)])
+        else:
+            made = self._whole(io.BytesIO(row.data), row.utterance, path)
+        for item in made:
+            yield item | {"entities": row.entities}
+
+    def _file_rows(self, location: Location, label: str, wanted: list[Utterance]) -> Iterator[Row]:
+        left = {utterance.utterance_id: utterance for utterance in wanted}
+        try:
+            with open_seekable(location) as file:
+                for utterance in wanted:
+                    if utterance.start is None:
+                        yield from self._whole(file, utterance, label)
+                        del left[utterance.utterance_id]
+                if left:
+                    yield from self._spans(file, left, label)
+        except OSError as error:
+            message = f"{label}: the audio file cannot be read ({location.uri}: {error.strerror or error})."
+            yield from (error_row(utterance, message, label) for utterance in left.values())
+
+    def _whole(self, file: BinaryIO, utterance: Utterance, label: str) -> Iterator[Row]:
+        """Rows of a whole file: one with the bytes as they are, or several with FLAC if it is too long."""
+        file.seek(0)
+        try:
+            blocks = resampled(open_audio(file, label), label)
+            held, total = [], 0
+            for block in blocks:
+                held.append(block)
+                total += len(block)
+                if total > self._max_seconds * SAMPLE_RATE:
+                    yield from self._cut(chain(held, blocks), utterance, 0)
+                    return
+        except RowError as error:
+            yield error_row(utterance, str(error), label)
+            return
+        file.seek(0)
+        yield audio_row(utterance, file.read(), total, label)
+
+    def _cut(self, blocks: Iterator[Samples], utterance: Utterance, offset: int) -> Iterator[Row]:
+        """Rows of consecutive pieces; ``offset`` is where the blocks start in the recording, in samples."""
+        self._detector = self._detector or SpeechDetector()
+        self.texts_left_out += utterance.text is not None
+        for piece in cut_at_silences(blocks, self._detector, self._max_seconds):
+            placed = Piece(piece.start + offset, piece.samples)
+            name = span_id(utterance.utterance_id, placed.start_seconds, placed.end_seconds)
+            part = Utterance(name, None, utterance.speaker, utterance.session)
+            yield piece_row(part, placed, utterance.utterance_id)
+
+    def _spans(self, file: BinaryIO, left: dict[str, Utterance], label: str) -> Iterator[Row]:
+        """Rows of parts of a file; takes each utterance out of ``left`` when its rows are made."""
+        file.seek(0)
+        ordered = sorted(left.values(), key=lambda item: item.start or 0.0)
+        spans = [(round((item.start or 0.0) * SAMPLE_RATE), _samples(item.end)) for item in ordered]
+        try:
+            blocks = resampled(open_audio(file, label), label)
+            for index, piece in slice_spans(blocks, spans):
+                yield from self._span(ordered[index], piece, label)
+                del left[ordered[index].utterance_id]
+        except RowError as error:
+            yield from (error_row(utterance, str(error), label) for utterance in left.values())
+
+    def _span(self, utterance: Utterance, piece: Piece, label: str) -> Iterator[Row]:
+        missing = (utterance.end or 0.0) - piece.end_seconds
+        if len(piece.samples) < MIN_SAMPLES or missing > _OVERSHOOT_SECONDS:
+            got = f"{piece.end_seconds - piece.start_seconds:.3f} s of it are there"
+            message = (
+                f"{label}: the segment {utterance.start} to {utterance.end} s is too short or beyond the end; {got}."
+            )
+            yield error_row(utterance, message, label)
+        elif len(piece.samples) > self._max_seconds * SAMPLE_RATE:
+            for row in self._cut(iter([piece.samples]), utterance, piece.start):
+                yield row | {"recording_id": posixpath.splitext(label)[0]}
+        else:
+            yield piece_row(utterance, piece, posixpath.splitext(label)[0])
+
+
+def audio_row(utterance: Utterance, data: bytes, samples: int, path: str) -> Row:
+    """A row that carries encoded audio as it came; ``samples`` count at 16 kHz."""
+    return {
+        "utterance_id": utterance.utterance_id,
+        "speaker": utterance.speaker,
+        "session": utterance.session,
+        "duration_seconds": samples / SAMPLE_RATE,
+        "text": utterance.text,
+        "audio_sha256": hashlib.sha256(data).hexdigest(),
+        "audio": {"bytes": data, "path": path},
+    }
+
+
+def piece_row(utterance: Utterance, piece: Piece, recording_id: str) -> Row:
+    """A row cut from a recording: FLAC, with its place in it."""
+    data = encode_flac(piece.samples)
+    place = {
+        "recording_id": recording_id,
+        "start_seconds": piece.start_seconds,
+        "end_seconds": piece.end_seconds,
+    }
+    return audio_row(utterance, data, len(piece.samples), f"{utterance.utterance_id}.flac") | place
+
+
+def error_row(utterance: Utterance, message: str, path: str) -> Row:
+    """A row that keeps its id and what is known of it, and says why there is no audio."""
+    return {
+        "utterance_id": utterance.utterance_id,
+        "speaker": utterance.speaker,
+        "session": utterance.session,
+        "start_seconds": utterance.start,
+        "end_seconds": utterance.end,
+        "text": utterance.text,
+        "audio": {"bytes": None, "path": path},
+        "error": message,
+    }
+
+
+def _samples(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * SAMPLE_RATE)
