@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +21,7 @@ from pipeline.scoring.difference import differences
 from pipeline.scoring.inputs import load_scoring_set
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import metrics_with_baseline, write_metrics, write_scores
+from pipeline.scoring.report import ReportInput, build_report
 from pipeline.scoring.score import ScoreResult
 
 
@@ -58,6 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
     baseline = corpus.score(arguments.baseline, bootstrap) if arguments.baseline else None
     write_scores(output, result)
     write_metrics(output, metrics_with_baseline(result, baseline) | {"unscored": len(corpus.unscored)})
+    report = build_report(ReportInput(result, baseline))
+    storage.write_atomic(output.join("report.html"), report.encode())
     print_summary(result, baseline)
     print_notes(result, corpus.unscored, output.uri)
     return 0
@@ -84,7 +88,8 @@ def print_notes(result: ScoreResult, unscored: Sequence[str], output: str) -> No
 
 
 def _words_table(result: ScoreResult) -> Table:
-    table = Table("", "words", "substitutions", "insertions", "deletions", title=f"{len(result.utterances)} utterances")
+    table = Table("", "words", "substitutions", "insertions", "deletions", box=box.SIMPLE_HEAD)
+    table.title = f"{len(result.utterances)} utterances"
     for group in GROUPS:
         counts = result.word_counts(group)
         numbers = (counts.words, counts.substitutions, counts.insertions, counts.deletions)
@@ -93,7 +98,8 @@ def _words_table(result: ScoreResult) -> Table:
 
 
 def _rates_table(result: ScoreResult, baseline: ScoreResult | None) -> Table:
-    table = Table("", *(["baseline"] if baseline else []), "this run", *(["change"] if baseline else []))
+    names = ["baseline", "this run", "change"] if baseline is not None else ["this run"]
+    table = Table("", *names, box=box.SIMPLE_HEAD)
     changes = differences(baseline, result) if baseline is not None else {}
     for name, label in RATE_NAMES.items():
         cells = [_cell(name, result.rates[name])]

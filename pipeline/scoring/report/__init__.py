@@ -1,0 +1,5 @@
+"""The entity-F1 report: one self-contained HTML file."""
+
+from pipeline.scoring.report.page import ReportInput, build_report
+
+__all__ = ["ReportInput", "build_report"]

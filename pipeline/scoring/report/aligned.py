@@ -1,0 +1,86 @@
+"""Texts under each other, word by word: what was said, and what each system wrote."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from pipeline.scoring.alignment import DELETION, INSERTION, MATCH, align
+from pipeline.scoring.report.markup import Html, join, tag
+from pipeline.scoring.score import UtteranceScore
+
+_CLASSES = {"S": "s", "I": "i", "D": "d"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One word of one row: its text, whether it differs from what was said, and whether it is part of an entity."""
+
+    text: str = ""
+    mark: str = ""  # "", "S", "I" or "D"
+    entity: bool = False
+
+
+Column = list[Cell]
+
+
+def columns_of(systems: Sequence[UtteranceScore]) -> list[Column]:
+    """Return the columns of the reference (first cell) and of every system (one cell each) for one utterance.
+
+    Every reference word is a column; before each stand as many columns as the system with the most insertions needs.
+    """
+    first = systems[0]
+    reference = first.reference.split()
+    said = _inside([(found.start, found.end) for found in first.said])
+    rows = [_system_cells(system) for system in systems]
+    columns: list[Column] = []
+    for at in range(len(reference) + 1):
+        for gap in range(max(len(row[0][at]) for row in rows)):
+            cells = [row[0][at][gap] if gap < len(row[0][at]) else Cell() for row in rows]
+            columns.append([Cell(), *cells])
+        if at < len(reference):
+            columns.append([Cell(reference[at], entity=at in said), *(row[1][at] for row in rows)])
+    return columns
+
+
+def _system_cells(system: UtteranceScore) -> tuple[list[list[Cell]], list[Cell]]:
+    """Return (insertions before each reference word and at the end, the cell of each reference word)."""
+    words, size = system.hypothesis.split(), len(system.reference.split())
+    written = _inside([(found.start, found.end) for found in system.written])
+    gaps: list[list[Cell]] = [[] for _ in range(size + 1)]
+    cells: list[Cell] = []
+    for step in align(system.reference.split(), words):
+        text = words[step.hypothesis] if step.hypothesis is not None else ""
+        entity = step.hypothesis in written
+        if step.operation == INSERTION:
+            gaps[len(cells)].append(Cell(text, "I", entity))
+        else:
+            mark = "" if step.operation == MATCH else "D" if step.operation == DELETION else "S"
+            cells.append(Cell(text, mark, entity))
+    return gaps, cells
+
+
+def _inside(spans: Sequence[tuple[int, int]]) -> set[int | None]:
+    return {at for start, end in spans for at in range(start, end)}
+
+
+def aligned(systems: Sequence[UtteranceScore], labels: Sequence[str]) -> Html:
+    """Return one utterance as markup: columns for the eye, plain sentences for screen readers and for copying.
+
+    ``labels`` name the rows: one for what was said, then one per system.
+    """
+    names = tag("b", [tag("i", label) for label in labels], class_="names")
+    columns = [tag("b", [_cell(cell) for cell in column]) for column in columns_of(systems)]  # short tags: many words
+    texts = [systems[0].reference, *(system.hypothesis for system in systems)]
+    plain = [tag("p", f"{label}: {text or 'nothing'}") for label, text in zip(labels, texts, strict=True)]
+    return tag("div", tag("div", names, columns, class_="aligned", aria_hidden="true"), tag("div", plain, class_="sr"))
+
+
+def _cell(cell: Cell) -> Html:
+    classes = " ".join(part for part in (_CLASSES.get(cell.mark), "e" if cell.entity else None) if part)
+    text = cell.text or ("–" if cell.mark == "D" else "\u00a0")
+    return tag("i", text, class_=classes or None)
+
+
+def legend() -> Html:
+    """What the colours and marks mean."""
+    marks = [("s", "other word"), ("i", "extra word"), ("d", "missing word"), ("e", "list entity")]
+    return tag("p", [join([tag("span", text, class_=f"key {name}"), " "]) for name, text in marks], class_="legend")

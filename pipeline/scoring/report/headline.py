@@ -1,0 +1,90 @@
+"""The first thing people read: the rates, the counts behind them, and what the list changed."""
+
+from collections.abc import Sequence
+
+from pipeline.scoring.difference import RateDifference, differences
+from pipeline.scoring.metrics import GROUPS, LOWER_IS_BETTER, RATE_NAMES, Rate, show
+from pipeline.scoring.report.charts import Series, strip
+from pipeline.scoring.report.markup import Html, tag
+from pipeline.scoring.report.tables import scrolling
+from pipeline.scoring.score import ScoreResult
+
+_MEANINGS = {
+    "wer": "word errors per word said",
+    "u_wer": "on words that are not on the list",
+    "b_wer": "on words of list entities",
+    "precision": "of the entities written, how many were said",
+    "recall": "of the entities said, how many were written",
+    "f1": "harmonic mean of both",
+    "false_accepts_per_hour": "entities written but not said, per hour of audio",
+}
+
+
+def headline(result: ScoreResult, baseline: ScoreResult | None) -> Html:
+    """Return the table of rates with intervals; with a baseline, both and the paired change."""
+    changes = differences(baseline, result) if baseline is not None else {}
+    systems = ["This run"] if baseline is None else ["Baseline", "This run", "Change"]
+    names = ["Measure", "Rate and interval, 0 at the left", *systems]
+    rows = []
+    for name in RATE_NAMES:
+        rates = [result.rates[name]] if baseline is None else [baseline.rates[name], result.rates[name]]
+        cells = [_measure(name), tag("td", _strip(name, rates, _top(name, result, baseline)))]
+        cells += [tag("td", _rate(name, rate), class_="n") for rate in rates]
+        if baseline is not None:
+            cells.append(_change(name, changes[name]))
+        rows.append(tag("tr", cells))
+    head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
+    caption = f"Rates with {result.bootstrap.confidence:.0%} bootstrap intervals over utterances"
+    return scrolling(tag("table", tag("caption", caption), head, tag("tbody", rows), class_="headline"), caption)
+
+
+def _measure(name: str) -> Html:
+    return tag("th", RATE_NAMES[name], tag("small", _MEANINGS[name]), scope="row")
+
+
+def _top(name: str, result: ScoreResult, baseline: ScoreResult | None) -> float:
+    """End of the axis: the word error rates share one, entity rates end at 100%."""
+    if name in ("precision", "recall", "f1"):
+        return 1.0
+    names = GROUPS if name in GROUPS else (name,)
+    systems = [result] if baseline is None else [result, baseline]
+    return max(system.rates[each].high or system.rates[each].value or 0.0 for system in systems for each in names)
+
+
+def _strip(name: str, rates: Sequence[Rate], top: float) -> Html:
+    kinds = ("this",) if len(rates) == 1 else ("base", "this")
+    spoken = [f"{kind} {show(name, rate.value)}" for kind, rate in zip(kinds, rates, strict=True)]
+    series = [Series(kind, rate) for kind, rate in zip(kinds, rates, strict=True)]
+    return strip(series, top, f"{RATE_NAMES[name]}: {', '.join(spoken)}; axis from 0 to {show(name, top)}")
+
+
+def _rate(name: str, rate: Rate, signed: bool = False) -> list[Html]:
+    cells = [tag("strong", show(name, rate.value, signed))]
+    if rate.low is not None:
+        cells.append(tag("small", f"{show(name, rate.low, signed)} to {show(name, rate.high, signed)}"))
+    return cells
+
+
+def _change(name: str, difference: RateDifference) -> Html:
+    change = difference.change.value
+    if change is None:
+        return tag("td", "–", class_="n")
+    better = (change < 0) == (name in LOWER_IS_BETTER)
+    verdict = ("better" if better else "worse") if difference.is_clear else "no clear change"
+    kind = verdict if difference.is_clear else "same"
+    return tag("td", _rate(name, difference.change, signed=True), tag("small", verdict, class_=kind), class_="n")
+
+
+def counts(result: ScoreResult, baseline: ScoreResult | None) -> Html:
+    """Return the error counts that the word error rates are made of."""
+    systems = [("This run", result)] if baseline is None else [("Baseline", baseline), ("This run", result)]
+    rows = []
+    for group in GROUPS:
+        for label, system in systems:
+            count = system.word_counts(group)
+            numbers = (count.words, count.substitutions, count.insertions, count.deletions, count.errors)
+            title = RATE_NAMES[group] + (f", {label.lower()}" if baseline is not None else "")
+            rows.append(tag("tr", tag("th", title, scope="row"), [tag("td", f"{n:,}", class_="n") for n in numbers]))
+    names = ("", "Words", "Substituted", "Inserted", "Deleted", "Errors")
+    head = tag("thead", tag("tr", [tag("th", name, scope="col") if name else tag("td") for name in names]))
+    return tag("table", tag("caption", "Word error counts"), head, tag("tbody", rows))

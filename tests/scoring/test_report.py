@@ -1,0 +1,137 @@
+"""The HTML report: self-contained, escaped, complete, and small."""
+
+import html.parser
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.entities.catalog import Entity, EntityList
+from pipeline.scoring.inputs import load_scoring_set
+from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
+from pipeline.scoring.report import ReportInput, build_report
+from pipeline.scoring.report.aligned import Cell, columns_of
+from pipeline.scoring.report.markup import Html, tag
+from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from tests.shared_data import SHARED, needs_shared_data
+
+HOSTILE = "</script><script>alert(\"1\")</script><img src=x onerror='alert(2)'>&amp;"
+ENTITIES = EntityList((Entity("leeds", HOSTILE, tags=('"><b>city',)), Entity("new york", "New York", tags=("us",))))
+
+
+def scored(**hypotheses: str) -> ScoreResult:
+    texts = {"a": "from leeds to new york", "b": "leeds again", "c": "good day"}
+    references = [Reference(name, text, 5.0, HOSTILE) for name, text in texts.items()]
+    written = {name: Written(hypotheses.get(name, text)) for name, text in texts.items()}
+    return score(references, written, Lists(lambda _: ENTITIES))
+
+
+class Structure(html.parser.HTMLParser):
+    """Collects what a browser would act on, and checks that tags are closed in order."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text: list[str] = []
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "input", "br", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def structure() -> Structure:
+    result = scored(a="from leads to new york", c="good new york day")
+    return Structure(build_report(ReportInput(result, scored(), title=HOSTILE, facts={HOSTILE: HOSTILE})))
+
+
+def test_names_full_of_html_stay_text(structure: Structure) -> None:
+    assert structure.tags.count("script") == 1
+    assert not {"img", "iframe", "object", "link"} & set(structure.tags)
+    assert not [name for name, _ in structure.attributes if name.startswith("on")]
+    assert HOSTILE in structure.text
+    assert any('"><b>city' in text for text in structure.text)
+    assert structure.open == []
+
+
+def test_nothing_is_loaded_from_elsewhere(structure: Structure) -> None:
+    assert not [value for name, value in structure.attributes if name in ("src", "href", "action", "srcset")]
+    style = next(text for text in structure.text if "color-scheme" in text or "--bg" in text)
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_the_policy_allows_exactly_the_reports_own_script(structure: Structure) -> None:
+    policy = next(value for name, value in structure.attributes if value and "script-src" in value)
+    assert policy is not None
+    assert re.search(r"default-src 'none'; script-src 'sha256-[\w+/=]+';", policy)
+
+
+def test_what_happened_is_said(structure: Structure) -> None:
+    text = " ".join(structure.text)
+    for expected in ("3 utterances", "WER", "Entity F1", "leads", "baseline", "Confusions", "By tag"):
+        assert expected in text
+
+
+def test_every_reference_of_an_id_exists_once(structure: Structure) -> None:
+    ids = [value for name, value in structure.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    pointed = {value for name, value in structure.attributes if name in ("aria-controls", "aria-labelledby", "for")}
+    assert pointed <= set(ids)
+
+
+def test_without_entities_without_errors_and_without_utterances_it_is_still_a_report() -> None:
+    for result in (scored(), score([], {}), score([Reference("a", "")], {"a": Written("", error="silent")})):
+        assert Structure(build_report(ReportInput(result))).open == []
+
+
+def test_columns_of_two_systems_line_up() -> None:
+    before = scored(a="from leeds um to new work").utterances[0]
+    after = scored(a="leeds to new york").utterances[0]
+    columns = columns_of([before, after])
+    assert [column[0].text for column in columns] == ["from", "leeds", "", "to", "new", "york"]
+    assert [column[1].mark for column in columns] == ["", "", "I", "", "", "S"]
+    assert columns[0][2] == Cell("", "D")
+    assert columns[1][2] == Cell("leeds", "", entity=True)
+    assert columns[2][2] == Cell()
+
+
+def test_confusions_are_counted_most_frequent_first() -> None:
+    result = scored(a="from leads to new york", b="leads again", c="good leeds day")
+    assert confusions(mistakes_of(result)) == [
+        Confusion("missed", "leeds", "leads", 2),
+        Confusion("inserted", "", "leeds", 1),
+    ]
+
+
+def test_markup_escapes_text_and_attributes_but_not_markup() -> None:
+    made = tag("a", "<b>", tag("i", "&"), None, [1, Html("<hr>")], title='"<', class_="x", hidden=True, id=None)
+    assert made == '<a title="&quot;&lt;" class="x" hidden>&lt;b&gt;<i>&amp;</i>1<hr></a>'
+
+
+@needs_shared_data
+def test_the_report_of_the_dev_set_is_small() -> None:
+    folder = SHARED / "is21_deep_bias"
+    corpus = load_scoring_set(str(folder / "test-clean-dev.biasing_100.tsv"))
+    result = corpus.score(str(folder / "hyp.b1.rnnt_baseline.dev.tsv"))
+    baseline = corpus.score(str(folder / "hyp.s5.s3+db-nnlm.biasing_100.dev.tsv"))
+    document = build_report(ReportInput(result, baseline))
+    assert len(document.encode()) < 1_000_000
+    assert Structure(document).open == []
+
+
+def test_the_style_has_a_dark_and_a_print_side() -> None:
+    style = (Path(__file__).resolve().parents[2] / "pipeline/scoring/report/style.css").read_text()
+    assert "prefers-color-scheme:dark" in style
+    assert "@media print" in style
