@@ -19,7 +19,8 @@ FRAME = 512
 """Samples per decision of silero-vad at 16 kHz (32 ms)."""
 _SPEECH = 0.35  # below this probability a frame is a pause: silero's own threshold of 0.5 less its hysteresis of 0.15
 _SHORTEST_PAUSE = 3  # frames (96 ms): shorter gaps are stop consonants, and cutting in them would clip words
-_EARLIEST = 0.5  # of the longest utterance: cutting earlier gives the models little context
+_EARLIEST = 0.6  # of the longest utterance: 10 s of speech hold a pause, and cutting earlier takes context away
+_WARM_UP = 31  # frames (1 s) that the recurrent detector hears before its word counts
 _TAIL_SECONDS = 1.0  # what at least remains after a cut, so that no sliver is left at the end
 
 Probabilities = npt.NDArray[np.float32]
@@ -42,57 +43,50 @@ class Piece:
 
 
 class SpeechDetector:
-    """silero-vad over a stream of samples; one instance per recording in progress (it carries state)."""
+    """silero-vad; one instance per thread."""
 
     def __init__(self) -> None:
         self._model = SileroVAD(SAMPLE_RATE)
 
-    def reset(self) -> None:
-        """Forget what was heard; call before another recording."""
-        self._model.reset()
-
     def probabilities(self, samples: Samples) -> Probabilities:
-        """Return the speech probability of each whole frame of 512 samples, [N // 512]."""
+        """Return the speech probability of each whole frame of 512 samples, [N // 512], knowing nothing before them."""
+        self._model.reset()
         whole = np.array(samples[: len(samples) // FRAME * FRAME], dtype=np.float32)  # the library wants it writable
-        frames = whole.reshape(-1, FRAME)
-        return np.array([self._model.process(frame.data) for frame in frames], dtype=np.float32)
+        return np.array([self._model.process(frame.data) for frame in whole.reshape(-1, FRAME)], dtype=np.float32)
 
 
 def cut_at_silences(blocks: Iterable[Samples], detector: SpeechDetector, max_seconds: float) -> Iterator[Piece]:
     """Yield consecutive pieces of at most ``max_seconds`` that tile the recording; nothing is left out.
 
-    Each cut lies in the middle of the longest pause of the second half of what would be too long; where there is no
-    pause, at the frame least like speech. Raises ConfigError if ``max_seconds`` is below 5.
+    Each cut lies in the middle of the longest pause near the end of what would be too long; where there is no pause,
+    at the frame least like speech. Raises ConfigError if ``max_seconds`` is below 5.
     """
     if max_seconds < MIN_MAX_SECONDS:
         raise ConfigError(f"max_seconds must be at least {MIN_MAX_SECONDS:g} to find a pause in, got {max_seconds:g}.")
     limit = int(max_seconds * SAMPLE_RATE)
-    start, held, heard = 0, np.zeros(0, np.float32), np.zeros(0, np.float32)
-    detector.reset()
+    last = (limit - int(_TAIL_SECONDS * SAMPLE_RATE)) // FRAME
+    first = int(last * _EARLIEST)
+    start, held = 0, np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate([held, block])
         while len(held) > limit:
-            # Each frame is heard once and in order: the detector is recurrent.
-            heard = np.concatenate([heard, detector.probabilities(held[len(heard) * FRAME : limit])])
-            frames = choose_cut(heard, limit // FRAME)
-            yield Piece(start, held[: frames * FRAME])
-            start, held, heard = start + frames * FRAME, held[frames * FRAME :], heard[frames:]
+            heard = detector.probabilities(held[(first - _WARM_UP) * FRAME : last * FRAME])
+            cut = (first + choose_cut(heard[_WARM_UP:])) * FRAME
+            yield Piece(start, held[:cut])
+            start, held = start + cut, held[cut:]
     if len(held):
         yield Piece(start, held)
 
 
-def choose_cut(speech: Probabilities, limit: int) -> int:
-    """Return the frame to cut before, within the first ``limit`` frames of the speech probabilities [T]."""
-    last = limit - int(_TAIL_SECONDS * SAMPLE_RATE / FRAME)
-    first = int(last * _EARLIEST)
-    window = speech[first:last]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], window < _SPEECH, [0]])))  # pauses start and end, in turn
+def choose_cut(speech: Probabilities) -> int:
+    """Return the frame to cut before: in the middle of the longest pause of the speech probabilities [T], T > 0."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], speech < _SPEECH, [0]])))  # pauses start and end, in turn
     starts, ends = edges[::2], edges[1::2]
     lengths = ends - starts
     if len(lengths) and lengths.max() >= _SHORTEST_PAUSE:
         best = len(lengths) - 1 - int(np.argmax(lengths[::-1]))  # the longest, and the last of equals
-        return first + int(starts[best] + ends[best]) // 2
-    return first + int(np.argmin(window))
+        return int(starts[best] + ends[best]) // 2
+    return int(np.argmin(speech))
 
 
 def slice_spans(blocks: Iterable[Samples], spans: Sequence[tuple[int, int | None]]) -> Iterator[tuple[int, Piece]]:

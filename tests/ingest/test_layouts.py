@@ -1,0 +1,233 @@
+"""Every layout that a corpus may lie in, with small real files."""
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.audio import decode_audio
+from tests.audio_files import encoded, encoded_m4a, noise
+from tests.ingest.ingested import ingest, refused
+
+ONE_SECOND = encoded(noise(1.0))
+
+
+def test_folders_of_every_format_keep_the_bytes(tmp_path) -> None:
+    source = tmp_path / "corpus"
+    files = {f"{kind}/one.{kind}": encoded(noise(1.0), kind) for kind in ("wav", "flac", "mp3", "ogg", "opus")}
+    files["one.m4a"] = encoded_m4a(noise(1.0), tmp_path)
+    files["loud/b/UPPER.WAV"] = encoded(np.stack([noise(1.0, 96_000)] * 2, axis=1), rate=96_000)
+    for name, data in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(data)
+    (source / "README.txt").write_text("not audio")
+    rows = ingest(source, tmp_path / "out")
+    assert sorted(rows) == sorted(name.rsplit(".", 1)[0] for name in files)
+    for name, data in files.items():
+        row = rows[name.rsplit(".", 1)[0]]
+        assert row["audio"] == {"bytes": data, "path": name}
+        assert row["audio_sha256"] == hashlib.sha256(data).hexdigest()
+        assert row["duration_seconds"] == pytest.approx(1.0, abs=0.15)
+        assert (row["error"], row["recording_id"], row["start_seconds"]) == (None, None, None)
+
+
+def test_one_audio_file(tmp_path) -> None:
+    (tmp_path / "a.wav").write_bytes(ONE_SECOND)
+    assert list(ingest(tmp_path / "a.wav", tmp_path / "out")) == ["a"]
+
+
+def test_nemo_manifest(tmp_path) -> None:
+    (tmp_path / "audio").mkdir()
+    whole = noise(6.0)
+    (tmp_path / "audio" / "long.wav").write_bytes(encoded(whole))
+    (tmp_path / "audio" / "short.wav").write_bytes(ONE_SECOND)
+    lines = [
+        {"audio_filepath": "audio/short.wav", "duration": 1.0, "text": "whole", "speaker": "ann"},
+        {"audio_filepath": "audio/long.wav", "offset": 3.0, "duration": 2.0, "text": "later"},
+        {"audio_filepath": str(tmp_path / "audio/long.wav"), "offset": 0.5, "duration": 1.25, "utterance_id": "mine"},
+        {"audio_filepath": "audio/gone.wav", "duration": 1.0, "text": "lost"},
+        {"audio_filepath": "../../etc/passwd", "text": "stolen"},
+    ]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    assert rows["audio/short"]["audio"]["bytes"] == ONE_SECOND
+    assert (rows["audio/short"]["text"], rows["audio/short"]["speaker"]) == ("whole", "ann")
+    cut = rows["audio/long-00003000-00005000"]
+    assert (cut["start_seconds"], cut["end_seconds"], cut["text"]) == (3.0, 5.0, "later")
+    assert cut["recording_id"] == "audio/long"
+    assert cut["audio"]["bytes"][:4] == b"fLaC"
+    samples = decode_audio(cut["audio"]["bytes"], "cut").samples
+    np.testing.assert_allclose(samples, whole[48_000:80_000], atol=1e-4)
+    assert rows["mine"]["duration_seconds"] == 1.25
+    assert "No such file" in rows["audio/gone"]["error"]
+    assert rows["audio/gone"]["text"] == "lost"
+    assert "lies outside" in rows["../../etc/passwd"]["error"]
+
+
+def test_librispeech(tmp_path) -> None:
+    chapter = tmp_path / "LibriSpeech" / "84" / "121123"
+    chapter.mkdir(parents=True)
+    for number in range(2):
+        (chapter / f"84-121123-000{number}.flac").write_bytes(encoded(noise(1.0), "flac"))
+    (chapter / "84-121123.trans.txt").write_text("84-121123-0000 GO ON\n84-121123-0002 NOT THERE\n")
+    rows = ingest(tmp_path / "LibriSpeech", tmp_path / "out")
+    assert sorted(rows) == ["84-121123-0000", "84-121123-0001", "84-121123-0002"]
+    first = rows["84-121123-0000"]
+    assert (first["text"], first["speaker"], first["session"]) == ("GO ON", "84", "84-121123")
+    assert rows["84-121123-0001"]["text"] is None
+    assert "the audio file is missing" in rows["84-121123-0002"]["error"]
+
+
+def test_kaldi_without_segments(tmp_path) -> None:
+    (tmp_path / "one.wav").write_bytes(ONE_SECOND)
+    (tmp_path / "wav.scp").write_text("b cat secret |\nc feats.ark:17\na one.wav\nd ../../../etc/passwd\n")
+    (tmp_path / "text").write_text("a hello there\n")
+    (tmp_path / "utt2spk").write_text("a ann\nb bob\n")
+    rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    assert (rows["a"]["text"], rows["a"]["speaker"], rows["a"]["error"]) == ("hello there", "ann", None)
+    assert rows["a"]["audio"]["bytes"] == ONE_SECOND
+    assert "never run" in rows["b"]["error"]
+    assert rows["b"]["speaker"] == "bob"
+    assert "Kaldi archive" in rows["c"]["error"]
+    assert "lies outside" in rows["d"]["error"]
+
+
+def test_kaldi_commands_are_not_run(tmp_path) -> None:
+    (tmp_path / "one.wav").write_bytes(ONE_SECOND)
+    (tmp_path / "wav.scp").write_text(f"a one.wav\nb touch {tmp_path}/ran |\nc touch {tmp_path}/ran |  \n")
+    ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_kaldi_segments(tmp_path) -> None:
+    whole = noise(10.0)
+    (tmp_path / "r.flac").write_bytes(encoded(whole, "flac"))
+    (tmp_path / "wav.scp").write_text("rec r.flac\n")
+    segments = ["u1 rec 4.0 6.5", "u2 rec 0.0 2.0", "u3 rec 1.0 5.0", "u4 rec 8.0 -1", "u5 rec 9.0 10.2"]
+    segments += ["u6 rec 9.0 12.0", "u7 rec 5.0 5.0", "u8 gone 1.0 2.0"]
+    (tmp_path / "segments").write_text("\n".join(segments) + "\n")
+    (tmp_path / "text").write_text("u1 one\nu6 six\n")
+    rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    assert sorted(rows) == [f"u{number}" for number in range(1, 9)]
+    samples = decode_audio(rows["u1"]["audio"]["bytes"], "u1").samples
+    np.testing.assert_allclose(samples, whole[64_000:104_000], atol=1e-4)
+    assert (rows["u1"]["text"], rows["u1"]["recording_id"], rows["u1"]["start_seconds"]) == ("one", "rec", 4.0)
+    assert [rows[f"u{n}"]["duration_seconds"] for n in (2, 3, 4, 5)] == [2.0, 4.0, 2.0, 1.0]
+    assert "beyond the end" in rows["u6"]["error"]
+    assert rows["u6"]["text"] == "six"
+    assert "must be after its start" in rows["u7"]["error"]
+    assert "not in" in rows["u8"]["error"]
+
+
+def test_common_voice(tmp_path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "cv_1.mp3").write_bytes(encoded(noise(1.0, 48_000), "mp3", rate=48_000))
+    lines = ["client_id\tpath\tsentence\tup_votes", 'abc\tcv_1.mp3\t"Go," she said.\t2', "abc\tcv_2.mp3\tGone.\t2"]
+    (tmp_path / "validated.tsv").write_text("\n".join(lines) + "\n")
+    rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    assert (rows["cv_1"]["text"], rows["cv_1"]["speaker"]) == ('"Go," she said.', "abc")
+    assert rows["cv_1"]["error"] is None
+    assert "No such file" in rows["cv_2"]["error"]
+
+
+def _write_parquet(path, **columns) -> None:
+    pq.write_table(pa.table(columns), path)
+
+
+def test_hugging_face_parquet(tmp_path) -> None:
+    bad = ONE_SECOND[:500]
+    audio = [{"bytes": ONE_SECOND, "path": "x.wav"}, {"bytes": bad, "path": None}, {"bytes": None, "path": "y"}, None]
+    entities = [["Ann", "Bob"], None, [], None]
+    _write_parquet(
+        tmp_path / "a.parquet", id=[7, 8, 9, 10], audio=audio, sentence=["s", "t", None, "u"], entities=entities
+    )
+    rows = ingest(tmp_path / "a.parquet", tmp_path / "out")
+    assert sorted(rows) == ["10", "7", "8", "9"]
+    assert (rows["7"]["text"], rows["7"]["entities"]) == ("s", ["Ann", "Bob"])
+    assert rows["7"]["audio"] == {"bytes": ONE_SECOND, "path": "x.wav"}
+    assert "truncated" in rows["8"]["error"]
+    assert "no bytes" in rows["9"]["error"]
+    assert "no bytes" in rows["10"]["error"]
+
+
+def test_parquet_without_ids_gets_them_from_file_and_row(tmp_path) -> None:
+    (tmp_path / "data").mkdir()
+    audio = [{"bytes": ONE_SECOND, "path": None}] * 3
+    pq.write_table(pa.table({"audio": audio}), tmp_path / "data" / "train-0.parquet", row_group_size=2)
+    rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    assert sorted(rows) == [f"data/train-0-{group:04d}-{row:07d}" for group, row in ((0, 0), (0, 1), (1, 0))]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"text": ["a"]}, r"column 'audio' is missing; it has \['text'\]"),
+        ({"audio": ["file.wav"]}, r"column 'audio' is string, needed is struct<bytes"),
+        ({"audio": [{"path": "x"}]}, "needed is struct<bytes"),
+        ({"audio": [{"bytes": b"x"}], "text": [3]}, "column 'text' is int64, needed is string"),
+        ({"audio": [{"bytes": b"x"}], "id": [0.5]}, "column 'id' is double"),
+        ({"audio": [{"bytes": b"x"}], "entities": ["Ann"]}, r"column 'entities' is string, needed is list<string>"),
+        ({"audio": [{"bytes": b"x"}] * 2, "id": ["a", None]}, "has an empty id"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused_before_work(tmp_path, capsys, columns, message) -> None:
+    _write_parquet(tmp_path / "a.parquet", **columns)
+    said = refused(capsys, str(tmp_path / "a.parquet"), "--output", str(tmp_path / "out"))
+    assert re.search(message, said), said
+    assert not list((tmp_path / "out").glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("manifest.jsonl", '{"audio_filepath": "a.wav"}\nnot json\n', "line 2: not JSON"),
+        ("manifest.jsonl", '{"text": "a"}\n', "line 1: 'audio_filepath' is missing"),
+        ("manifest.jsonl", '{"audio_filepath": "a.wav", "text": 3}\n', "line 1: 'text' must be a string, got 3"),
+        ("manifest.jsonl", '{"audio_filepath": "a.wav", "offset": "x"}\n', "line 1: 'offset' must be seconds"),
+        ("manifest.jsonl", '{"audio_filepath": "a.wav", "offset": -1}\n', "'offset' must be zero or more"),
+        ("validated.tsv", "path\tsentence\na.mp3\tx\n", "columns ['client_id'] are missing"),
+        ("validated.tsv", "client_id\tpath\tsentence\na\tb\n", "line 2: 2 columns, the header has 3"),
+        ("wav.scp", "a one.wav\na two.wav\n", "an id is there twice ('a', line 2)"),
+        ("a.parquet", "not parquet", "not a parquet file"),
+        ("a.docx", "x", "the layout of a '.docx' file is not known; looked for audio files"),
+    ],
+)
+def test_malformed_manifests_are_refused_by_line(tmp_path, capsys, name, content, message) -> None:
+    (tmp_path / name).write_text(content)
+    said = refused(capsys, str(tmp_path / name), "--output", str(tmp_path / "out"))
+    assert message in said
+
+
+def test_malformed_segments_are_refused_by_line(tmp_path, capsys) -> None:
+    (tmp_path / "wav.scp").write_text("rec r.wav\n")
+    (tmp_path / "segments").write_text("u1 rec 0.0\n")
+    assert "line 1: needed is 'utterance recording start end'" in refused(
+        capsys, str(tmp_path), "--output", str(tmp_path.parent / f"{tmp_path.name}-out")
+    )
+
+
+def test_a_manifest_that_is_not_utf8_is_refused(tmp_path, capsys) -> None:
+    (tmp_path / "wav.scp").write_bytes(b"a caf\xe9.wav\n")
+    assert "not UTF-8" in refused(capsys, str(tmp_path), "--output", str(tmp_path.parent / f"{tmp_path.name}-out"))
+
+
+def test_an_empty_folder_says_what_was_looked_for(tmp_path, capsys) -> None:
+    (tmp_path / "corpus" / "deep").mkdir(parents=True)
+    said = refused(capsys, str(tmp_path / "corpus"), "--output", str(tmp_path / "out"))
+    for layout in ("audio files", "LibriSpeech", "Kaldi", "NeMo", "Common Voice", "Hugging Face"):
+        assert layout in said
+
+
+def test_the_format_can_be_forced(tmp_path, capsys) -> None:
+    source = tmp_path / "corpus"
+    source.mkdir()
+    (source / "a.wav").write_bytes(ONE_SECOND)
+    (source / "wav.scp").write_text("rec a.wav\n")
+    assert list(ingest(source, tmp_path / "auto")) == ["rec"]
+    assert list(ingest(source, tmp_path / "forced", "--format", "folder")) == ["a"]
+    said = refused(capsys, str(source), "--output", str(tmp_path / "none"), "--format", "common-voice")
+    assert "looked for the format 'common-voice'" in said
