@@ -1,0 +1,107 @@
+"""The report in a real browser: it renders without a console error, sorts, filters, opens, and stays text."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.scoring.report import ReportInput, build_report
+from tests.scoring.test_report import HOSTILE, scored
+from tests.scoring.webdriver import Browser, needs_chromium
+
+pytestmark = needs_chromium
+AXE = Path(os.environ.get("ROLLCALL_AXE", "node_modules/axe-core/axe.min.js"))
+NAMES = (
+    "return [...document.querySelectorAll('#entities tbody:not([hidden]) tr:first-child > th')].map(c => c.innerText)"
+)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    result = scored(a="from leads to new york", c="good new york day")
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(
+        build_report(ReportInput(result, scored(), title=HOSTILE, facts={"model": HOSTILE})), encoding="utf-8"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as session:
+        yield session
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Browser:
+    browser.open(report)
+    return browser
+
+
+def test_it_renders_without_a_console_message(page: Browser) -> None:
+    assert page.run("return document.querySelector('h1').innerText") == HOSTILE
+    assert page.run("return document.title") == HOSTILE
+    assert page.run("return document.querySelectorAll('svg.strip circle').length") == 14
+    assert page.run("return document.querySelector('svg.strip circle').getBoundingClientRect().width") > 0
+    assert page.run("return document.querySelectorAll('script').length") == 1
+    assert page.console() == []
+
+
+def test_it_sorts(page: Browser) -> None:
+    before = page.run(NAMES)
+    page.click("#entities thead th:nth-child(1) button")
+    assert page.run(NAMES) == sorted(before, key=str.lower, reverse=True)
+    page.click("#entities thead th:nth-child(1) button")
+    assert page.run(NAMES) == sorted(before, key=str.lower)
+    assert page.run("return document.querySelector('#entities th').getAttribute('aria-sort')") == "ascending"
+
+
+def test_numbers_and_percentages_sort_as_numbers(page: Browser) -> None:
+    page.click("#entities thead th:nth-child(7) button")
+    shown = page.run(
+        "return [...document.querySelectorAll('#entities tbody tr:first-child td:nth-child(7)')].map(c => c.innerText)"
+    )
+    assert shown == ["100%", "50%"]
+
+
+def test_it_filters_by_text_and_by_kind(page: Browser) -> None:
+    page.type("#entity-search", "new yo")
+    assert page.run(NAMES) == ["New York"]
+    assert page.run("return document.getElementById('entity-count').innerText") == "1 of 2 entities"
+    page.run("document.getElementById('entity-search').value = ''")
+    page.click("button[data-filter=missed]")
+    assert page.run(NAMES) == [HOSTILE]
+    page.click("button[data-filter=inserted]")
+    assert page.run(NAMES) == ["New York"]
+
+
+def test_details_open_from_the_keyboard(page: Browser) -> None:
+    visible = "return document.querySelector('#entities .detail').getClientRects().length > 0"
+    assert page.run(visible) is False
+    page.type("#entities button.open", "\ue007")  # Enter
+    assert page.run(visible) is True
+    assert page.run("return document.querySelector('button.open').getAttribute('aria-expanded')") == "true"
+    page.type("#entities button.open", " ")
+    assert page.run(visible) is False
+
+
+def test_it_is_dark_where_dark_is_wanted(page: Browser) -> None:
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    for scheme, expected in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(15, 20, 25)")):
+        page.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        assert page.run(colour) == expected
+    page.devtools("Emulation.setEmulatedMedia", features=[])
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason=f"axe-core not found at {AXE}; set ROLLCALL_AXE to its axe.min.js")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_has_no_serious_accessibility_violation(page: Browser, scheme: str) -> None:
+    page.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.type("#entities button.open", " ")
+    page.run(AXE.read_text(encoding="utf-8"))
+    violations = page.run(
+        "return axe.run().then(result => result.violations.map(v => [v.impact, v.id, v.nodes[0].html]))"
+    )
+    page.devtools("Emulation.setEmulatedMedia", features=[])
+    assert [violation for violation in violations if violation[0] in ("serious", "critical")] == []

@@ -1,0 +1,106 @@
+"""A real headless Chromium, driven over the W3C WebDriver protocol with nothing but the standard library."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMEDRIVER = shutil.which("chromedriver")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None or CHROMEDRIVER is None,
+    reason="chromium and chromedriver are not installed (Debian: chromium, chromium-driver)",
+)
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element reference, fixed by the standard
+_STARTS_WITHIN = 60  # seconds; a loaded machine is slow
+
+
+class Browser:
+    """One browser session; use it in a ``with`` block."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self._url = f"http://127.0.0.1:{port}"
+        self._driver = subprocess.Popen(
+            [str(CHROMEDRIVER), f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._session = ""
+
+    def __enter__(self) -> Self:
+        arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"]
+        arguments += ["--autoplay-policy=no-user-gesture-required"]
+        options = {
+            "goog:chromeOptions": {"binary": CHROMIUM, "args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while not self._ready():
+            assert time.monotonic() < deadline, "chromedriver does not start"
+            time.sleep(0.2)
+        self._session = self._call("POST", "/session", {"capabilities": {"alwaysMatch": options}})["sessionId"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._session:
+                self._call("DELETE", f"/session/{self._session}")
+        finally:
+            self._driver.terminate()
+            self._driver.wait()
+
+    def open(self, path: Path) -> None:
+        """Load a local file and wait until it is loaded."""
+        self._command("POST", "url", {"url": path.as_uri()})
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Return what the body of a JavaScript function returns; promises are awaited."""
+        return self._command("POST", "execute/sync", {"script": script, "args": list(arguments)})
+
+    def click(self, selector: str) -> None:
+        self._command("POST", f"element/{self._find(selector)}/click", {})
+
+    def type(self, selector: str, keys: str) -> None:
+        """Send keys as a keyboard would, to a focusable element."""
+        self._command("POST", f"element/{self._find(selector)}/value", {"text": keys})
+
+    def console(self) -> list[str]:
+        """Return the messages of the console since the last call."""
+        return [entry["message"] for entry in self._command("POST", "se/log", {"type": "browser"})]
+
+    def devtools(self, command: str, **parameters: Any) -> Any:
+        """Send a DevTools command, e.g. to emulate dark mode."""
+        return self._command("POST", "goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def _find(self, selector: str) -> str:
+        found = self._command("POST", "element", {"using": "css selector", "value": selector})
+        return str(found[_ELEMENT])
+
+    def _command(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        return self._call(method, f"/session/{self._session}/{path}", body)
+
+    def _ready(self) -> bool:
+        try:
+            return bool(self._call("GET", "/status")["ready"])
+        except urllib.error.URLError:
+            return False
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {json.load(error)['value']}") from error
