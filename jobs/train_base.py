@@ -118,7 +118,6 @@ def sources(options: argparse.Namespace, network: CtcNetwork, labels: Labels) ->
 
 def train(options: argparse.Namespace) -> int:
     """Run the recipe."""
-    torch.set_flush_denormal(True)
     labels = Labels(options.tokeniser)
     network, backbone = build_network(options, len(labels.tokens.pieces))
     config = TrainingConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(TrainingConfig)})

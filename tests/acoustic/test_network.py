@@ -1,0 +1,68 @@
+import numpy as np
+import torch
+from transformers import WhisperFeatureExtractor
+
+from pipeline.acoustic.backbone import WhisperBackbone, key_mask
+from pipeline.acoustic.features import log_mel
+from tests.acoustic.tiny import tiny_network
+
+
+def test_features_are_whispers_own() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 16_000 * 30).astype(np.float32)
+    theirs = WhisperFeatureExtractor(feature_size=80)(samples, sampling_rate=16_000, return_tensors="pt")
+    assert torch.allclose(log_mel(torch.from_numpy(samples)), theirs["input_features"][0], atol=2e-4)
+
+
+def test_silence_and_one_sample_have_finite_features() -> None:
+    assert torch.isfinite(log_mel(torch.zeros(16_000))).all()
+    assert log_mel(torch.zeros(1)).shape == (80, 2)
+
+
+def test_backbone_on_thirty_seconds_is_whispers_encoder() -> None:
+    torch.manual_seed(0)
+    backbone = WhisperBackbone(width=32, layers=3, heads=2, taps=(1, 3)).eval()
+    mel = torch.randn(1, 80, 3000)
+    with torch.inference_mode():
+        ours = backbone(mel, torch.tensor([1500]))
+        theirs = backbone.encoder(mel).last_hidden_state
+    assert ours.shape == (1, 1500, 64)
+    assert torch.allclose(ours[..., 32:], theirs, atol=1e-5)
+
+
+def test_no_mask_without_padding() -> None:
+    assert key_mask(torch.tensor([4, 4]), 4) is None
+    mask = key_mask(torch.tensor([4, 2]), 4)
+    assert mask is not None
+    assert mask[1, 0, 0].tolist() == [True, True, False, False]
+
+
+def test_padding_does_not_change_an_utterance() -> None:
+    network = tiny_network()
+    short, long = torch.randn(1, 20, 128), torch.randn(1, 33, 128)
+    padded = torch.zeros(2, 33, 128)
+    padded[0, :20], padded[1] = short[0], long[0]
+    with torch.inference_mode():
+        alone = network.head(short, torch.tensor([20]))
+        together = network.head(padded, torch.tensor([20, 33]))
+    assert torch.allclose(together.tokens[0, :20], alone.tokens[0], atol=1e-5)
+    assert torch.allclose(together.phones[0, :20], alone.phones[0], atol=1e-5)
+    assert torch.allclose(together.states[0, :, :20], alone.states[0], atol=1e-5)
+
+
+def test_every_level_is_a_distribution() -> None:
+    output = tiny_network()(torch.randn(2, 80, 80), torch.tensor([40, 30]))
+    assert output.tokens.shape == (2, 20, 48)
+    assert output.phones.shape == (2, 20, 40)
+    assert output.states.shape == (2, 3, 20, 32)
+    for level in (output.tokens, output.phones, *output.intermediate):
+        assert torch.allclose(level.exp().sum(-1), torch.ones(2, 20), atol=1e-5)
+
+
+def test_tuning_from_cached_features_computes_the_same() -> None:
+    network = tiny_network()
+    mel, lengths = torch.randn(1, 80, 80), torch.tensor([40])
+    with torch.inference_mode():
+        whole = network(mel, lengths)
+        stacked = network.head.stack_frames(network.backbone(mel, lengths))
+        again = network.tune_last(stacked, lengths // 2, layers=2)  # the cache's first tap is layer 2 of 4
+    assert torch.allclose(whole.tokens, again.tokens, atol=1e-5)
