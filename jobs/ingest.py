@@ -7,7 +7,6 @@ that appears whole. The same command resumes: shards that are there are kept.
 import argparse
 import dataclasses
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -48,9 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--audio-root", help="folder that audio paths in manifests start from and may not leave")
     parser.add_argument(
-        "--storage-options", help="for s3://: key=value,... or a JSON file (endpoint, key, secret, ...)"
+        "--storage-options", help="for s3://: a JSON object or the path of one (endpoint, key, secret, ...)"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)")
+    parser.add_argument("--workers", type=int, help="shards worked on at a time (default: one per CPU)")
     parser.add_argument("--summary", help="write the summary as JSON to this file")
     return parser
 
@@ -76,7 +75,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.max_seconds >= MIN_MAX_SECONDS:
         raise InputError(f"--max-seconds must be at least {MIN_MAX_SECONDS:g}, got {arguments.max_seconds:g}.")
-    if arguments.workers < 1:
+    if arguments.workers is not None and arguments.workers < 1:
         raise InputError(f"--workers must be at least 1, got {arguments.workers}.")
 
 
@@ -84,7 +83,7 @@ def _folder(location: Location) -> Location:
     return location.parent if location.filesystem.isfile(location.path) else location
 
 
-def _work(job: IngestJob, plan: Plan, workers: int) -> Counts:
+def _work(job: IngestJob, plan: Plan, workers: int | None) -> Counts:
     """Work off the units whose shards are missing, with a progress bar, and count all of them."""
     remove(scratch_folder(job.output))  # left by a run that was killed
     total, missing = Counts(), []
@@ -103,21 +102,28 @@ def _work(job: IngestJob, plan: Plan, workers: int) -> Counts:
     return total
 
 
-def _results(job: IngestJob, units: list[int], workers: int) -> Iterator[Counts]:
+def _results(job: IngestJob, units: list[int], workers: int | None) -> Iterator[Counts]:
     """Yield the counts of each unit as it is done; one unit alone is done here, sooner than Ray would start."""
     if len(units) <= 1:
         yield from (ingest_unit(job, unit) for unit in units)
         return
-    dataset = _ray_data(workers).from_items(
-        [{"unit": unit} for unit in units], override_num_blocks=min(len(units), _TASKS)
-    )
-    done = dataset.map_batches(
-        ingest_batch, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", zero_copy_batch=True
-    )
-    for row in done.iter_rows():
-        if row["failure"] is not None:
-            raise StorageError(str(row["failure"]))
-        yield Counts(**json.loads(row["counts"]))
+    import ray.data
+
+    from jobs.session import ray_session
+
+    with ray_session():
+        items = [{"unit": unit} for unit in units]
+        done = ray.data.from_items(items, override_num_blocks=min(len(units), _TASKS)).map_batches(
+            ingest_batch,
+            fn_kwargs={"job": job},
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ray.data.TaskPoolStrategy(size=workers),
+        )
+        for row in done.iter_rows():
+            if row["failure"] is not None:
+                raise StorageError(str(row["failure"]))
+            yield Counts(**json.loads(row["counts"]))
 
 
 def ingest_batch(batch: pa.Table, job: IngestJob) -> pa.Table:
@@ -130,18 +136,6 @@ def ingest_batch(batch: pa.Table, job: IngestJob) -> pa.Table:
         except StorageError as error:
             rows.append({"counts": None, "failure": str(error)})
     return pa.Table.from_pylist(rows, schema=pa.schema([("counts", pa.string()), ("failure", pa.string())]))
-
-
-def _ray_data(workers: int):  # type: ignore[no-untyped-def]  # the ray.data module
-    """Import and start Ray only where there is work for it: a cluster if RAY_ADDRESS names one, else local."""
-    import ray
-    import ray.data
-
-    if not ray.is_initialized():
-        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level="warning", **local)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    return ray.data
 
 
 def _finish(

@@ -87,21 +87,22 @@ def open_filesystem(uri: str, options: Options | None = None) -> Location:
 
 
 def parse_options(text: str | None) -> dict[str, Any]:
-    """Read ``--storage-options``: ``key=value,key=value``, or the path of a JSON file (better for secrets).
+    """Read ``--storage-options``: a JSON object, or the path of a file that holds one (better for secrets).
 
     Raises ConfigError if it is neither.
     """
-    if not text:
-        return {}
-    if "=" in text:
-        return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    source = text or "{}"
     try:
-        with open(text, encoding="utf-8") as file:
-            values = json.load(file)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--storage-options {text}: needed is key=value,... or a JSON file ({error}).") from error
+        if not source.lstrip().startswith("{"):
+            with open(source, encoding="utf-8") as file:
+                source = file.read()
+        values = json.loads(source)
+    except (OSError, ValueError) as error:  # the text itself may hold a secret and is not repeated
+        raise ConfigError(
+            f"--storage-options must be a JSON object or the path of one ({type(error).__name__})."
+        ) from error
     if not isinstance(values, dict):
-        raise ConfigError(f"--storage-options {text}: the JSON must be an object of keys and values.")
+        raise ConfigError(f"--storage-options must be a JSON object, got a JSON {type(values).__name__}.")
     return values
 
 
@@ -210,11 +211,15 @@ def write_atomic(location: Location, data: bytes) -> None:
             return
         os.makedirs(os.path.dirname(location.path), exist_ok=True)
         temporary = f"{os.path.dirname(location.path)}/.{location.name}.{uuid.uuid4().hex}"
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, location.path)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, location.path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # there only if something failed
 
     attempt(write, location, "write")
 
@@ -268,7 +273,7 @@ def list_parquet(uri: str, options: Options | None = None) -> list[Location]:
     location = open_filesystem(uri, options)
     if any(sign in location.path for sign in "*?["):
         paths = attempt(lambda: sorted(location.filesystem.glob(location.path)), location, "list")
-        found = [Location(location.filesystem, str(path)) for path in paths]
+        found = [Location(location.filesystem, path) for path in map(str, paths) if _visible(path, location)]
     else:
         check_readable(location)
         found = list(walk_parquet(location))
