@@ -73,7 +73,7 @@ def test_the_model_id_follows_the_content(folder: Path, tmp_path: Path) -> None:
 def test_truncated_weights_are_named(folder: Path, tmp_path: Path) -> None:
     broken = tiny_model(tmp_path / "broken")
     (broken / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:1000])
-    with pytest.raises(ModelError, match="model.safetensors: cannot be read"):
+    with pytest.raises(ModelError, match=r"model\.safetensors: cannot be read"):
         load_model(AcousticConfig(model=str(broken)))
 
 
