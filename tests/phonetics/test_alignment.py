@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.errors import InputError
 from pipeline.phonetics.alignment import IMPOSSIBLE, align_words
 from pipeline.phonetics.phones import PHONE_IDS, Pronunciation
+from tests.phonetics.speech import spoken
 
 USED = ("AA", "B", "K")
 
@@ -52,14 +53,6 @@ def test_equals_brute_force(words: list[list[Pronunciation]], frames: int, seed:
     assert all(0 <= phone.start_frame < phone.end_frame <= frames for phone in phones)
     if phones:
         assert sum(word.cost for word in found.words) == pytest.approx(found.cost, rel=1e-5)
-
-
-def spoken(labels: str) -> np.ndarray:
-    """Log-probs that say the labels, one per frame, ``-`` for the blank, with 0.9 of the probability."""
-    log_probs = np.full((len(labels.split()), 40), np.log(0.1 / 39), np.float32)
-    for t, label in enumerate(labels.split()):
-        log_probs[t, 0 if label == "-" else PHONE_IDS[label] + 1] = np.log(0.9)
-    return log_probs
 
 
 def test_times_and_chosen_variant() -> None:
