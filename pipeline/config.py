@@ -58,6 +58,54 @@ class HotwordsConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class BoostingConfig:
+    """D1, adaptive subword boosting; pipeline.decoding.search has the formula. Values in nats."""
+
+    scale: float = 0.9  # share of the gap to the frame's best token that a continuing token gets back
+    cap: float = 8.0  # most that one token gets
+    max_gap: float = 10.0  # where the model is surer than this of something else, nothing is boosted
+    entry: float = 0.5  # first token of an entity: this,
+    entry_scale: float = 0.5  # plus this share of its gap,
+    entry_cap: float = 4.0  # at most this
+    base: float = 4.0  # of all boosts of an entity, at most this ...
+    per_character: float = 0.5  # ... and this per character are kept when it is complete
+    suppress: float = 8.0  # taken per unit of negative weight from a complete entity
+    fixed: float = 0.0  # above 0: this constant per token in place of all the above
+    explain: bool = True  # say for each entity what the unbiased search writes there
+
+
+@dataclasses.dataclass(frozen=True)
+class BoostClassConfig:
+    """D2, unigram boosting: a word inside an entity is scored by the language model as one of a class of rare words."""
+
+    weight: float = -2.0  # log10 share of one list word in its class
+    common: int = 5000  # the most frequent words of the language model are no members of the class
+
+
+@dataclasses.dataclass(frozen=True)
+class RescoringConfig:
+    """D3: the n-best re-scored by the cost of its pronunciations against the phone head."""
+
+    weight: float = 0.5  # nats of total score per nat of phone cost
+    floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
+    max_excess: float | None = 4.0  # an entity may sound this many nats worse than what stands there otherwise
+    excess_penalty: float = 30.0  # taken from the total where it sounds worse than that
+
+
+@dataclasses.dataclass(frozen=True)
+class LexiconConfig:
+    """D4: doubtful words looked up among the entities by their sound."""
+
+    confidence: float = 0.8  # words below are doubtful, and words that the language model does not know
+    excess: float = 1.0  # so are words whose phones cost this many nats each above the best path
+    max_words: int = 3  # doubtful spans of up to this many words are looked up as one
+    max_distance: float = 0.3  # weighted edit distance per phone, 0 equal to 1 unrelated
+    candidates: int = 4  # entities per span that are aligned
+    min_gain: float = 4.0  # nats of phone cost by which an entity must beat what stands there
+    floor: float = -8.0
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig:
     """Everything that decides what a run writes, apart from the audio, the model's weights and the entity list."""
 
@@ -65,9 +113,11 @@ class RunConfig:
     beam: BeamConfig = BeamConfig()
     language_model: LanguageModelConfig | None = LanguageModelConfig()
     hotwords: HotwordsConfig | None = None
+    boosting: BoostingConfig | None = None
+    boost_class: BoostClassConfig | None = None
 
 
-TECHNIQUES = ("hotwords",)
+TECHNIQUES = ("hotwords", "boosting", "boost_class")
 """Names that ``without`` takes: the optional fields of RunConfig that bias towards the entity list."""
 
 
