@@ -18,10 +18,11 @@ from jobs.command import run_command
 from pipeline import storage
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.difference import differences
-from pipeline.scoring.inputs import load_scoring_set
+from pipeline.scoring.inputs import is_parquet, load_scoring_set, run_folder_of, transcripts_of
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import metrics_with_baseline, write_metrics, write_scores
-from pipeline.scoring.report import ReportInput, build_report
+from pipeline.scoring.report import ExampleSource, ReportInput, build_report
+from pipeline.scoring.run_facts import run_facts
 from pipeline.scoring.score import ScoreResult
 
 
@@ -35,10 +36,11 @@ def build_parser() -> argparse.ArgumentParser:
     scored.add_argument("--hypotheses", metavar="TSV", help="any system's output: id<tab>text")
     parser.add_argument("--reference", metavar="R", required=True, help="AUDIO parquet with text, or TSV id<tab>text")
     parser.add_argument(
-        "--lists", metavar="L", help="entity list, or per-utterance lists; default: the reference's own"
+        "--lists", metavar="L", help="entity list, or lists per utterance; default: the reference's own, else the run's"
     )
     parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
     parser.add_argument("--baseline", metavar="T0", help="transcripts or TSV to put beside it, e.g. without the list")
+    parser.add_argument("--title", default="Entity-F1 report", help="of the report")
     parser.add_argument("--output", metavar="O", required=True, help="folder to write to")
     parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default 1000)")
     parser.add_argument("--seed", type=int, default=20, help="of the bootstrap (default 20)")
@@ -54,17 +56,26 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     output = storage.open_filesystem(arguments.output)
     storage.check_writable(output)
-    corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column)
+    scored = arguments.transcripts or arguments.hypotheses
+    run = run_folder_of(scored)
+    corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run)
     bootstrap = Bootstrap(arguments.replicates, arguments.seed)
-    result = corpus.score(arguments.transcripts or arguments.hypotheses, bootstrap)
+    result = corpus.score(scored, bootstrap)
     baseline = corpus.score(arguments.baseline, bootstrap) if arguments.baseline else None
     write_scores(output, result)
     write_metrics(output, metrics_with_baseline(result, baseline) | {"unscored": len(corpus.unscored)})
-    report = build_report(ReportInput(result, baseline))
-    storage.write_atomic(output.join("report.html"), report.encode())
+    report = ReportInput(result, baseline, arguments.title, run_facts(run), _examples(scored, arguments.reference))
+    storage.write_atomic(output.join("report.html"), build_report(report).encode())
     print_summary(result, baseline)
     print_notes(result, corpus.unscored, output.uri)
     return 0
+
+
+def _examples(scored: str, reference: str) -> ExampleSource:
+    return ExampleSource(
+        transcripts=transcripts_of(scored) if is_parquet(scored) else None,
+        audio=reference if is_parquet(reference) else None,
+    )
 
 
 def print_summary(result: ScoreResult, baseline: ScoreResult | None = None) -> None:

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.entities import snapshot
 from pipeline.entities.lists import LIST_COLUMNS, is_per_utterance, load_entities
 from pipeline.entities.loading import open_parquet
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import DEFAULT, Bootstrap
-from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from pipeline.scoring.score import NO_LISTS, Lists, Reference, ScoreResult, Written, score
 from pipeline.text import normalise
 
 _HEADERS = {("id", "text"), ("utterance_id", "text"), ("id", "reference"), ("id", "hypothesis")}
@@ -37,10 +38,30 @@ class ScoringSet:
         return score(self.references, written, self.lists, bootstrap)
 
 
-def load_scoring_set(reference: str, lists: str | None = None, column: str | None = None) -> ScoringSet:
-    """Read references and lists (see read_references and read_lists); raises InputError or StorageError."""
+def load_scoring_set(
+    reference: str, lists: str | None = None, column: str | None = None, run: str | None = None
+) -> ScoringSet:
+    """Read references and lists (see read_references and read_lists); raises InputError or StorageError.
+
+    If neither ``lists`` nor the references have lists, those that the run at ``run`` was made with apply.
+    """
     references, unscored = read_references(reference)
-    return ScoringSet(tuple(references), tuple(unscored), read_lists(lists, reference, column))
+    found = read_lists(lists, reference, column)
+    if found is NO_LISTS and run is not None and storage.exists(_run_lists(run)):
+        found = Lists(snapshot.load(_run_lists(run)).of)
+    return ScoringSet(tuple(references), tuple(unscored), found)
+
+
+def _run_lists(run: str) -> storage.Location:
+    return storage.open_filesystem(run).join("lists")
+
+
+def run_folder_of(path: str) -> str | None:
+    """Return the run directory that holds the transcripts of ``path``; None if they lie alone."""
+    if not is_parquet(path):
+        return None
+    transcripts = transcripts_of(path).rstrip("/")
+    return posixpath.dirname(transcripts) if posixpath.basename(transcripts) == "transcripts" else None
 
 
 def read_references(path: str) -> tuple[list[Reference], list[str]]:
@@ -65,7 +86,7 @@ def read_written(path: str) -> dict[str, Written]:
     Raises InputError for an id that comes twice, for a directory of several runs, and for what is neither.
     """
     written: dict[str, Written] = {}
-    for row in _rows(transcripts_of(path) if _is_parquet(path) else path, ("duration_seconds", "error")):
+    for row in _rows(transcripts_of(path) if is_parquet(path) else path, ("duration_seconds", "error")):
         name = row["utterance_id"]
         if name in written:
             raise InputError(f"{path}: id '{name}' comes twice; every id may have one hypothesis.")
@@ -74,7 +95,7 @@ def read_written(path: str) -> dict[str, Written]:
 
 
 def _rows(path: str, optional: Sequence[str]) -> list[dict[str, Any]]:
-    if _is_parquet(path):
+    if is_parquet(path):
         return _parquet_rows(path, ("utterance_id", "text"), optional)
     return [{"utterance_id": name, "text": text} for name, text in _tsv_rows(path)]
 
@@ -101,13 +122,13 @@ def read_lists(path: str | None, references: str, column: str | None = None) -> 
     """
     path = path or (references if _carries_lists(references) else None)
     if path is None:
-        return Lists()
+        return NO_LISTS
     source = load_entities(path, column or _list_column(path))
     return Lists(source.of, _is21_spoken(path))
 
 
 def _carries_lists(references: str) -> bool:
-    if _is_parquet(references):
+    if is_parquet(references):
         return storage.open_filesystem(references).path.endswith(".parquet") and bool(_list_columns(references))
     with _open_text(references) as file:
         return len(str(file.readline()).split("\t")) == _IS21_FIELDS
@@ -147,7 +168,7 @@ def _words(path: str, row: int, field: str) -> Sequence[str]:
     return words
 
 
-def _is_parquet(path: str) -> bool:
+def is_parquet(path: str) -> bool:
     return not path.endswith((".tsv", ".txt", ".tsv.gz"))
 
 

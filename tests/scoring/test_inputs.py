@@ -8,8 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline import storage
+from pipeline.entities import snapshot
+from pipeline.entities.catalog import Entity, EntityList
+from pipeline.entities.lists import EntitySource
 from pipeline.errors import RollcallError
-from pipeline.scoring.inputs import load_scoring_set, read_lists, read_references, read_written
+from pipeline.scoring.inputs import load_scoring_set, read_lists, read_references, read_written, run_folder_of
+from pipeline.scoring.score import NO_LISTS
 
 
 def parquet(path: Path, **columns: list[Any]) -> str:
@@ -126,3 +131,14 @@ def test_hypotheses_of_utterances_without_a_reference_text_are_set_aside(tmp_pat
     corpus = load_scoring_set(reference)
     assert corpus.unscored == ("b",)
     assert corpus.score(text(tmp_path / "h.tsv", "a\tone\nb\tsomething\n")).word_counts("wer").errors == 0
+
+
+def test_without_other_lists_those_of_the_run_apply(tmp_path: Path) -> None:
+    parquet(tmp_path / "run/transcripts/0.parquet", utterance_id=["a"], text=["one"])
+    names = EntityList((Entity("leeds", "Leeds"),))
+    snapshot.save(EntitySource(corpus=names), storage.open_filesystem(str(tmp_path / "run/lists")))
+    reference = text(tmp_path / "r.tsv", "a\tone\n")
+    run = run_folder_of(str(tmp_path / "run"))
+    assert run == str(tmp_path / "run")
+    assert load_scoring_set(reference, run=run).lists.of("a").entities == names.entities
+    assert load_scoring_set(reference).lists is NO_LISTS

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from jobs.score import main
 from pipeline.scoring.report import ReportInput, build_report
 from tests.scoring.test_report import HOSTILE, scored
+from tests.scoring.test_report_examples import run_with_sound
 from tests.scoring.webdriver import Browser, needs_chromium
 
 pytestmark = needs_chromium
@@ -84,6 +86,21 @@ def test_details_open_from_the_keyboard(page: Browser) -> None:
     assert page.run("return document.querySelector('button.open').getAttribute('aria-expanded')") == "true"
     page.type("#entities button.open", " ")
     assert page.run(visible) is False
+
+
+def test_it_plays_from_a_word(browser: Browser, tmp_path: Path) -> None:
+    run, audio = run_with_sound(tmp_path)
+    (tmp_path / "names.txt").write_text("Leeds")
+    options = ["--transcripts", run, "--reference", audio, "--lists", str(tmp_path / "names.txt")]
+    assert main([*options, "--output", str(tmp_path / "out")]) == 0
+    browser.open(tmp_path / "out/report.html")
+    browser.click("#entities button.open")
+    browser.click("#entities [data-t='1.0']")
+    played = """const player = document.querySelector('audio');
+        return new Promise(done => player.addEventListener('timeupdate', () => player.currentTime > 1.05 &&
+            done([player.paused && !player.ended, player.error, Math.round(player.duration * 10)])))"""
+    assert browser.run(played) == [False, None, 20]
+    assert browser.console() == []
 
 
 def test_it_is_dark_where_dark_is_wanted(page: Browser) -> None:

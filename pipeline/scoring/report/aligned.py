@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from pipeline.scoring.alignment import DELETION, INSERTION, MATCH, align
+from pipeline.scoring.report.examples import Times
 from pipeline.scoring.report.markup import Html, join, tag
 from pipeline.scoring.score import UtteranceScore
 
@@ -12,25 +13,27 @@ _CLASSES = {"S": "s", "I": "i", "D": "d"}
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One word of one row: its text, whether it differs from what was said, and whether it is part of an entity."""
+    """One word of one row: its text, whether it differs from what was said, whether it is part of an entity, when."""
 
     text: str = ""
     mark: str = ""  # "", "S", "I" or "D"
     entity: bool = False
+    times: tuple[float, float] | None = None  # start and end, seconds
 
 
 Column = list[Cell]
 
 
-def columns_of(systems: Sequence[UtteranceScore]) -> list[Column]:
+def columns_of(systems: Sequence[UtteranceScore], times: Times = ()) -> list[Column]:
     """Return the columns of the reference (first cell) and of every system (one cell each) for one utterance.
 
+    ``times`` are those of the words of the last system, where they are known.
     Every reference word is a column; before each stand as many columns as the system with the most insertions needs.
     """
     first = systems[0]
     reference = first.reference.split()
     said = _inside([(found.start, found.end) for found in first.said])
-    rows = [_system_cells(system) for system in systems]
+    rows = [*(_system_cells(system, ()) for system in systems[:-1]), _system_cells(systems[-1], times)]
     columns: list[Column] = []
     for at in range(len(reference) + 1):
         for gap in range(max(len(row[0][at]) for row in rows)):
@@ -41,20 +44,22 @@ def columns_of(systems: Sequence[UtteranceScore]) -> list[Column]:
     return columns
 
 
-def _system_cells(system: UtteranceScore) -> tuple[list[list[Cell]], list[Cell]]:
+def _system_cells(system: UtteranceScore, times: Times) -> tuple[list[list[Cell]], list[Cell]]:
     """Return (insertions before each reference word and at the end, the cell of each reference word)."""
     words, size = system.hypothesis.split(), len(system.reference.split())
+    timed = times if len(times) == len(words) else [None] * len(words)
     written = _inside([(found.start, found.end) for found in system.written])
     gaps: list[list[Cell]] = [[] for _ in range(size + 1)]
     cells: list[Cell] = []
     for step in align(system.reference.split(), words):
         text = words[step.hypothesis] if step.hypothesis is not None else ""
         entity = step.hypothesis in written
+        when = timed[step.hypothesis] if step.hypothesis is not None else None
         if step.operation == INSERTION:
-            gaps[len(cells)].append(Cell(text, "I", entity))
+            gaps[len(cells)].append(Cell(text, "I", entity, when))
         else:
             mark = "" if step.operation == MATCH else "D" if step.operation == DELETION else "S"
-            cells.append(Cell(text, mark, entity))
+            cells.append(Cell(text, mark, entity, when))
     return gaps, cells
 
 
@@ -62,13 +67,15 @@ def _inside(spans: Sequence[tuple[int, int]]) -> set[int | None]:
     return {at for start, end in spans for at in range(start, end)}
 
 
-def aligned(systems: Sequence[UtteranceScore], labels: Sequence[str]) -> Html:
+def aligned(systems: Sequence[UtteranceScore], labels: Sequence[str], times: Times = ()) -> Html:
     """Return one utterance as markup: columns for the eye, plain sentences for screen readers and for copying.
 
     ``labels`` name the rows: one for what was said, then one per system.
     """
     names = tag("b", [tag("i", label) for label in labels], class_="names")
-    columns = [tag("b", [_cell(cell) for cell in column]) for column in columns_of(systems)]  # short tags: many words
+    columns = [
+        tag("b", [_cell(cell) for cell in column]) for column in columns_of(systems, times)
+    ]  # short tags: many words
     texts = [systems[0].reference, *(system.hypothesis for system in systems)]
     plain = [tag("p", f"{label}: {text or 'nothing'}") for label, text in zip(labels, texts, strict=True)]
     return tag("div", tag("div", names, columns, class_="aligned", aria_hidden="true"), tag("div", plain, class_="sr"))
@@ -77,7 +84,19 @@ def aligned(systems: Sequence[UtteranceScore], labels: Sequence[str]) -> Html:
 def _cell(cell: Cell) -> Html:
     classes = " ".join(part for part in (_CLASSES.get(cell.mark), "e" if cell.entity else None) if part)
     text = cell.text or ("–" if cell.mark == "D" else "\u00a0")
-    return tag("i", text, class_=classes or None)
+    if cell.times is None:
+        return tag("i", text, class_=classes or None)
+    start, end = cell.times
+    return tag("i", text, class_=classes or None, data_t=round(start, 2), title=f"{start:.2f} to {end:.2f} s")
+
+
+def word_times(hypothesis: str, times: Times) -> Html | None:
+    """Return when each word was said, folded away; None where that is not known."""
+    words = hypothesis.split()
+    if not words or len(words) != len(times):
+        return None
+    listed = [f"{word} {start:.2f}–{end:.2f}" for word, (start, end) in zip(words, times, strict=True)]
+    return tag("details", tag("summary", "Word times (s)"), tag("p", ", ".join(listed)), class_="times")
 
 
 def legend() -> Html:

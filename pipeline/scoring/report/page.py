@@ -10,23 +10,30 @@ from pathlib import Path
 from pipeline.scoring.groups import GroupScore
 from pipeline.scoring.mistakes import Mistake, mistakes_of
 from pipeline.scoring.report.entities_section import EntityRows, confusion_table, group_table
+from pipeline.scoring.report.examples import NO_EXAMPLES, ExampleSource
 from pipeline.scoring.report.headline import counts, headline
 from pipeline.scoring.report.markup import Html, join, tag
 from pipeline.scoring.report.tables import scrolling
-from pipeline.scoring.report.utterances_section import Drawing, entity_examples, worst_utterances
+from pipeline.scoring.report.utterances_section import Drawing, choose, entity_examples, worst_utterances
 from pipeline.scoring.score import ScoreResult
 
+_CLIP_BYTES = 2_500_000  # of audio in one report: 3.3 MB as text, so that the page stays below 5 MB
 _FOLDER = Path(__file__).resolve().parent
 
 
 @dataclasses.dataclass(frozen=True)
 class ReportInput:
-    """What a report is made of. ``facts`` are shown as they are: model, list version, config, throughput."""
+    """What a report is made of.
+
+    facts:    shown as they are: model, list version, config, throughput
+    examples: where word times and audio of the utterances that are shown come from
+    """
 
     result: ScoreResult
     baseline: ScoreResult | None = None
     title: str = "Entity-F1 report"
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    examples: ExampleSource = NO_EXAMPLES
 
 
 def build_report(report: ReportInput) -> str:
@@ -71,22 +78,23 @@ def _header(report: ReportInput) -> Html:
 
 def _sections(report: ReportInput) -> Html:
     result, baseline = report.result, report.baseline
-    drawing = Drawing(result, baseline)
     mistakes = mistakes_of(result)
+    by_entity: dict[str, list[Mistake]] = defaultdict(list)
+    for mistake in mistakes:
+        by_entity[mistake.entity].append(mistake)
+    chosen = choose(result, by_entity)
+    drawing = Drawing(result, baseline, report.examples.load(chosen.ids, _CLIP_BYTES))
     sections = [_section("headline", "Result", [headline(result, baseline), _details(counts(result, baseline))])]
     if result.by_tag:
         before = _by_name(baseline.by_tag) if baseline is not None else None
         sections.append(_section("tags", "By tag", [group_table("by-tag", "Entities by tag", result.by_tag, before)]))
     if result.by_entity:
-        by_entity: dict[str, list[Mistake]] = defaultdict(list)
-        for mistake in mistakes:
-            by_entity[mistake.entity].append(mistake)
         before = _by_name(baseline.by_entity) if baseline is not None else None
-        rows = EntityRows(result, by_entity, entity_examples(result, by_entity, drawing), before)
+        rows = EntityRows(result, by_entity, entity_examples(chosen, drawing), before)
         sections.append(_section("per-entity", "By entity", [rows.table()]))
     if mistakes:
         sections.append(_section("confused", "Confusions", [confusion_table(mistakes)]))
-    return join([*sections, _section("worst", "Worst utterances", [worst_utterances(result, drawing)])])
+    return join([*sections, _section("worst", "Worst utterances", [worst_utterances(chosen, drawing)])])
 
 
 def _by_name(groups: Sequence[GroupScore]) -> dict[str, GroupScore]:

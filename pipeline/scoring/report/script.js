@@ -30,6 +30,22 @@
     });
   }
 
+  // A click on a word plays the clip of its figure from there; the player itself works from the keyboard.
+  document.addEventListener("click", (event) => {
+    const word = event.target.closest("[data-t]");
+    const player = word?.closest("figure").querySelector("audio");
+    if (!player) return;
+    const play = () => {
+      player.currentTime = Number(word.dataset.t);
+      player.play();
+    };
+    if (player.readyState >= 1) play();
+    else {
+      player.addEventListener("loadedmetadata", play, { once: true });
+      player.load();
+    }
+  });
+
   const search = document.getElementById("entity-search");
   if (search) {
     const bodies = [...document.getElementById("entities").tBodies];

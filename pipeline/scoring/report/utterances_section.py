@@ -1,9 +1,11 @@
 """Utterances with their words under each other: the worst ones, and examples of each entity's mistakes."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from pipeline.scoring.mistakes import Mistake
-from pipeline.scoring.report.aligned import aligned, legend
+from pipeline.scoring.report.aligned import aligned, legend, word_times
+from pipeline.scoring.report.examples import Examples, data_uri
 from pipeline.scoring.report.markup import Child, Html, join, tag
 from pipeline.scoring.score import ScoreResult, UtteranceScore
 
@@ -14,12 +16,14 @@ _LONGEST = 400  # words of an utterance that is drawn; a longer one would not fi
 
 
 class Drawing:
-    """Draws utterances of a result beside those of its baseline, if there is one."""
+    """Draws utterances of a result beside those of its baseline, with word times and sound where they are known."""
 
-    def __init__(self, result: ScoreResult, baseline: ScoreResult | None) -> None:
+    def __init__(self, result: ScoreResult, baseline: ScoreResult | None, examples: Examples) -> None:
         self._before: Mapping[str, UtteranceScore] = (
             {one.utterance_id: one for one in baseline.utterances} if baseline is not None else {}
         )
+        self._examples = examples
+        self._sounded: set[str] = set()
 
     def draw(self, utterance: UtteranceScore) -> Html:
         """Return one utterance as a figure."""
@@ -29,36 +33,67 @@ class Drawing:
             about.append(f", speaker {utterance.speaker}")
         if utterance.error is not None:
             about.append(tag("strong", f" {utterance.error}"))
-        return tag("figure", tag("figcaption", about), self._text(utterance))
+        return tag("figure", tag("figcaption", about), self._sound(utterance.utterance_id), self._text(utterance))
+
+    def _sound(self, name: str) -> Html | None:
+        """The clip, once per page: a second figure of the same utterance points to the first."""
+        clip = self._examples.clips.get(name)
+        if clip is None or name in self._sounded:
+            return None
+        self._sounded.add(name)
+        return tag("audio", controls=True, preload="none", src=data_uri(clip), aria_label=f"Audio of {name}")
 
     def _text(self, utterance: UtteranceScore) -> Html:
         if len(utterance.reference.split()) + len(utterance.hypothesis.split()) > _LONGEST:
             return tag("p", f"Too long to show here; see {utterance.utterance_id} in scores.parquet.")
         before = self._before.get(utterance.utterance_id)
-        if before is None:
-            return aligned([utterance], ["said", "written"])
-        return aligned([before, utterance], ["said", "baseline", "this run"])
+        times = self._examples.times.get(utterance.utterance_id, ())
+        systems, labels = [utterance], ["said", "written"]
+        if before is not None:
+            systems, labels = [before, utterance], ["said", "baseline", "this run"]
+        return join([aligned(systems, labels, times), word_times(utterance.hypothesis, times)])
 
 
-def worst_utterances(result: ScoreResult, drawing: Drawing) -> Html:
-    """Return the utterances with the most word errors."""
-    wrong = [utterance for utterance in result.utterances if utterance.words[0].errors]
-    wrong.sort(key=lambda one: (-one.words[0].errors, one.utterance_id))
-    if not wrong:
-        return tag("p", "No utterance has an error.")
-    return join([legend(), [drawing.draw(utterance) for utterance in wrong[:WORST]]])
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """The utterances that the report shows: examples by entity, and the ones with the most word errors."""
+
+    by_entity: Mapping[str, Sequence[UtteranceScore]]
+    worst: Sequence[UtteranceScore]
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids, each once, those that need sound most first."""
+        firsts = [utterances[0] for utterances in self.by_entity.values()]
+        others = [utterance for utterances in self.by_entity.values() for utterance in utterances[1:]]
+        return list(dict.fromkeys(utterance.utterance_id for utterance in (*firsts, *self.worst, *others)))
 
 
-def entity_examples(
-    result: ScoreResult, mistakes: Mapping[str, Sequence[Mistake]], drawing: Drawing
-) -> dict[str, Html]:
-    """Return examples of mistakes by entity, for the entities with the most mistakes."""
-    examples: dict[str, Html] = {}
+def choose(result: ScoreResult, mistakes: Mapping[str, Sequence[Mistake]]) -> Chosen:
+    """Choose the utterances to show; ``mistakes`` by entity."""
+    by_entity: dict[str, Sequence[UtteranceScore]] = {}
     left = EXAMPLES
     for group in result.by_entity:
         utterances = {one.utterance.utterance_id: one.utterance for one in mistakes.get(group.name, ())}
         chosen = list(utterances.values())[: min(EXAMPLES_PER_ENTITY, left)]
         if chosen:
-            examples[group.name] = join([drawing.draw(utterance) for utterance in chosen])
+            by_entity[group.name] = chosen
             left -= len(chosen)
-    return examples
+    wrong = [utterance for utterance in result.utterances if utterance.words[0].errors]
+    wrong.sort(key=lambda one: (-one.words[0].errors, one.utterance_id))
+    return Chosen(by_entity, wrong[:WORST])
+
+
+def worst_utterances(chosen: Chosen, drawing: Drawing) -> Html:
+    """Return the utterances with the most word errors."""
+    if not chosen.worst:
+        return tag("p", "No utterance has an error.")
+    return join([legend(), [drawing.draw(utterance) for utterance in chosen.worst]])
+
+
+def entity_examples(chosen: Chosen, drawing: Drawing) -> dict[str, Html]:
+    """Return drawn examples of mistakes by entity."""
+    return {
+        entity: join([drawing.draw(utterance) for utterance in utterances])
+        for entity, utterances in chosen.by_entity.items()
+    }

@@ -1,0 +1,52 @@
+"""What a report says about the run that it scores, from the run's own run.json."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline import storage
+from pipeline.errors import InputError
+
+
+def run_facts(folder: str | None) -> dict[str, str]:
+    """Return the facts of the run in ``folder``, as people read them; empty if it has no run.json.
+
+    Raises InputError if run.json is there and broken.
+    """
+    record = storage.open_filesystem(folder).join("run.json") if folder is not None else None
+    if record is None or not storage.exists(record):
+        return {}
+    try:
+        content = json.loads(storage.read_bytes(record))
+    except ValueError as error:
+        raise InputError(
+            f"{record.uri}: is not JSON ({error}); transcribe again, or score the transcripts folder."
+        ) from error
+    return dict(_lines(content)) if isinstance(content, dict) else {}
+
+
+def _lines(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Only what is there: a run.json of another version has other keys."""
+    for key, name in (
+        ("fingerprint", "Run"),
+        ("model_id", "Model"),
+        ("list_version", "List version"),
+        ("config_fingerprint", "Config"),
+        ("started", "Started"),
+        ("device", "Device"),
+    ):
+        if record.get(key):
+            yield name, str(record[key])
+    config = record.get("config")
+    if isinstance(config, Mapping):
+        yield "Switched on", ", ".join(name for name, part in config.items() if part is not None)
+    stages = record.get("stages")
+    if isinstance(stages, Mapping):
+        for stage, facts in stages.items():
+            if isinstance(facts, Mapping) and "x_real_time" in facts:
+                yield f"Speed of {stage}", f"{facts['x_real_time']} x real time"
+    if isinstance(record.get("wall_seconds"), int | float):
+        yield "Wall time", f"{record['wall_seconds']:.0f} s"
+    versions = record.get("versions")
+    if isinstance(versions, Mapping):
+        yield "Versions", ", ".join(f"{name} {version}" for name, version in versions.items())

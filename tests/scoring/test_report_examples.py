@@ -1,0 +1,100 @@
+"""Word times and sound in the report, and the facts of the run."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from jobs.score import main
+from pipeline import schemas
+from pipeline.errors import InputError
+from pipeline.scoring.report import ExampleSource
+from pipeline.scoring.run_facts import run_facts
+
+
+def tone(seconds: float, format: str = "WAV") -> bytes:
+    """A 440 Hz tone at 16 kHz."""
+    samples = 0.2 * np.sin(2 * np.pi * 440 * np.arange(int(16000 * seconds)) / 16000)
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer, samples.astype(np.float32), 16000, format=format, subtype="OPUS" if format == "OGG" else None
+    )
+    return buffer.getvalue()
+
+
+def words(text: str) -> list[dict[str, Any]]:
+    """Half a second per word."""
+    return [
+        {"word": word, "start_seconds": at / 2, "end_seconds": at / 2 + 0.5, "confidence": 0.9}
+        for at, word in enumerate(text.split())
+    ]
+
+
+def write(path: Path, schema: pa.Schema, rows: list[dict[str, Any]], **options: Any) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, **options)
+    return str(path)
+
+
+def run_with_sound(folder: Path) -> tuple[str, str]:
+    """A run directory and its AUDIO parquet: leeds is missed in "a", and "b" is right."""
+    texts = {"a": ("from leeds to york", "from leads to york"), "b": ("good day", "good day")}
+    audio = [
+        {"utterance_id": name, "text": said, "duration_seconds": 2.0, "audio": {"bytes": tone(2.0), "path": None}}
+        for name, (said, _) in texts.items()
+    ]
+    transcripts = [
+        {"utterance_id": name, "text": written, "words": words(written), "duration_seconds": 2.0}
+        for name, (_, written) in texts.items()
+    ]
+    write(folder / "run/transcripts/0.parquet", schemas.TRANSCRIPTS, transcripts)
+    (folder / "run/run.json").write_text(
+        json.dumps({"model_id": "m-17", "wall_seconds": 3.2, "config": {"hotwords": {}}})
+    )
+    return str(folder / "run"), write(folder / "audio.parquet", schemas.AUDIO, audio, row_group_size=1)
+
+
+def test_the_report_of_a_run_has_times_sound_and_facts(tmp_path: Path) -> None:
+    run, audio = run_with_sound(tmp_path)
+    (tmp_path / "names.txt").write_text("Leeds\nYork\n")
+    options = ["--transcripts", run, "--reference", audio, "--lists", str(tmp_path / "names.txt")]
+    assert main([*options, "--output", str(tmp_path / "out")]) == 0
+    document = (tmp_path / "out/report.html").read_text()
+    assert document.count("data:audio/ogg;base64,T2dnUw") == 1  # "OggS"; shown twice, embedded once
+    assert 'data-t="0.5" title="0.50 to 1.00 s"' in document
+    assert "leads 0.50–1.00" in document
+    for fact in ("m-17", "hotwords", "3 s"):
+        assert fact in document
+
+
+def test_only_wanted_utterances_are_read_and_sound_stops_at_its_budget(tmp_path: Path) -> None:
+    clip = tone(1.0, "OGG")
+    rows = [{"utterance_id": f"u{at}", "audio": {"bytes": clip, "path": None}} for at in range(6)]
+    audio = write(tmp_path / "a.parquet", schemas.AUDIO, rows, row_group_size=2)
+    examples = ExampleSource(audio=audio).load(["u4", "u1", "u0", "gone"], clip_bytes=2 * len(clip))
+    assert examples.clips == {"u4": clip, "u1": clip}
+
+
+def test_broken_audio_and_words_that_do_not_match_are_left_out(tmp_path: Path) -> None:
+    rows = [{"utterance_id": "a", "audio": {"bytes": b"not audio", "path": None}}, {"utterance_id": "b", "audio": None}]
+    audio = write(tmp_path / "a.parquet", schemas.AUDIO, rows)
+    texts = [{"utterance_id": "a", "words": words("jean-luc said")}, {"utterance_id": "b", "words": words("good day")}]
+    transcripts = write(tmp_path / "t.parquet", schemas.TRANSCRIPTS, texts)
+    examples = ExampleSource(transcripts, audio).load(["a", "b"], clip_bytes=1_000_000)
+    assert examples.clips == {}
+    assert examples.times == {"b": [(0.0, 0.5), (0.5, 1.0)]}
+
+
+def test_run_facts_say_what_is_there_and_refuse_what_is_broken(tmp_path: Path) -> None:
+    assert run_facts(None) == run_facts(str(tmp_path)) == {}
+    (tmp_path / "run.json").write_text('{"stages": {"encode": {"x_real_time": 12.5}}, "versions": {"torch": "2.13.0"}}')
+    assert run_facts(str(tmp_path)) == {"Speed of encode": "12.5 x real time", "Versions": "torch 2.13.0"}
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(InputError, match=r"run\.json: is not JSON"):
+        run_facts(str(tmp_path))
