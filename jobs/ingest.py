@@ -10,7 +10,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 from rich.console import Console
@@ -18,12 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from jobs.command import run_command
-from pipeline.errors import InputError, StorageError
+from pipeline.errors import InputError, RollcallError, StorageError
 from pipeline.ingest.layouts import FORMATS, Source, detect
-from pipeline.ingest.plan import Plan, make_plan, scratch_folder, shard
+from pipeline.ingest.plan import Plan, finished_units, make_plan, scratch_folder, shard
 from pipeline.ingest.shards import Counts, IngestJob, ingest_unit, read_counts
 from pipeline.segmentation import MIN_MAX_SECONDS
-from pipeline.storage import Location, check_writable, exists, open_filesystem, parse_options, remove, write_atomic
+from pipeline.storage import Location, check_writable, open_filesystem, parse_options, remove, write_atomic
 
 MAX_SECONDS = 28.0
 """The default model takes 30 s; the rest is room for its own padding."""
@@ -64,6 +63,8 @@ def _ingest(arguments: argparse.Namespace) -> int:
         raise InputError(f"--output {output.uri} lies in the source {place.uri}; choose a folder outside it.")
     source = detect(place, arguments.format)
     check_writable(output)
+    if arguments.summary:
+        check_writable(open_filesystem(arguments.summary).parent)
     root = open_filesystem(arguments.audio_root, options) if arguments.audio_root else _folder(source.location)
     settings = {"format": source.format, "max_seconds": arguments.max_seconds}
     plan = make_plan(source, root, output, settings)
@@ -86,12 +87,10 @@ def _folder(location: Location) -> Location:
 def _work(job: IngestJob, plan: Plan, workers: int | None) -> Counts:
     """Work off the units whose shards are missing, with a progress bar, and count all of them."""
     remove(scratch_folder(job.output))  # left by a run that was killed
-    total, missing = Counts(), []
-    for unit in range(plan.units):
-        if exists(shard(job.output, unit)):
-            total.add(read_counts(shard(job.output, unit)), _EXAMPLES)
-        else:
-            missing.append(unit)
+    total, finished = Counts(), finished_units(job.output)
+    for unit in sorted(finished):
+        total.add(read_counts(shard(job.output, unit)), _EXAMPLES)
+    missing = [unit for unit in range(plan.units) if unit not in finished]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("shards", total=plan.units, completed=plan.units - len(missing))
@@ -133,7 +132,7 @@ def ingest_batch(batch: pa.Table, job: IngestJob) -> pa.Table:
         try:
             counts = ingest_unit(job, unit)
             rows.append({"counts": json.dumps(dataclasses.asdict(counts)), "failure": None})
-        except StorageError as error:
+        except RollcallError as error:
             rows.append({"counts": None, "failure": str(error)})
     return pa.Table.from_pylist(rows, schema=pa.schema([("counts", pa.string()), ("failure", pa.string())]))
 
@@ -160,7 +159,7 @@ def _finish(
     text = json.dumps(summary, indent=1)
     write_atomic(output.join("_SUCCESS"), text.encode())
     if arguments.summary:
-        Path(arguments.summary).write_text(text + "\n", encoding="utf-8")
+        write_atomic(open_filesystem(arguments.summary), text.encode())
     _show(summary)
     return 0 if counts.rows > counts.errors else 1
 

@@ -6,6 +6,7 @@ Both paths stream in blocks, so that an hour of audio needs no more memory than 
 import dataclasses
 import io
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, BinaryIO, cast
 
 import av
@@ -98,7 +99,7 @@ def resampled(stream: AudioStream, source: str) -> Iterator[Samples]:
         converter = soxr.ResampleStream(stream.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     total = 0
     for block in stream.blocks:
-        mono = block[:, 0] if stream.channels == 1 else block.mean(axis=1, dtype=np.float32)
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         _check_samples(mono, source)
         mono = mono if converter is None else converter.resample_chunk(mono)
         total += len(mono)
@@ -148,23 +149,23 @@ def _soundfile_blocks(handle: Any, exact: bool, source: str) -> Iterator[npt.NDA
 def _open_ffmpeg(file: BinaryIO, source: str) -> AudioStream:
     # Nothing in the data may make FFmpeg open anything else: no playlist formats and no protocols.
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "pipe"}
-    container = av.open(file, options=options)
+    container = av.open(file, options=options, metadata_errors="replace")  # old tags are often not UTF-8
     if not container.streams.audio:
         raise ValueError("the container has no audio track")
     track = container.streams.audio[0]
     rate, channels = track.codec_context.sample_rate, track.codec_context.channels
     if not rate or not channels:
         raise ValueError("the audio track has no sample rate or no channels")
-    return AudioStream(rate, channels, _ffmpeg_blocks(container, rate, channels, source))
+    return AudioStream(rate, channels, _ffmpeg_blocks(container, rate, source))
 
 
-def _ffmpeg_blocks(container: Any, rate: int, channels: int, source: str) -> Iterator[npt.NDArray[np.float32]]:
-    resampler = av.AudioResampler(format="fltp", layout=None, rate=rate)  # sample format only
+def _ffmpeg_blocks(container: Any, rate: int, source: str) -> Iterator[npt.NDArray[np.float32]]:
+    resampler = av.AudioResampler(format="fltp", rate=rate)  # to one sample format; the rate rarely changes
     parts: list[npt.NDArray[np.float32]] = []
     done = held = 0
     with container:
         try:
-            for frame in container.decode(audio=0):
+            for frame in chain(container.decode(audio=0), [None]):
                 for converted in resampler.resample(frame):
                     part = cast(npt.NDArray[np.float32], converted.to_ndarray()).T  # [frames, channels]
                     parts.append(part)
@@ -172,7 +173,7 @@ def _ffmpeg_blocks(container: Any, rate: int, channels: int, source: str) -> Ite
                 if held >= _BLOCK_SECONDS * rate:
                     yield np.concatenate(parts)
                     parts, held = [], 0
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, ValueError) as error:  # ValueError: the layout changed on the way
             raise _broken(source, done / rate, _reason(error)) from error
         if parts:
             yield np.concatenate(parts)

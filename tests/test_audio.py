@@ -2,6 +2,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.audio import MAX_SECONDS, SAMPLE_RATE, decode_audio, encode_flac, open_audio, resampled
 from pipeline.errors import RowError
@@ -113,6 +115,23 @@ def test_a_wav_from_a_pipe_states_no_size_and_is_read() -> None:
     at = data.index(b"data") + 4
     data[at : at + 4] = b"\xff\xff\xff\xff"
     assert decode_audio(bytes(data), "a").duration_seconds == pytest.approx(1.0)
+
+
+_WHOLE = {kind: encoded(noise(0.5), kind) for kind in ("wav", "flac", "mp3", "ogg", "opus")}
+
+
+@settings(max_examples=150, deadline=None)
+@given(kind=st.sampled_from(sorted(_WHOLE)), at=st.floats(0, 1), damage=st.binary(min_size=1, max_size=40))
+def test_damage_is_a_row_error_or_harmless(kind: str, at: float, damage: bytes) -> None:
+    data = bytearray(_WHOLE[kind])
+    start = int(at * len(data))
+    data[start : start + len(damage)] = damage
+    try:
+        waveform = decode_audio(bytes(data), "row-7")
+    except RowError:
+        return
+    assert np.isfinite(waveform.samples).all()
+    assert len(waveform.samples) >= 400
 
 
 def _loudest_hertz(samples: np.ndarray) -> float:

@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StorageError
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, without_suffix
 from pipeline.storage import Location, attempt, walk_parquet
 
@@ -52,11 +53,11 @@ def read_audio_parquet(source: Location, _root: Location) -> Recordings:
                 yield Recording(location.path, label, row_group=index, first_row=first, end_row=end)
 
 
-def read_ids(location: Location, label: str) -> Iterator[str]:
-    """Yield the utterance id of every row in order, as ``read_rows`` gives them, reading no audio."""
+def read_ids(location: Location, label: str, groups: range | None = None) -> Iterator[str]:
+    """Yield the utterance ids of some or all row groups in order, as ``read_rows`` gives them, reading no audio."""
     with _open(location) as file:
         column = pick(file.schema_arrow.names, "utterance_id")
-        for group in range(file.num_row_groups):
+        for group in range(file.num_row_groups) if groups is None else groups:
             if column is None:
                 rows = file.metadata.row_group(group).num_rows
                 yield from (row_id(label, group, row) for row in range(rows))
@@ -66,7 +67,25 @@ def read_ids(location: Location, label: str) -> Iterator[str]:
 
 
 def read_rows(location: Location, recording: Recording) -> Iterator[ParquetRow]:
-    """Yield rows ``first_row`` up to ``end_row`` of a row group, a few in memory at a time."""
+    """Yield rows ``first_row`` up to ``end_row`` of a row group, a few in memory at a time.
+
+    Where the file is damaged, the rest of the rows come without audio and with an error.
+    """
+    row = recording.first_row
+    try:
+        for item in _read_rows(location, recording):
+            yield item
+            row += 1
+    except (pa.ArrowException, OSError) as error:
+        if not location.is_local and not isinstance(error, pa.ArrowInvalid):
+            raise StorageError(f"cannot read {location.uri}: {type(error).__name__}: {error}.") from error
+        group = range(recording.row_group or 0, (recording.row_group or 0) + 1)
+        for name in islice(read_ids(location, recording.label, group), row, recording.end_row):
+            message = f"{name}: {location.uri} is damaged from row {row} of row group {group[0]} on ({error})."
+            yield ParquetRow(Utterance(name, error=message), None, None, None)
+
+
+def _read_rows(location: Location, recording: Recording) -> Iterator[ParquetRow]:
     with _open(location) as file:
         names = {ours: pick(file.schema_arrow.names, ours) for ours in COLUMNS}
         columns = ["audio", *[name for name in names.values() if name]]

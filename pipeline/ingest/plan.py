@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from pipeline.ingest.audio_parquet import read_ids
 from pipeline.ingest.disk_table import UniqueIds, temporary_database
 from pipeline.ingest.layouts import FORMATS, Source
 from pipeline.ingest.recordings import Recording, from_json, to_json
-from pipeline.storage import Location, exists, read_bytes, write_atomic
+from pipeline.storage import Location, attempt, exists, read_bytes, write_atomic
 
 UNIT_ROWS = 256
 """Utterances per shard, unless recordings are cut into more: about an hour of short ones."""
@@ -61,6 +62,13 @@ def read_unit(output: Location, unit: int) -> list[Recording]:
 def shard(output: Location, unit: int) -> Location:
     """Where the rows of a unit go."""
     return output.join(f"part-{unit:06d}.parquet")
+
+
+def finished_units(output: Location) -> set[int]:
+    """The units whose shards are there."""
+    names = attempt(lambda: output.filesystem.ls(output.path, detail=False), output, "list")
+    found = (re.fullmatch(r".*/part-(\d+)\.parquet", str(name)) for name in names)
+    return {int(match[1]) for match in found if match}
 
 
 def scratch_folder(output: Location) -> Location:

@@ -47,7 +47,7 @@ class RowMaker:
     def _parquet_row(self, row: ParquetRow) -> Iterator[Row]:
         path = row.path or row.utterance.utterance_id
         if row.data is None:
-            message = f"{row.utterance.utterance_id}: column 'audio' has no bytes."
+            message = row.utterance.error or f"{row.utterance.utterance_id}: column 'audio' has no bytes."
             made: Iterator[Row] = iter([error_row(row.utterance, message, path)])
         else:
             made = self._whole(io.BytesIO(row.data), row.utterance, path)

@@ -66,8 +66,10 @@ def ingest_unit(job: IngestJob, unit: int) -> Counts:
     folder = scratch_folder(job.output).path if job.output.is_local else tempfile.gettempdir()
     temporary = f"{folder}/{target.name}.{uuid.uuid4().hex}"
     try:
-        counts = attempt(lambda: _write(job, recordings, temporary), target, "write")
+        counts = _write(job, recordings, temporary)
         publish(temporary, target)
+    except OSError as error:
+        raise StorageError(f"cannot write {temporary}: {error}; the same command resumes where it stopped.") from error
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)

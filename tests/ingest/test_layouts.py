@@ -162,6 +162,19 @@ def test_parquet_without_ids_gets_them_from_file_and_row(tmp_path) -> None:
     assert sorted(rows) == [f"data/train-0-{group:04d}-{row:07d}" for group, row in ((0, 0), (0, 1), (1, 0))]
 
 
+def test_damaged_parquet_keeps_its_rows(tmp_path) -> None:
+    audio = [{"bytes": encoded(noise(1.0, seed=number)), "path": None} for number in range(100)]
+    table = pa.table({"id": [f"u{number:02d}" for number in range(100)], "audio": audio})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd", data_page_size=100_000, use_dictionary=False)
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 5000] = bytes(5000)
+    (tmp_path / "a.parquet").write_bytes(data)
+    rows = ingest(tmp_path / "a.parquet", tmp_path / "out")
+    assert sorted(rows) == sorted(table["id"].to_pylist())
+    assert rows["u00"]["error"] is None
+    assert "is damaged from row" in rows["u99"]["error"]
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

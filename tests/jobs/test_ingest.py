@@ -45,7 +45,7 @@ def test_bad_files_become_rows_beside_the_good_ones(tmp_path, capsys) -> None:
     summary = summary_of(tmp_path / "out")
     assert (summary["rows"], summary["errors"], summary["utterances_in"]) == (8, 5, 8)
     assert summary["audio_hours"] == pytest.approx(3 / 3600)
-    assert (tmp_path / "summary.json").read_text().strip() == (tmp_path / "out" / "_SUCCESS").read_text()
+    assert (tmp_path / "summary.json").read_text() == (tmp_path / "out" / "_SUCCESS").read_text()
     said = capsys.readouterr()
     assert said.err.count("row error: ") == 3  # a shard quotes three of its errors; all are in the rows
 
@@ -130,6 +130,8 @@ def test_places_that_cannot_be_used_are_refused_before_work(tmp_path, capsys) ->
     assert "does not exist" in refused(capsys, str(tmp_path / "none"), "--output", str(tmp_path / "out"))
     assert "is a file" in refused(capsys, source, "--output", str(tmp_path / "file"))
     assert "cannot write" in refused(capsys, source, "--output", "/proc/rollcall")
+    more = ["--summary", "/proc/rollcall/summary.json"]
+    assert "cannot write" in refused(capsys, source, "--output", str(tmp_path / "out"), *more)
     assert "lies in the source" in refused(capsys, str(tmp_path), "--output", str(tmp_path / "out"))
     assert "protocol 'ftp'" in refused(capsys, "ftp://x/y", "--output", str(tmp_path / "out"))
 
