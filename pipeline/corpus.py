@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from pipeline.fingerprint import fingerprint
 from pipeline.schemas import AUDIO, AUDIO_REQUIRED, conform
 
-_READ_ROWS = 65_536  # ids per batch; bounds memory
+_READ_ROWS = 8192  # ids, and their lists, per batch; bounds memory
 _NAMED = 5  # duplicate ids that an error names
 _MASK = (1 << 128) - 1
 Ids = npt.NDArray[np.uint64]
@@ -28,7 +28,7 @@ class Corpus:
     files:   parquet files, sorted
     columns: columns that every file has
     ids:     [rows] sorted 64-bit hashes of the utterance ids, comparable within this process only
-    version: content hash: of every row's id and audio_sha256, and where there is no such column of the file footers
+    version: content hash of every row's id, audio_sha256 and own list; without audio_sha256 of the file footers too
     """
 
     files: tuple[storage.Location, ...]
@@ -54,13 +54,19 @@ def scan_corpus(files: Sequence[storage.Location], list_column: str | None = Non
             columns.append(set(parquet.schema_arrow.names))
             footers.append(fingerprint([_group(parquet.metadata, i) for i in range(parquet.metadata.num_row_groups)]))
     common = set.intersection(*columns)
-    ids, digest = _scan_rows(files, "audio_sha256" in common)
+    ids, digest = _scan_rows(files, [name for name in ("audio_sha256", list_column) if name in common])
     if not len(ids):
         raise InputError(f"{files[0].uri}: the audio dataset has no utterances.")
     _check_unique(files, ids)
     hashed = "audio_sha256" in common
     version = fingerprint([digest, [] if hashed else sorted(footers)])
     return Corpus(tuple(files), tuple(sorted(common)), ids, version)
+
+
+def column_names(file: storage.Location) -> list[str]:
+    """Return the columns of one file; raises InputError if it is no parquet."""
+    with _open(file) as parquet:
+        return list(parquet.schema_arrow.names)
 
 
 def check_schema(schema: pa.Schema, source: str, list_column: str | None = None) -> None:
@@ -100,27 +106,31 @@ def _group(metadata: Any, index: int) -> list[Any]:
     return [group.num_rows, sizes]
 
 
-def _scan_rows(files: Sequence[storage.Location], hashed: bool) -> tuple[Ids, str]:
-    """Return the sorted id hashes and a digest of the rows that does not depend on their order."""
-    parts, total = [], 0
-    for file, ids, audio in _id_batches(files, hashed):
-        if any(not utterance_id for utterance_id in ids):
+def _scan_rows(files: Sequence[storage.Location], more: Sequence[str | None]) -> tuple[Ids, str]:
+    """Return the sorted id hashes, and a digest of ids and the columns ``more`` that does not depend on their order."""
+    parts, total = [np.zeros(0, np.uint64)], 0
+    for file, rows in _id_batches(files, more):
+        if any(not row[0] for row in rows):
             raise InputError(f"{file.uri}: column 'utterance_id' has empty values; every utterance needs an id.")
-        parts.append(np.fromiter((hash(utterance_id) & (1 << 64) - 1 for utterance_id in ids), np.uint64, len(ids)))
-        for row in zip(ids, audio, strict=True):
+        parts.append(id_hashes([row[0] for row in rows]))
+        for row in rows:
             total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest())
-    return np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.uint64), f"{total & _MASK:032x}"
+    return np.sort(np.concatenate(parts)), f"{total & _MASK:032x}"
+
+
+def id_hashes(ids: Sequence[str]) -> Ids:
+    """Return the 64-bit hashes of ids, comparable within this process only."""
+    return np.fromiter((hash(utterance_id) & (1 << 64) - 1 for utterance_id in ids), np.uint64, len(ids))
 
 
 def _id_batches(
-    files: Sequence[storage.Location], hashed: bool = False
-) -> Iterator[tuple[storage.Location, list[str], list[str | None]]]:
-    columns = ["utterance_id", "audio_sha256"] if hashed else ["utterance_id"]
+    files: Sequence[storage.Location], more: Sequence[str | None] = ()
+) -> Iterator[tuple[storage.Location, list[tuple[Any, ...]]]]:
+    columns = ["utterance_id", *more]
     for file in files:
         with _open(file) as parquet:
             for batch in parquet.iter_batches(_READ_ROWS, columns=columns):
-                ids = batch["utterance_id"].to_pylist()
-                yield file, ids, batch["audio_sha256"].to_pylist() if hashed else [None] * len(ids)
+                yield file, list(zip(*(batch[name].to_pylist() for name in columns), strict=True))
 
 
 def _check_unique(files: Sequence[storage.Location], ids: Ids) -> None:
@@ -130,9 +140,10 @@ def _check_unique(files: Sequence[storage.Location], ids: Ids) -> None:
     suspects = set(repeated.tolist())
     seen: set[str] = set()
     twice: dict[str, str] = {}
-    for file, batch, _ in _id_batches(files):
-        for utterance_id in batch:
-            if hash(utterance_id) & (1 << 64) - 1 in suspects:
+    for file, rows in _id_batches(files):
+        names = [row[0] for row in rows]
+        for utterance_id, hashed in zip(names, id_hashes(names).tolist(), strict=True):
+            if hashed in suspects:
                 if utterance_id in seen:
                     twice.setdefault(utterance_id, file.uri)
                 seen.add(utterance_id)

@@ -21,6 +21,8 @@ _FILES = (("language_model", "path"), ("language_model", "unigrams"))
 """Config keys that name files: their content counts, not their path."""
 _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "batch_seconds"))
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
+_MODEL_FILES = (".safetensors", ".json", ".model", ".txt")
+"""What a model is made of; its card and licence may change without changing it."""
 _CHUNK = 1 << 20
 
 
@@ -66,6 +68,23 @@ def _hash_unchanged(path: str, _modified: int, _size: int) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()[:DIGITS]
+
+
+def model_fingerprint(model: str) -> str:
+    """Return the hash of what decides a model's output in its folder (a hub id, which is no folder, stands for itself).
+
+    Names a run before anything is loaded; the ``model_id`` of its rows comes from the loaded model. Raises ModelError.
+    """
+    if not os.path.isdir(model):
+        if os.path.isabs(model) or model.startswith(".") or model.count("/") != 1:
+            raise ModelError(
+                f"model directory '{model}' does not exist; give a directory or a hub id such as 'org/name'."
+            )
+        return model
+    names = [name for name in _files_below(model) if name.endswith(_MODEL_FILES)]
+    if not names:
+        raise ModelError(f"{model}: holds none of {list(_MODEL_FILES)}; needed is a model directory.")
+    return fingerprint([(name, content_hash(os.path.join(model, name))) for name in names])
 
 
 def config_fingerprint(config: RunConfig) -> str:

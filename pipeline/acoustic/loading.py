@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from pipeline.acoustic import checkpoint
-from pipeline.acoustic.hugging_face import load_hugging_face
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.model import RollcallCtc
 from pipeline.acoustic.tokens import Tokens
@@ -15,7 +14,7 @@ def load_model(config: AcousticConfig) -> CtcModel:
     folder = Path(config.model)
     if checkpoint.is_model_directory(folder):
         return RollcallCtc(folder, config)
-    return load_hugging_face(config)
+    return _hugging_face(config)
 
 
 def load_tokens(config: AcousticConfig) -> Tokens:
@@ -23,4 +22,11 @@ def load_tokens(config: AcousticConfig) -> Tokens:
     folder = Path(config.model)
     if checkpoint.is_model_directory(folder):
         return checkpoint.load_tokens(folder / checkpoint.TOKENISER)
-    return load_hugging_face(config).tokens
+    return _hugging_face(config).tokens
+
+
+def _hugging_face(config: AcousticConfig) -> CtcModel:
+    # transformers takes seconds and 200 MB in every worker, so only runs that need it import it.
+    from pipeline.acoustic.hugging_face import load_hugging_face
+
+    return load_hugging_face(config)

@@ -4,6 +4,8 @@
 utterance's entities in it.
 """
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -45,8 +47,8 @@ def save(source: EntitySource, folder: Location) -> None:
 def load(folder: Location) -> EntitySource:
     """Return what ``save`` wrote; raises StorageError."""
     entities = tuple(
-        Entity(*texts, *map(tuple, (aliases, pronunciations)), weight, tuple(tags))
-        for *texts, aliases, pronunciations, weight, tags in _rows(folder.join(_ENTITIES_FILE))
+        Entity(text, display_as, tuple(aliases), tuple(pronunciations), weight, tuple(tags))
+        for text, display_as, aliases, pronunciations, weight, tags in _rows(folder.join(_ENTITIES_FILE))
     )
     if not exists(folder.join(_LISTS_FILE)):
         return EntitySource(corpus=EntityList(entities))
@@ -72,6 +74,6 @@ def _write(table: pa.Table, location: Location) -> None:
     write_atomic(location, buffer.getvalue().to_pybytes())
 
 
-def _rows(location: Location) -> list[tuple]:  # type: ignore[type-arg]
+def _rows(location: Location) -> list[tuple[Any, ...]]:
     table = attempt(lambda: pq.read_table(pa.BufferReader(read_bytes(location))), location, "read")
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

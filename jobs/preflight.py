@@ -1,0 +1,121 @@
+"""Everything that can be found wrong, and everything that names a run, before any work starts. Needs no Ray."""
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import yaml
+
+from jobs.run_folder import RunFolder
+from pipeline import config as configuration
+from pipeline import storage
+from pipeline.config import RunConfig
+from pipeline.corpus import Corpus, column_names, id_hashes, scan_corpus
+from pipeline.entities.lists import EntitySource, load_entities
+from pipeline.errors import ConfigError, InputError
+from pipeline.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
+
+OWN_LISTS = "entities"
+"""Audio column with an utterance's own list, used if there is no --entities."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Transcription:
+    """All that a run is made of.
+
+    source:      the entity lists of --entities
+    list_column: column of the audio with each utterance's own entity list, or None
+    block_rows:  utterances per block, which is one output file and one unit of resuming
+    """
+
+    corpus: Corpus
+    source: EntitySource
+    list_column: str | None
+    config: RunConfig
+    config_fingerprint: str
+    folder: RunFolder
+    block_rows: int
+
+    @property
+    def fingerprint(self) -> str:
+        return self.folder.root.name
+
+
+def prepare(arguments: argparse.Namespace) -> Transcription:
+    """Check the command's inputs and make the run's folder; raises RollcallError with what to do."""
+    options = read_options(arguments.storage_options)
+    config = read_config(arguments)
+    settled = config_fingerprint(config)  # reads the language model, so a missing one ends here
+    model = model_fingerprint(config.acoustic.model)
+    output = storage.open_filesystem(arguments.output, options)
+    storage.check_writable(output)
+    source = load_entities(arguments.entities, arguments.entities_column, options)
+    files = storage.list_parquet(arguments.audio, options)
+    list_column = choose_list_column(arguments, files, source)
+    corpus = scan_corpus(files, list_column)
+    check_lists_match(source, corpus, str(arguments.entities))
+    name = run_fingerprint(corpus.version, model, source_version(source), settled)
+    return Transcription(
+        corpus, source, list_column, config, settled, RunFolder(output.join(name)), arguments.block_rows
+    )
+
+
+def read_options(text: str | None) -> dict[str, Any]:
+    """Return --storage-options, a JSON object; raises ConfigError."""
+    try:
+        options = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--storage-options is not JSON ({error}).") from error
+    if not isinstance(options, dict):
+        raise ConfigError(f"--storage-options must be a JSON object, got {text}.")
+    return options
+
+
+def read_config(arguments: argparse.Namespace) -> RunConfig:
+    """Return the preset with --config and then --model put over it; raises ConfigError."""
+    config = configuration.PRESETS[arguments.preset]()
+    if arguments.config:
+        location = storage.open_filesystem(arguments.config)
+        storage.check_readable(location)
+        try:
+            values = yaml.safe_load(storage.read_bytes(location)) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{arguments.config}: is not YAML ({error}).") from error
+        config = configuration.override(config, values)
+    if arguments.model:
+        config = configuration.override(config, {"acoustic": {"model": arguments.model}})
+    return config
+
+
+def choose_list_column(
+    arguments: argparse.Namespace, files: list[storage.Location], source: EntitySource
+) -> str | None:
+    """Return the audio column with the utterances' own lists: as named, or ``entities`` if no list is given at all.
+
+    With --entities the column counts only if it is named: it may hold something else, such as what was really said.
+    """
+    if arguments.entities is None:
+        return arguments.entities_column or (OWN_LISTS if OWN_LISTS in column_names(files[0]) else None)
+    if source.lists is not None or arguments.entities_column is None:
+        return None  # the column, if named, was one of the list file
+    return str(arguments.entities_column)
+
+
+def check_lists_match(source: EntitySource, corpus: Corpus, path: str) -> None:
+    """Raise InputError if there are per-utterance lists and none of them is for an utterance of the audio."""
+    if source.lists is None or not len(source.lists):
+        return
+    if not np.isin(id_hashes(list(source.lists.by_id)), corpus.ids).any():
+        example = next(iter(source.lists.by_id))
+        raise InputError(
+            f"{path}: none of its {len(source.lists)} utterance ids (such as '{example}') is in the audio."
+        )
+
+
+def source_version(source: EntitySource) -> str:
+    """Return the content version of one list, or of all per-utterance lists."""
+    if source.lists is None:
+        return source.corpus.version
+    return lists_fingerprint({name: entities.version for name, entities in source.lists.by_id.items()})

@@ -1,0 +1,103 @@
+"""Connecting to Ray: a cluster if RAY_ADDRESS names one, else a lean local instance; and who gets which resources."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+
+import ray
+from ray.data import DataContext
+
+from pipeline.errors import ConfigError
+
+_STORE_PER_CPU = 160 << 20
+"""Bytes of shared memory per local core: some twenty blocks, of which a few are on their way at any time."""
+_MIN_STORE = 320 << 20
+BLOCK_BYTES = 8 << 20
+"""Largest block of a dataset: about 45 min of Opus or 4 min of WAV. Bounds what is read ahead of the encoders."""
+_FREE_CPUS = 1.0
+"""Logical CPUs that no actor takes: reading, cutting and writing blocks each ask for one and soon return it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """How many actors there are and what each takes.
+
+    CPU shares are for placement only. Encoders on CPUs compute on one thread each: several single-threaded ones beat
+    one with several threads, and leave no core waiting at the end of an operation.
+    """
+
+    encoders: int
+    decoders: int
+    encoder_gpus: float
+    encoder_cpus: float
+    decoder_cpus: float
+    encoder_threads: int = 1
+
+
+def choose_workers(resources: Mapping[str, float], encoders: int | None, decoders: int | None) -> Workers:
+    """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()); None is chosen here.
+
+    With GPUs: one encoder on each, decoders on the cores left. Without: an encoder per core, and a decoder per four
+    cores, as decoding takes a tenth of encoding's time or less. Raises ConfigError for counts below one.
+    """
+    for name, count in (("--num-encoders", encoders), ("--num-decoders", decoders)):
+        if count is not None and count < 1:
+            raise ConfigError(f"{name} must be at least 1, got {count}.")
+    cpus, gpus = resources.get("CPU", 1.0), int(resources.get("GPU", 0))
+    available = max(cpus - _FREE_CPUS, 0.5)
+    if gpus:
+        encoders = encoders or gpus
+        decoders = decoders or max(1, int(available) - encoders)
+        share = round(available / (encoders + decoders) - 0.005, 2)
+        return Workers(encoders, decoders, min(1.0, gpus / encoders), min(1.0, share), min(1.0, share))
+    encoders, decoders = encoders or max(1, int(cpus)), decoders or max(1, int(cpus) // 4)
+    share = min(1.0, round(available / (encoders + decoders) - 0.005, 2))
+    return Workers(encoders, decoders, 0.0, share, share)
+
+
+@contextlib.contextmanager
+def ray_session() -> Iterator[None]:
+    """Connect to RAY_ADDRESS or start a local Ray without dashboard, and leave it at the end.
+
+    A process that is connected already stays so.
+    """
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's core logs harmless things as errors
+    address = os.environ.get("RAY_ADDRESS")
+    local = {} if address else _local_options()
+    connected = ray.is_initialized()
+    if not connected:
+        with _silent_stderr():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False  # jobs.progress draws its own
+    context.target_max_block_size = BLOCK_BYTES
+    try:
+        yield
+    finally:
+        if not connected:
+            ray.shutdown()
+
+
+def _local_options() -> dict[str, object]:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    store = max(_MIN_STORE, cpus * _STORE_PER_CPU)
+    return {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": store}
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Hide what Ray's core prints past Python's logging while it starts; exceptions are not touched."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,41 @@
+"""Writes TRANSCRIPTS so that readers see whole files only."""
+
+import os
+from typing import Any
+
+import pyarrow.parquet as pq
+from ray.data._internal.execution.interfaces import TaskContext
+from ray.data._internal.planner.plan_write_op import WRITE_UUID_KWARG_NAME
+from ray.data.block import BlockAccessor
+from ray.data.datasource import BlockBasedFileDatasink
+
+from jobs.run_folder import RunFolder
+from pipeline.schemas import TRANSCRIPTS
+
+
+class TranscriptSink(BlockBasedFileDatasink):
+    """One parquet file per block, which readers see whole or not at all.
+
+    Objects on s3 appear when their upload is complete; local files are written elsewhere on the same disk and renamed.
+    """
+
+    def __init__(self, folder: RunFolder, attempt: str) -> None:
+        super().__init__(folder.transcripts.path, filesystem=folder.root.arrow(), file_format="parquet")
+        self._writing = folder.writing.join(attempt).path if folder.root.is_local else None
+
+    def write_block(self, block: BlockAccessor, block_index: int, ctx: TaskContext) -> None:
+        """Write the block under the name that Ray Data's checkpoint expects."""
+        if self._writing is None:
+            super().write_block(block, block_index, ctx)
+            return
+        name = self.filename_provider.get_filename_for_task(ctx.kwargs[WRITE_UUID_KWARG_NAME], ctx.task_idx)
+        unfinished = os.path.join(self._writing, name)
+        with open(unfinished, "wb") as file:  # fails if a newer attempt has removed the folder
+            self.write_block_to_file(block, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, os.path.join(self.path, name))
+
+    def write_block_to_file(self, block: BlockAccessor, file: Any) -> None:
+        """Write with the schema's units and meanings in the metadata."""
+        pq.write_table(block.to_arrow().cast(TRANSCRIPTS), file, compression="zstd")

@@ -1,0 +1,32 @@
+"""The table at the end of a run."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_summary(record: Mapping[str, Any], console: Console) -> None:
+    """Print run.json as a table."""
+    table = Table(title=f"run {record['fingerprint']}", title_justify="left", show_header=False)
+    for name, value in _lines(record):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _lines(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    counts = record["counts"]
+    yield "utterances in / out", f"{counts['rows_in']:,} / {counts['rows_out']:,}"
+    yield "with an error", f"{sum(counts['errors'].values()):,}"
+    for kind, count in counts["errors"].items():
+        yield "", f"{count:,} x {kind}"
+    yield "audio", f"{record['audio_hours']:.2f} h"
+    yield "entities found", f"{counts['entities_found']:,}"
+    entries = record["entities"]["rejected"]["count"]
+    if entries:
+        yield "list entries rejected", f"{entries:,} (see run.json)"
+    for stage, facts in record["stages"].items():
+        yield stage, f"{facts['x_real_time']:,.1f} x real time with {facts['workers']} worker(s)"
+    yield "wall time", f"{record['wall_seconds']:.1f} s, of which start-up {record['startup_seconds']:.1f} s"
+    yield "transcripts", str(record["transcripts"])

@@ -1,0 +1,93 @@
+"""Transcribe a corpus with an entity list.
+
+    python -m jobs.transcribe --audio corpus/ --entities names.txt --output out --preset joint
+
+Writes OUTPUT/<fingerprint>/transcripts/*.parquet and run.json. The fingerprint is a hash of the audio, the model, the
+entity list and the configuration: the same command resumes its own unfinished output and does nothing when that is
+complete; any other input gets a folder of its own. RAY_ADDRESS names a cluster; without it, this machine is used.
+"""
+
+import argparse
+import json
+from typing import Any
+
+from rich.console import Console
+
+from jobs.command import run_command
+from jobs.preflight import Transcription, prepare
+from jobs.run_record import rows_written
+from jobs.summary import print_summary
+from pipeline import storage
+from pipeline.config import PRESETS
+
+FAILED = 1
+BLOCK_ROWS = 64
+"""Utterances per output file: some 8 min of audio, seconds of work to redo after a crash."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.transcribe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--audio", metavar="A", required=True, help="AUDIO parquet: a file, folder or glob; s3:// too")
+    parser.add_argument(
+        "--entities",
+        metavar="E",
+        help="entity list (text, CSV, TSV, JSONL, parquet) or per-utterance lists (parquet, JSONL, is21_deep_bias TSV)",
+    )
+    parser.add_argument(
+        "--entities-column",
+        metavar="NAME",
+        help="column with per-utterance lists, in --entities if that has such lists, else in the audio "
+        "(default: 'entities' of the audio if there is no --entities)",
+    )
+    parser.add_argument("--output", metavar="O", required=True, help="folder for runs; s3:// too")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="baseline", help="default: %(default)s")
+    parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
+    parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
+    parser.add_argument("--summary", metavar="JSON", help="write what run.json holds to this file too")
+    parser.add_argument("--num-encoders", type=int, metavar="N", help="default: one per GPU, else one per core")
+    parser.add_argument("--num-decoders", type=int, metavar="N", help="default: the cores left, or one per four cores")
+    parser.add_argument("--block-rows", type=int, metavar="N", default=BLOCK_ROWS, help="utterances per output file")
+    parser.add_argument("--storage-options", metavar="JSON", help='for s3://, e.g. \'{"endpoint": "http://..."}\'')
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; exit code 0, 1 if rows were lost or the run broke, 2 for bad input."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    console = Console()
+    run = prepare(arguments)
+    record = _finished(run)
+    if record is not None:
+        console.print(f"complete already, nothing to do: {run.folder.root.uri}", soft_wrap=True)
+    else:
+        # Ray takes seconds to import, and so does all that it needs; finished runs and bad input need none of it.
+        from jobs.transcribe_run import execute
+
+        record = execute(run, arguments.num_encoders, arguments.num_decoders, console)
+    return _report(record, arguments.summary, console)
+
+
+def _finished(run: Transcription) -> dict[str, Any] | None:
+    """Return the record of a complete run whose files are still all there."""
+    record = run.folder.read_record()
+    if record is None or record["status"] != "complete":
+        return None
+    return record if rows_written(run.folder) == record["counts"]["rows_out"] else None
+
+
+def _report(record: dict[str, Any], summary: str | None, console: Console) -> int:
+    print_summary(record, console)
+    if summary:
+        storage.write_atomic(storage.open_filesystem(summary), json.dumps(record, indent=2).encode())
+    return 0 if record["status"] == "complete" else FAILED
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,104 @@
+"""One run from checked inputs to run.json."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from actors.check import check_models
+from actors.counts import StageCount
+from actors.meter import Meter
+from jobs.dataset_plan import run_plan
+from jobs.preflight import Transcription, source_version
+from jobs.progress import progress_bars
+from jobs.run_record import Outcome, entity_facts, read_outcome, rows_written, stage_facts, versions
+from jobs.session import Workers, choose_workers, ray_session
+from pipeline import config as configuration
+from pipeline.entities import snapshot
+from pipeline.errors import RollcallError
+
+
+class RunError(RollcallError):
+    """Ray or a worker failed in a way that no retry could mend."""
+
+
+def execute(run: Transcription, encoders: int | None, decoders: int | None, console: Console) -> dict[str, Any]:
+    """Do what is left of the run, and return its record, which is written to run.json as well.
+
+    Raises RollcallError for models that do not load and for a run that broke; it can be resumed then.
+    """
+    began = time.time()
+    snapshot.save(run.source, run.folder.lists)
+    done = rows_written(run.folder)
+    with ray_session():
+        workers = choose_workers(ray.cluster_resources(), encoders, decoders)
+        meter = Meter.remote()
+        model_id = _work(run, workers, meter, console)
+        stages = ray.get(meter.read.remote())
+    run.folder.end_attempt()
+    outcome = read_outcome(run.corpus, run.folder)
+    record = _record(run, outcome, stages, workers) | {
+        "model_id": model_id,
+        "resumed_rows": done,
+        **_times(began, stages),
+    }
+    run.folder.write_record(record)
+    return record
+
+
+def _work(run: Transcription, workers: Workers, meter: Any, console: Console) -> str:
+    """Check the models, then run the plan; what fails on a worker is raised here as what it was."""
+    try:
+        model_id: str = ray.get(check_models.remote(run.config))
+        with progress_bars(meter, run.corpus.rows, console):
+            run_plan(run, workers, meter)
+    except ray.exceptions.RayError as error:
+        cause = _cause(error)
+        if isinstance(cause, RollcallError):
+            raise cause from error
+        raise RunError(f"the run broke: {_last_line(error)} The same command resumes it.") from error
+    return model_id
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """Return the RollcallError behind a chain of Ray's own errors, if there is one."""
+    while error is not None and not isinstance(error, RollcallError):
+        error = getattr(error, "cause", None) or error.__cause__
+    return error
+
+
+def _last_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[-1].strip()
+
+
+def _record(run: Transcription, outcome: Outcome, stages: dict[str, StageCount], workers: Workers) -> dict[str, Any]:
+    return {
+        "status": "complete" if outcome.reconciled else "incomplete",
+        "fingerprint": run.fingerprint,
+        "transcripts": run.folder.transcripts.uri,
+        "config": configuration.to_dict(run.config),
+        "config_fingerprint": run.config_fingerprint,
+        "audio_files": len(run.corpus.files),
+        "audio_version": run.corpus.version,
+        "list_version": source_version(run.source),
+        "list_column": run.list_column,
+        "entities": entity_facts(run.source),
+        "counts": outcome.counts(),
+        "audio_hours": outcome.audio_seconds / 3600,
+        "stages": stage_facts(stages, {"encode": workers.encoders, "decode": workers.decoders}),
+        "versions": versions(),
+    }
+
+
+def _times(began: float, stages: dict[str, StageCount]) -> dict[str, Any]:
+    """Return when the run began and what it took; start-up is all before the first batch of audio."""
+    now = time.time()
+    first = min((count.first_start for count in stages.values()), default=now)
+    return {
+        "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "wall_seconds": now - began,
+        "startup_seconds": first - began,
+        "work_seconds": now - first,
+    }
