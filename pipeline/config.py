@@ -69,6 +69,7 @@ class BoostingConfig:
     entry_cap: float = 4.0  # at most this
     base: float = 4.0  # of all boosts of an entity, at most this ...
     per_character: float = 0.5  # ... and this per character are kept when it is complete
+    complete: float = 1.0  # and this is given for completing it
     suppress: float = 8.0  # taken per unit of negative weight from a complete entity
     fixed: float = 0.0  # above 0: this constant per token in place of all the above
     explain: bool = True  # say for each entity what the unbiased search writes there
@@ -103,6 +104,14 @@ class LexiconConfig:
     candidates: int = 4  # entities per span that are aligned
     min_gain: float = 4.0  # nats of phone cost by which an entity must beat what stands there
     floor: float = -8.0
+
+
+@dataclasses.dataclass(frozen=True)
+class G2gConfig:
+    """D5: entities are also searched as they would be spelled by ear."""
+
+    variants: int = 4  # further spellings per entity
+    min_probability: float = 0.04  # of a spelling given the sound; rarer ones only cost time
 
 
 @dataclasses.dataclass(frozen=True)

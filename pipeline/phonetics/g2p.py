@@ -1,4 +1,4 @@
-"""Grapheme to phoneme: n-best pronunciations of unseen words from a joint n-gram over graphones.
+"""Grapheme to phoneme and back: n-best pronunciations of unseen words from a joint n-gram over graphones.
 
 A graphone is a piece of spelling with its piece of sound ("ph" says F). The model is p(g1 g2 ...), an n-gram with
 back-off, and a word's pronunciation is the phone side of the likeliest graphone sequences with that spelling
@@ -10,16 +10,16 @@ import dataclasses
 import math
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ModelError
-from pipeline.phonetics.phones import PHONES, Pronunciation
+from pipeline.phonetics.phones import PHONES, Pronunciation, phone_ids
 
 LETTERS = "'abcdefghijklmnopqrstuvwxyz"
-LETTER_SPANS = (len(LETTERS) + 1) ** 2  # one or two letters; a missing second letter is len(LETTERS)
 BEAM = 24  # hypotheses kept per letter
 BEAM_NATS = 10.0
 SCORE_STEP = 1 / 16  # nats per step of the stored scores
@@ -32,7 +32,7 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 class GraphoneModel:
     """The n-gram as a trie with failure links. Nodes are n-grams; the first V nodes are the unigrams.
 
-    spelled:  [V] letter span of each graphone; -1 for the start and end marks
+    spelled:  [V] letters of each graphone as first * 28 + second, 27 for no second; -1 for the start and end marks
     sounded:  [V, 2] phone ids, -1 where there is none
     first_child: [N + 1] children of node n are nodes first_child[n] to first_child[n + 1], sorted by token
     token:    [N] last graphone of the n-gram
@@ -125,65 +125,99 @@ def _select(scores, nodes, sounds, count, beam, nats):  # type: ignore[no-untype
 
 
 @numba.njit(cache=True)
-def _search(word, trie, spans, sounded, marks, beam, nats):  # type: ignore[no-untyped-def]
-    """Beam search over letters. Returns parents and graphones of the pool, and the finished ones with their scores.
+def _extend(work, at, h, option, state, written):  # type: ignore[no-untyped-def]
+    """Store hypothesis ``h`` plus one graphone, ``state`` its (score, node), at row ``at`` of the pool."""
+    scores, nodes, outputs, parents, graphones = work
+    output = outputs[h]
+    for symbol in written[option]:
+        if symbol >= 0:
+            output = output * np.uint64(41) + np.uint64(symbol + 1)
+    scores[at], nodes[at] = state
+    outputs[at], parents[at], graphones[at] = output, h, option
 
-    Hypotheses that are ``nats`` below the best of their position so far are not even stored.
+
+@numba.njit(cache=True)
+def _search(read, base, trie, spans, silent, written, marks, beam, nats):  # type: ignore[no-untyped-def]
+    """Beam search over the symbols ``read``; ``silent`` graphones read none. Both directions use it.
+
+    Returns parents and graphones of the pool, and the finished hypotheses with their scores. Hypotheses that are
+    ``nats`` below the best of their position so far are not even stored.
     """
     options, first_option = spans
-    length, room = len(word), 4096
-    size = (length + 1) * beam + room
-    scores, nodes = np.empty(size), np.empty(size, np.int64)
-    sounds, parents, graphones = np.empty(size, np.uint64), np.empty(size, np.int64), np.empty(size, np.int64)
+    length = len(read)
+    size = 2 * (length + 1) * beam + 4096
+    work = (
+        np.empty(size), np.empty(size, np.int64), np.empty(size, np.uint64), np.empty(size, np.int64),
+        np.empty(size, np.int64),
+    )  # fmt: skip
+    scores, nodes, outputs, parents, graphones = work
     ranges = np.zeros((length + 1, 2), np.int64)
-    scores[0], nodes[0], sounds[0], parents[0], ranges[0, 1] = 0.0, marks[0], 0, -1, 1
+    scores[0], nodes[0], outputs[0], parents[0] = 0.0, marks[0], 0, -1
     used = 1
-    for i in range(1, length + 1):
-        begin, best = used, -np.inf
+    for i in range(length + 1):
+        begin, best = used if i else 0, -np.inf if i else 0.0
         for span in range(1, min(2, i) + 1):
-            key = word[i - span] * 28 + (word[i - 1] if span == 2 else 27)
+            key = read[i - span] * base + (read[i - 1] if span == 2 else base - 1)
             for h in range(ranges[i - span, 0], ranges[i - span, 1]):
                 for option in options[first_option[key] : first_option[key + 1]]:
                     gain, node = _follow(trie, nodes[h], option)
                     score = scores[h] + gain
-                    if score < best - nats or used == size:
-                        continue
-                    best = max(best, score)
-                    sound = sounds[h]
-                    for phone in sounded[option]:
-                        if phone >= 0:
-                            sound = sound * np.uint64(41) + np.uint64(phone + 1)
-                    scores[used], nodes[used], sounds[used] = score, node, sound
-                    parents[used], graphones[used] = h, option
-                    used += 1
-        rows = _select(scores[begin:used], nodes[begin:used], sounds[begin:used], used - begin, beam, nats)
-        rows = np.sort(rows) + begin
+                    if score >= best - nats and used < size:
+                        best = max(best, score)
+                        _extend(work, used, h, option, (score, node), written)
+                        used += 1
+        rows = np.sort(_select(scores[begin:used], nodes[begin:used], outputs[begin:used], used - begin, beam, nats))
         for k in range(len(rows)):  # in place: row k is never behind begin + k
-            r, to = rows[k], begin + k
-            scores[to], nodes[to], sounds[to] = scores[r], nodes[r], sounds[r]
+            r, to = begin + rows[k], begin + k
+            scores[to], nodes[to], outputs[to] = scores[r], nodes[r], outputs[r]
             parents[to], graphones[to] = parents[r], graphones[r]
         used = begin + len(rows)
+        for h in range(begin, begin + len(rows)):
+            for option in silent:
+                gain, node = _follow(trie, nodes[h], option)
+                if scores[h] + gain >= best - nats and used < begin + 2 * beam:
+                    _extend(work, used, h, option, (scores[h] + gain, node), written)
+                    used += 1
         ranges[i, 0], ranges[i, 1] = begin, used
     begin = ranges[length, 0]
     for h in range(begin, used):
         gain, _ = _follow(trie, nodes[h], marks[1])
         scores[h] += gain
         nodes[h] = 0
-    kept = _select(scores[begin:used], nodes[begin:used], sounds[begin:used], used - begin, beam, np.inf)
+    kept = _select(scores[begin:used], nodes[begin:used], outputs[begin:used], used - begin, beam, np.inf)
     return parents[:used], graphones[:used], kept + begin, scores[begin:used][kept]
 
 
+class _Side(NamedTuple):
+    """One direction of the search: what is read and what is written. Spans of the read side index ``options``."""
+
+    base: int  # read symbols, with the mark of a missing second one as the last
+    spans: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    silent: npt.NDArray[np.int64]
+    written: npt.NDArray[np.int64]  # [V, 2]
+
+
+def _side(read: npt.NDArray[np.int64], base: int, written: npt.NDArray[np.int64]) -> _Side:
+    """``read`` and ``written`` are [V, 2] symbols of every graphone, -1 where there is none."""
+    spans = np.where(read[:, 0] >= 0, read[:, 0] * base + np.where(read[:, 1] >= 0, read[:, 1], base - 1), -1)
+    order = np.argsort(spans, kind="stable")
+    order = order[spans[order] >= 0]
+    first = np.searchsorted(spans[order], np.arange(base * base + 1))
+    silent = np.nonzero((spans < 0) & (written[:, 0] >= 0))[0]
+    return _Side(base, (order, first), silent, written)
+
+
 class G2P:
-    """Pronounces lower-case words of LETTERS; load it with ``load_g2p``."""
+    """Pronounces lower-case words of LETTERS, and spells pronunciations; load it with ``load_g2p``."""
 
     def __init__(self, model: GraphoneModel) -> None:
-        self._model = model
-        vocabulary = len(model.spelled)
-        self._trie = (model.first_child, model.token, model.fail, model.score, model.backoff, vocabulary)
-        order = np.argsort(model.spelled, kind="stable")
-        order = order[model.spelled[order] >= 0]
-        first = np.searchsorted(model.spelled[order], np.arange(LETTER_SPANS + 1))
-        self._spans = (order.astype(np.int64), first.astype(np.int64))
+        self._trie = (model.first_child, model.token, model.fail, model.score, model.backoff, len(model.spelled))
+        self._marks = (model.start, model.end)
+        base = len(LETTERS) + 1
+        pairs = np.stack([model.spelled // base, model.spelled % base], axis=1)
+        letters = np.where((model.spelled[:, None] < 0) | (pairs == base - 1), -1, pairs)
+        self._reading = _side(letters, base, model.sounded)
+        self._writing = _side(model.sounded, len(PHONES) + 1, letters)
 
     def pronounce(self, word: str, count: int, beam: int = BEAM) -> list[tuple[Pronunciation, float]]:
         """Return up to ``count`` pronunciations with their probability given the spelling, best first.
@@ -195,22 +229,34 @@ class G2P:
             ids = np.array([LETTERS.index(letter) for letter in word], np.int64)
         except ValueError as error:
             raise ModelError(f"the G2P model spells with {LETTERS}, got '{word}'.") from error
-        marks = (self._model.start, self._model.end)
-        parents, graphones, found, scores = _search(
-            ids, self._trie, self._spans, self._model.sounded, marks, beam, BEAM_NATS
-        )
-        order = np.argsort(-scores, kind="stable")
-        total = float(np.logaddexp.reduce(scores))
-        best = [(self._trace(found[k], parents, graphones), math.exp(scores[k] - total)) for k in order[: count + 1]]
-        return [(phones, probability) for phones, probability in best if phones][:count]
+        found = self._run(self._reading, ids, count, beam)
+        return [(tuple(PHONES[id_] for id_ in phones), probability) for phones, probability in found]
 
-    def _trace(self, row: int, parents: npt.NDArray[np.int64], graphones: npt.NDArray[np.int64]) -> Pronunciation:
-        path: list[int] = []
-        while parents[row] >= 0:
-            path.append(graphones[row])
-            row = parents[row]
-        sounded = self._model.sounded[path[::-1]].reshape(-1)
-        return tuple(PHONES[phone] for phone in sounded if phone >= 0)
+    def spell(self, pronunciation: Pronunciation, count: int, beam: int = BEAM) -> list[tuple[str, float]]:
+        """Return up to ``count`` spellings with their probability given the sound, best first: spelling by ear."""
+        found = self._run(self._writing, phone_ids(pronunciation), count, beam)
+        return [("".join(LETTERS[id_] for id_ in letters), probability) for letters, probability in found]
+
+    def _run(
+        self, side: _Side, read: npt.NDArray[np.int64], count: int, beam: int
+    ) -> list[tuple[tuple[int, ...], float]]:
+        parents, graphones, rows, scores = _search(
+            read, side.base, self._trie, side.spans, side.silent, side.written, self._marks, beam, BEAM_NATS
+        )
+        total = float(np.logaddexp.reduce(scores))
+        order = np.argsort(-scores, kind="stable")[: count + 1]  # one may be empty
+        found = [(_trace(rows[k], parents, graphones, side.written), math.exp(scores[k] - total)) for k in order]
+        return [one for one in found if one[0]][:count]
+
+
+def _trace(
+    row: int, parents: npt.NDArray[np.int64], graphones: npt.NDArray[np.int64], written: npt.NDArray[np.int64]
+) -> tuple[int, ...]:
+    path: list[int] = []
+    while parents[row] >= 0:
+        path.append(graphones[row])
+        row = parents[row]
+    return tuple(int(symbol) for symbol in written[path[::-1]].reshape(-1) if symbol >= 0)
 
 
 def save_g2p(model: GraphoneModel, path: Path) -> None:

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from pipeline.acoustic.emissions import Emissions
 from pipeline.config import LexiconConfig
-from pipeline.decoding.interface import EntitySpan, Hypothesis, Word
+from pipeline.decoding.interface import EntitySpan, Hypothesis
 from pipeline.entities.catalog import EntityList
 from pipeline.phonetics.alignment import IMPOSSIBLE, align_words
+from pipeline.phonetics.edit import Edit, apply_edits
 from pipeline.phonetics.matching import PhoneIndex
 from pipeline.phonetics.phones import PHONES, Pronunciation
 from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
@@ -156,52 +157,26 @@ def _without_overlap(found: Iterator[Replacement]) -> list[Replacement]:
 
 
 def _replaced(aligned: Aligned, chosen: list[Replacement]) -> Hypothesis:
-    hypothesis, units = aligned.hypothesis, aligned.units
-    words: list[Word] = []
-    spans: list[EntitySpan] = []
-    moved: dict[int, int] = {}  # old word index -> new
-    at = 0
-    for one in chosen:
-        start, end = units[one.first].start, units[one.last - 1].end
-        moved |= {old: len(words) + old - at for old in range(at, start)}
-        words += hypothesis.words[at:start]
-        spans.append(_span(one, hypothesis.words[start:end], len(words)))
-        words += _spread(one.entity.split(), one.frames, min(w.confidence for w in hypothesis.words[start:end]))
-        at = end
-    moved |= {old: len(words) + old - at for old in range(at, len(hypothesis.words))}
-    words += hypothesis.words[at:]
-    kept = [_moved(span, moved) for span in hypothesis.entities]
     gain = sum(one.gain for one in chosen)
+    edited = apply_edits(aligned.hypothesis, [_edit(aligned, one) for one in chosen])
     return dataclasses.replace(
-        hypothesis,
-        words=tuple(words),
-        entities=tuple(sorted([*kept, *spans], key=lambda span: span.start_word)),
-        boost=hypothesis.boost + gain,
-        total=hypothesis.total + gain,
+        edited,
+        boost=edited.boost + gain,
+        total=edited.total + gain,
         phone_cost=aligned.alignment.cost - gain,
     )
 
 
-def _span(one: Replacement, replaced: Sequence[Word], at: int) -> EntitySpan:
-    return EntitySpan(
+def _edit(aligned: Aligned, one: Replacement) -> Edit:
+    start, end = aligned.units[one.first].start, aligned.units[one.last - 1].end
+    span = EntitySpan(
         one.entity,
-        at,
-        at + len(one.entity.split()),
+        start,
+        end,
         techniques=(TECHNIQUE,),
         boost=one.gain,
         phone_cost=one.cost,
-        alternative=" ".join(word.text for word in replaced),
+        alternative=" ".join(word.text for word in aligned.hypothesis.words[start:end]),
         alternative_phone_cost=one.cost + one.gain,
     )
-
-
-def _moved(span: EntitySpan, moved: dict[int, int]) -> EntitySpan:
-    start = moved[span.start_word]
-    return dataclasses.replace(span, start_word=start, end_word=start + span.end_word - span.start_word)
-
-
-def _spread(texts: list[str], frames: tuple[int, int], confidence: float) -> list[Word]:
-    """Give the words of an entity their frames in proportion to their letters."""
-    ends = np.cumsum([len(text) for text in texts]) / sum(map(len, texts))
-    borders = [frames[0], *(frames[0] + round(float(end) * (frames[1] - frames[0])) for end in ends)]
-    return [Word(text, borders[k], borders[k + 1], confidence) for k, text in enumerate(texts)]
+    return Edit(start, end, one.frames, span)

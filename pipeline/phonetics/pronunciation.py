@@ -52,6 +52,10 @@ class Pronouncer:
         found = [phones for text in (shown, *entity.aliases) for phones in self.pronounce(text)]
         return tuple(dict.fromkeys(found))
 
+    def spell(self, pronunciation: Pronunciation, count: int) -> list[tuple[str, float]]:
+        """Return up to ``count`` spellings of a sound with their probabilities, best first."""
+        return self._g2p.spell(pronunciation, count)
+
     def knows(self, word: str) -> bool:
         """Whether CMUdict has the word."""
         return word in self._dictionary
