@@ -17,13 +17,15 @@ from rich.table import Table
 from jobs.command import run_command
 from pipeline import storage
 from pipeline.scoring.bootstrap import Bootstrap
+from pipeline.scoring.breakdowns import Knowledge, count_words
 from pipeline.scoring.difference import differences
 from pipeline.scoring.inputs import is_parquet, load_scoring_set, run_folder_of, transcripts_of
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
-from pipeline.scoring.output import metrics_with_baseline, write_metrics, write_scores
+from pipeline.scoring.output import all_metrics, write_metrics, write_scores
 from pipeline.scoring.report import ExampleSource, ReportInput, build_report
 from pipeline.scoring.run_facts import run_facts
 from pipeline.scoring.score import ScoreResult
+from pipeline.scoring.variants import read_variants
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,6 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
     parser.add_argument("--baseline", metavar="T0", help="transcripts or TSV to put beside it, e.g. without the list")
+    parser.add_argument("--variants", metavar="JSON", help="other runs: ablations, list sizes, boost weights (README)")
+    parser.add_argument("--vocabulary", metavar="FILE", help="words of the language model, for the report's breakdown")
+    parser.add_argument(
+        "--training-text", metavar="FILE", help="text or parquet that the model was trained on, likewise"
+    )
     parser.add_argument("--title", default="Entity-F1 report", help="of the report")
     parser.add_argument("--output", metavar="O", required=True, help="folder to write to")
     parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default 1000)")
@@ -62,13 +69,30 @@ def _run(arguments: argparse.Namespace) -> int:
     bootstrap = Bootstrap(arguments.replicates, arguments.seed)
     result = corpus.score(scored, bootstrap)
     baseline = corpus.score(arguments.baseline, bootstrap) if arguments.baseline else None
+    variants = read_variants(arguments.variants, corpus, bootstrap) if arguments.variants else []
+    report = ReportInput(
+        result,
+        baseline,
+        arguments.title,
+        run_facts(run),
+        _examples(scored, arguments.reference),
+        _knowledge(arguments),
+        variants,
+    )
+    document = build_report(report)
     write_scores(output, result)
-    write_metrics(output, metrics_with_baseline(result, baseline) | {"unscored": len(corpus.unscored)})
-    report = ReportInput(result, baseline, arguments.title, run_facts(run), _examples(scored, arguments.reference))
-    storage.write_atomic(output.join("report.html"), build_report(report).encode())
+    write_metrics(output, all_metrics(result, baseline, variants) | {"unscored": len(corpus.unscored)})
+    storage.write_atomic(output.join("report.html"), document.encode())
     print_summary(result, baseline)
     print_notes(result, corpus.unscored, output.uri)
     return 0
+
+
+def _knowledge(arguments: argparse.Namespace) -> Knowledge:
+    return Knowledge(
+        vocabulary=set(count_words(arguments.vocabulary)) if arguments.vocabulary else None,
+        training_words=count_words(arguments.training_text) if arguments.training_text else None,
+    )
 
 
 def _examples(scored: str, reference: str) -> ExampleSource:

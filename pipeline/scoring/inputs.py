@@ -96,7 +96,7 @@ def read_written(path: str) -> dict[str, Written]:
 
 def _rows(path: str, optional: Sequence[str]) -> list[dict[str, Any]]:
     if is_parquet(path):
-        return _parquet_rows(path, ("utterance_id", "text"), optional)
+        return parquet_rows(path, ("utterance_id", "text"), optional)
     return [{"utterance_id": name, "text": text} for name, text in _tsv_rows(path)]
 
 
@@ -130,7 +130,7 @@ def read_lists(path: str | None, references: str, column: str | None = None) -> 
 def _carries_lists(references: str) -> bool:
     if is_parquet(references):
         return storage.open_filesystem(references).path.endswith(".parquet") and bool(_list_columns(references))
-    with _open_text(references) as file:
+    with open_text(references) as file:
         return len(str(file.readline()).split("\t")) == _IS21_FIELDS
 
 
@@ -149,7 +149,7 @@ def _is21_spoken(path: str) -> dict[str, frozenset[str]] | None:
     if not path.endswith(".tsv"):
         return None
     spoken = {}
-    with _open_text(path) as file:
+    with open_text(path) as file:
         for row, line in enumerate(file, start=1):
             cells = line.rstrip("\r\n").split("\t")
             if len(cells) != _IS21_FIELDS or not cells[2].startswith("["):
@@ -172,14 +172,14 @@ def is_parquet(path: str) -> bool:
     return not path.endswith((".tsv", ".txt", ".tsv.gz"))
 
 
-def _open_text(path: str) -> Any:
+def open_text(path: str) -> Any:
     storage.check_readable(storage.open_filesystem(path))
     return fsspec.open(path, "rt", encoding="utf-8-sig", compression="infer", newline="\n").open()
 
 
 def _tsv_rows(path: str) -> Iterator[tuple[str, str]]:
     """Yield (id, text); an id alone has the empty text. A first line that is a header is left out."""
-    with _open_text(path) as file:
+    with open_text(path) as file:
         try:
             for row, line in enumerate(file, start=1):
                 cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
@@ -192,7 +192,7 @@ def _tsv_rows(path: str) -> Iterator[tuple[str, str]]:
             raise InputError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8.") from error
 
 
-def _parquet_rows(path: str, required: Sequence[str], optional: Sequence[str]) -> list[dict[str, Any]]:
+def parquet_rows(path: str, required: Sequence[str], optional: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows of one or many parquet files, only the named columns; missing optional ones are left out."""
     rows: list[dict[str, Any]] = []
     for location in storage.list_parquet(path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -9,13 +10,31 @@ import pyarrow.parquet as pq
 from pipeline import storage
 from pipeline.scoring.difference import differences
 from pipeline.scoring.score import ScoreResult
+from pipeline.scoring.variants import Variant
 
 
-def metrics_with_baseline(result: ScoreResult, baseline: ScoreResult | None) -> dict[str, Any]:
-    """Return ``result.metrics()``; with a baseline also its (not per entity), and the differences under ``change``."""
-    if baseline is None:
-        return result.metrics()
-    change = {
+def all_metrics(
+    result: ScoreResult, baseline: ScoreResult | None = None, variants: Sequence[Variant] = ()
+) -> dict[str, Any]:
+    """Return ``result.metrics()``; with a baseline also its metrics, and the differences under ``change``.
+
+    The baseline and the ``variants`` have theirs without the part per entity.
+    """
+    metrics = result.metrics()
+    if baseline is not None:
+        metrics |= {"baseline": _brief(baseline), "change": _change(baseline, result)}
+    if variants:
+        about = [{"kind": variant.kind, "name": variant.name, "value": variant.value} for variant in variants]
+        metrics["variants"] = [{**one, **_brief(variant.result)} for one, variant in zip(about, variants, strict=True)]
+    return metrics
+
+
+def _brief(result: ScoreResult) -> dict[str, Any]:
+    return {key: value for key, value in result.metrics().items() if key not in ("by_entity", "bootstrap")}
+
+
+def _change(baseline: ScoreResult, result: ScoreResult) -> dict[str, Any]:
+    return {
         name: {
             "difference": difference.change.value,
             "low": difference.change.low,
@@ -24,8 +43,6 @@ def metrics_with_baseline(result: ScoreResult, baseline: ScoreResult | None) -> 
         }
         for name, difference in differences(baseline, result).items()
     }
-    beside = {key: value for key, value in baseline.metrics().items() if key not in ("by_entity", "bootstrap")}
-    return result.metrics() | {"baseline": beside, "change": change}
 
 
 def write_scores(folder: storage.Location, result: ScoreResult) -> None:

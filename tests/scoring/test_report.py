@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.entities.catalog import Entity, EntityList
+from pipeline.scoring.breakdowns import Knowledge
 from pipeline.scoring.inputs import load_scoring_set
 from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
 from pipeline.scoring.report import ReportInput, build_report
 from pipeline.scoring.report.aligned import Cell, columns_of
 from pipeline.scoring.report.markup import Html, tag
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from pipeline.scoring.variants import Variant
 from tests.shared_data import SHARED, needs_shared_data
 
 HOSTILE = "</script><script>alert(\"1\")</script><img src=x onerror='alert(2)'>&amp;"
@@ -21,9 +23,21 @@ ENTITIES = EntityList((Entity("leeds", HOSTILE, tags=('"><b>city',)), Entity("ne
 
 def scored(**hypotheses: str) -> ScoreResult:
     texts = {"a": "from leeds to new york", "b": "leeds again", "c": "good day"}
-    references = [Reference(name, text, 5.0, HOSTILE) for name, text in texts.items()]
+    references = [Reference(name, text, 5.0, HOSTILE + ("x" if name == "b" else "")) for name, text in texts.items()]
     written = {name: Written(hypotheses.get(name, text)) for name, text in texts.items()}
     return score(references, written, Lists(lambda _: ENTITIES))
+
+
+def full_report() -> ReportInput:
+    """A report with everything in it, every text of it hostile."""
+    result, baseline = scored(a="from leads to new york", c="good new york day"), scored()
+    variants = [
+        Variant("ablation", HOSTILE, None, baseline),
+        *(Variant("list_size", HOSTILE, size, result) for size in (100.0, 1000.0)),
+        *(Variant("boost_weight", HOSTILE, weight, part) for weight, part in ((1.0, result), (2.0, baseline))),
+    ]
+    knowledge = Knowledge({"new", "york"}, {"leeds": 3})
+    return ReportInput(result, baseline, HOSTILE, {HOSTILE: HOSTILE}, knowledge=knowledge, variants=variants)
 
 
 class Structure(html.parser.HTMLParser):
@@ -52,8 +66,7 @@ class Structure(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def structure() -> Structure:
-    result = scored(a="from leads to new york", c="good new york day")
-    return Structure(build_report(ReportInput(result, scored(), title=HOSTILE, facts={HOSTILE: HOSTILE})))
+    return Structure(build_report(full_report()))
 
 
 def test_names_full_of_html_stay_text(structure: Structure) -> None:
@@ -80,8 +93,26 @@ def test_the_policy_allows_exactly_the_reports_own_script(structure: Structure) 
 
 def test_what_happened_is_said(structure: Structure) -> None:
     text = " ".join(structure.text)
-    for expected in ("3 utterances", "WER", "Entity F1", "leads", "baseline", "Confusions", "By tag"):
+    for expected in (
+        "3 utterances",
+        "WER",
+        "Entity F1",
+        "leads",
+        "baseline",
+        "Confusions",
+        "By tag",
+        "By kind",
+        "By speaker",
+    ):
         assert expected in text
+    for expected in ("Ablation", "By size of the list", "Precision and recall over the boost weight"):
+        assert expected in text
+
+
+def test_parts_appear_only_with_their_data() -> None:
+    text = " ".join(Structure(build_report(ReportInput(scored()))).text)
+    for absent in ("Ablation", "By size", "over the boost weight", "Baseline", "Confusions", "audio of"):
+        assert absent not in text
 
 
 def test_every_reference_of_an_id_exists_once(structure: Structure) -> None:

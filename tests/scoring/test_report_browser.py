@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobs.score import main
-from pipeline.scoring.report import ReportInput, build_report
-from tests.scoring.test_report import HOSTILE, scored
+from pipeline.scoring.report import build_report
+from tests.scoring.test_report import HOSTILE, full_report
 from tests.scoring.test_report_examples import run_with_sound
 from tests.scoring.webdriver import Browser, needs_chromium
 
@@ -21,11 +21,8 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    result = scored(a="from leads to new york", c="good new york day")
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(
-        build_report(ReportInput(result, scored(), title=HOSTILE, facts={"model": HOSTILE})), encoding="utf-8"
-    )
+    path.write_text(build_report(full_report()), encoding="utf-8")
     return path
 
 
@@ -47,6 +44,7 @@ def test_it_renders_without_a_console_message(page: Browser) -> None:
     assert page.run("return document.querySelectorAll('svg.strip circle').length") == 14
     assert page.run("return document.querySelector('svg.strip circle').getBoundingClientRect().width") > 0
     assert page.run("return document.querySelectorAll('script').length") == 1
+    assert page.run("return document.querySelectorAll('svg.chart circle').length") == 8
     assert page.console() == []
 
 

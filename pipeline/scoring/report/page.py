@@ -7,15 +7,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.scoring.breakdowns import NO_KNOWLEDGE, Knowledge, breakdowns
 from pipeline.scoring.groups import GroupScore
 from pipeline.scoring.mistakes import Mistake, mistakes_of
+from pipeline.scoring.report.breakdown_section import breakdown_tables, speaker_table
 from pipeline.scoring.report.entities_section import EntityRows, confusion_table, group_table
 from pipeline.scoring.report.examples import NO_EXAMPLES, ExampleSource
 from pipeline.scoring.report.headline import counts, headline
 from pipeline.scoring.report.markup import Html, join, tag
 from pipeline.scoring.report.tables import scrolling
 from pipeline.scoring.report.utterances_section import Drawing, choose, entity_examples, worst_utterances
+from pipeline.scoring.report.variants_section import ablation_table, precision_recall, size_section
 from pipeline.scoring.score import ScoreResult
+from pipeline.scoring.variants import Variant
 
 _CLIP_BYTES = 2_500_000  # of audio in one report: 3.3 MB as text, so that the page stays below 5 MB
 _FOLDER = Path(__file__).resolve().parent
@@ -27,6 +31,7 @@ class ReportInput:
 
     facts:    shown as they are: model, list version, config, throughput
     examples: where word times and audio of the utterances that are shown come from
+    knowledge, variants: what breakdowns and curves need, where it is given
     """
 
     result: ScoreResult
@@ -34,6 +39,8 @@ class ReportInput:
     title: str = "Entity-F1 report"
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     examples: ExampleSource = NO_EXAMPLES
+    knowledge: Knowledge = NO_KNOWLEDGE
+    variants: Sequence[Variant] = ()
 
 
 def build_report(report: ReportInput) -> str:
@@ -84,24 +91,47 @@ def _sections(report: ReportInput) -> Html:
         by_entity[mistake.entity].append(mistake)
     chosen = choose(result, by_entity)
     drawing = Drawing(result, baseline, report.examples.load(chosen.ids, _CLIP_BYTES))
-    sections = [_section("headline", "Result", [headline(result, baseline), _details(counts(result, baseline))])]
-    if result.by_tag:
-        before = _by_name(baseline.by_tag) if baseline is not None else None
-        sections.append(_section("tags", "By tag", [group_table("by-tag", "Entities by tag", result.by_tag, before)]))
-    if result.by_entity:
-        before = _by_name(baseline.by_entity) if baseline is not None else None
-        rows = EntityRows(result, by_entity, entity_examples(chosen, drawing), before)
-        sections.append(_section("per-entity", "By entity", [rows.table()]))
-    if mistakes:
-        sections.append(_section("confused", "Confusions", [confusion_table(mistakes)]))
-    return join([*sections, _section("worst", "Worst utterances", [worst_utterances(chosen, drawing)])])
+    sections = [
+        _section("headline", "Result", headline(result, baseline), _details(counts(result, baseline))),
+        _section("ablation-part", "Ablation", ablation_table(result, report.variants)),
+        _section("tags", "By tag", _tag_table(result, baseline)),
+        _section("kinds", "By kind of entity", _kinds(report)),
+        _section("sizes-part", "By size of the list", size_section(report.variants)),
+        _section("weights-part", "Precision and recall over the boost weight", precision_recall(report.variants)),
+        _section("by-speaker", "By speaker", speaker_table(result, baseline)),
+        _section("per-entity", "By entity", _entity_table(report, by_entity, entity_examples(chosen, drawing))),
+        _section("confused", "Confusions", confusion_table(mistakes) if mistakes else None),
+        _section("worst", "Worst utterances", worst_utterances(chosen, drawing)),
+    ]
+    return join(sections)
+
+
+def _tag_table(result: ScoreResult, baseline: ScoreResult | None) -> Html | None:
+    before = _by_name(baseline.by_tag) if baseline is not None else None
+    return group_table("by-tag", "Entities by tag", result.by_tag, before) if result.by_tag else None
+
+
+def _kinds(report: ReportInput) -> Html | None:
+    parts = breakdowns(report.result, report.baseline, report.knowledge)
+    return breakdown_tables(parts) if parts else None
+
+
+def _entity_table(
+    report: ReportInput, mistakes: Mapping[str, Sequence[Mistake]], examples: Mapping[str, Html]
+) -> Html | None:
+    before = _by_name(report.baseline.by_entity) if report.baseline is not None else None
+    rows = EntityRows(report.result, mistakes, examples, before)
+    return rows.table() if report.result.by_entity else None
 
 
 def _by_name(groups: Sequence[GroupScore]) -> dict[str, GroupScore]:
     return {group.name: group for group in groups}
 
 
-def _section(name: str, title: str, content: list[Html]) -> Html:
+def _section(name: str, title: str, *content: Html | None) -> Html | None:
+    """Return a section, or None if it has no content."""
+    if not any(content):
+        return None
     return tag("section", tag("h2", title, id=f"{name}-title"), content, id=name, aria_labelledby=f"{name}-title")
 
 
