@@ -31,6 +31,7 @@ class TrainingConfig:
     learning_rate: float = 1.2e-3
     backbone_learning_rate: float = 3e-5
     tuned_layers: int = 0  # last backbone layers that are trained too; 0 keeps the backbone frozen
+    tune_after: int = 0  # steps before they are: the head first learns to read the published encoder
     weight_decay: float = 1e-2
     batch_seconds: float = 160.0
     intermediate_weight: float = 0.3
@@ -127,7 +128,7 @@ class Trainer:
     def forward(self, batch: Batch) -> HeadOutput:
         """Run what is trained on one batch."""
         with torch.autocast(batch.features.device.type, torch.bfloat16):
-            if self.config.tuned_layers:
+            if self.config.tuned_layers and self.step >= self.config.tune_after:
                 return self.network.tune_last(batch.features, batch.lengths, self.config.tuned_layers)
             output: HeadOutput = self.network.head(batch.features, batch.lengths)
             return output
@@ -204,8 +205,8 @@ class Trainer:
         """Write everything that ``resume`` needs, each file whole or not at all."""
         moments = {}
         for name, parameter in self.trained.items():
-            for key in ("exp_avg", "exp_avg_sq"):
-                moments[f"{key}:{name}"] = self.optimiser.state[parameter][key]
+            for key, value in self.optimiser.state[parameter].items():  # empty for layers that are still frozen
+                moments[f"{key}:{name}"] = value
         average = {f"average:{name}": value for name, value in self.average.items()}
         progress = torch.tensor([self.step, self.epoch, self.best, self.stale], dtype=torch.float64)
         self._write("last.safetensors", dict(self.trained) | moments | average | {"progress": progress})
@@ -218,11 +219,9 @@ class Trainer:
         stored = load_file(path)
         step, epoch, best, stale = stored["progress"].tolist()
         self.step, self.epoch, self.best, self.stale = int(step), int(epoch), best, int(stale)
-        self._put(stored)
+        self._put({name: stored.get(name, p.detach()) for name, p in self.trained.items()})
         for name, parameter in self.trained.items():
-            self.average[name].copy_(stored[f"average:{name}"])
-            self.optimiser.state[parameter] = {
-                "step": torch.tensor(float(self.step)),
-                "exp_avg": stored[f"exp_avg:{name}"],
-                "exp_avg_sq": stored[f"exp_avg_sq:{name}"],
-            }
+            self.average[name].copy_(stored.get(f"average:{name}", parameter.detach()))
+            if f"exp_avg:{name}" in stored:
+                keys = ("step", "exp_avg", "exp_avg_sq")
+                self.optimiser.state[parameter] = {key: stored[f"{key}:{name}"] for key in keys}
