@@ -50,7 +50,7 @@ def demo(audio: str, entities: str, output: Path) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs.demo", description=__doc__)
-    parser.add_argument("--audio", default=str(EXAMPLES / "names.parquet"), help="AUDIO parquet with text")
+    parser.add_argument("--audio", default=str(EXAMPLES / "demo.parquet"), help="AUDIO parquet with text")
     parser.add_argument("--entities", default=str(EXAMPLES / "entities.csv"), help="entity list")
     parser.add_argument("--output", type=Path, default=Path("out/demo"))
     options = parser.parse_args(argv)
