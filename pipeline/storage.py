@@ -114,15 +114,18 @@ def _s3(options: Options) -> fsspec.AbstractFileSystem:
     chosen = {key: options.get(key, os.environ.get(f"ROLLCALL_S3_{key.upper()}")) for key in S3_OPTIONS}
     timeout = _number(chosen, "timeout_seconds", _TIMEOUT_SECONDS)
     attempts = int(_number(chosen, "retries", _RETRIES))
-    config = {
+    endpoint = chosen["endpoint"] or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    config: dict[str, Any] = {
         "retries": {"max_attempts": attempts, "mode": "standard"},
         "connect_timeout": timeout,
         "read_timeout": timeout,
     }
+    if endpoint:  # servers other than AWS often refuse the checksums that botocore adds unasked
+        config |= {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
     return fsspec.filesystem(
         "s3",
         anon=str(chosen["anon"] or "").lower() in ("1", "true", "yes"),
-        endpoint_url=chosen["endpoint"] or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        endpoint_url=endpoint,
         key=chosen["key"],
         secret=chosen["secret"],
         token=chosen["token"],
@@ -144,14 +147,17 @@ def _number(chosen: Mapping[str, Any], key: str, default: float) -> float:
 
 
 def check_readable(location: Location) -> None:
-    """Raise StorageError unless the file can be opened or the folder listed."""
+    """Raise StorageError unless the file can be opened, or the folder is there and can be listed."""
 
     def look() -> bool:
         if location.filesystem.isfile(location.path):
             with location.filesystem.open(location.path, "rb") as file:
                 file.read(1)
             return True
-        return location.filesystem.isdir(location.path) and location.filesystem.ls(location.path) is not None
+        if location.is_local:
+            return os.path.isdir(location.path) and os.listdir(location.path) is not None
+        files, folders = next(_s3_pages(location))
+        return bool(files or folders)
 
     if not attempt(look, location, "read"):
         raise StorageError(f"{location.uri} does not exist; give an existing file or folder.")
@@ -242,22 +248,47 @@ def publish(local_file: str, location: Location) -> None:
 
 
 def walk_files(location: Location) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    """Yield (folder, [(path, bytes), ...]) in sorted order, one folder in memory at a time, without ``.hidden`` names.
+    """Yield (folder, [(path, bytes), ...]) in sorted order, a folder's files before its folders, no ``.hidden`` names.
 
-    A single file yields itself. Raises StorageError.
+    One folder is in memory at a time, on s3 a page of 1,000 names, so that a large folder comes several times. A single
+    file yields itself. Raises StorageError.
     """
     if attempt(lambda: bool(location.filesystem.isfile(location.path)), location, "read"):
         size = attempt(lambda: int(location.filesystem.size(location.path)), location, "read")
         yield location.parent.path, [(location.path, size)]
         return
+    folders: list[str] = []
+    pages = _local_page(location) if location.is_local else _s3_pages(location)
+    for files, below in pages:
+        visible = sorted((path, size) for path, size in files if _visible(path, location))
+        if visible:
+            yield location.path, visible
+        folders += [path for path in below if _visible(path, location)]
+    for path in sorted(folders):
+        yield from walk_files(Location(location.filesystem, path))
+
+
+_Page = tuple[list[tuple[str, int]], list[str]]  # files with their sizes, and folders
+
+
+def _local_page(location: Location) -> Iterator[_Page]:
     entries = attempt(lambda: list(location.filesystem.ls(location.path, detail=True)), location, "list")
-    visible = sorted((entry for entry in entries if _visible(entry["name"], location)), key=lambda e: str(e["name"]))
-    files = [(str(entry["name"]), int(entry["size"])) for entry in visible if entry["type"] == "file"]
-    if files:
-        yield location.path, files
-    for entry in visible:
-        if entry["type"] == "directory":
-            yield from walk_files(Location(location.filesystem, str(entry["name"]).rstrip("/")))
+    files = [(str(entry["name"]), int(entry["size"])) for entry in entries if entry["type"] == "file"]
+    yield files, [str(entry["name"]) for entry in entries if entry["type"] == "directory"]
+
+
+def _s3_pages(location: Location) -> Iterator[_Page]:
+    """s3fs itself lists a whole folder, which may hold millions of names, before it returns."""
+    bucket, _, key = location.path.partition("/")
+    request = {"Bucket": bucket, "Prefix": f"{key}/" if key else "", "Delimiter": "/"}
+    while True:
+        answer = attempt(lambda: location.filesystem.call_s3("list_objects_v2", **request), location, "list")
+        files = [(f"{bucket}/{item['Key']}", int(item["Size"])) for item in answer.get("Contents", [])]
+        folders = [f"{bucket}/{item['Prefix']}".rstrip("/") for item in answer.get("CommonPrefixes", [])]
+        yield [(path, size) for path, size in files if not path.endswith("/")], folders
+        if not answer.get("IsTruncated"):
+            return
+        request["ContinuationToken"] = answer["NextContinuationToken"]
 
 
 def _visible(name: str, folder: Location) -> bool:

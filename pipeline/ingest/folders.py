@@ -1,6 +1,7 @@
 """Folders of audio files, and LibriSpeech, whose folders hold a transcript file besides."""
 
 import posixpath
+from itertools import groupby
 
 from pipeline.errors import InputError
 from pipeline.ingest.recordings import AUDIO_SUFFIXES, Recording, Recordings, Utterance, without_suffix
@@ -22,7 +23,8 @@ def read_librispeech(source: Location, _root: Location) -> Recordings:
 
     A transcript whose file is missing becomes an utterance with an error. Raises InputError for a malformed line.
     """
-    for folder, files in walk_files(source):
+    for folder, pages in groupby(walk_files(source), key=lambda page: page[0]):
+        files = [file for _, page in pages for file in page]
         sizes = {path: size for path, size in files if path.lower().endswith(AUDIO_SUFFIXES)}
         texts: dict[str, str] = {}
         for path, _ in files:

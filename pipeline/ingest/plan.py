@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Any
 
 from pipeline.errors import InputError
@@ -13,7 +14,7 @@ from pipeline.ingest.audio_parquet import read_ids
 from pipeline.ingest.disk_table import UniqueIds, temporary_database
 from pipeline.ingest.layouts import FORMATS, Source
 from pipeline.ingest.recordings import Recording, from_json, to_json
-from pipeline.storage import Location, attempt, exists, read_bytes, write_atomic
+from pipeline.storage import Location, exists, read_bytes, walk_files, write_atomic
 
 UNIT_ROWS = 256
 """Utterances per shard, unless recordings are cut into more: about an hour of short ones."""
@@ -66,8 +67,8 @@ def shard(output: Location, unit: int) -> Location:
 
 def finished_units(output: Location) -> set[int]:
     """The units whose shards are there."""
-    names = attempt(lambda: output.filesystem.ls(output.path, detail=False), output, "list")
-    found = (re.fullmatch(r".*/part-(\d+)\.parquet", str(name)) for name in names)
+    pages = takewhile(lambda page: page[0] == output.path, walk_files(output))  # the folder's own files come first
+    found = (re.fullmatch(r".*/part-(\d+)\.parquet", path) for _, files in pages for path, _ in files)
     return {int(match[1]) for match in found if match}
 
 
