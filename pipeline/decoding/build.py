@@ -2,20 +2,24 @@
 
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import RunConfig
+from pipeline.decoding.beam import BeamDecoder
 from pipeline.decoding.greedy import GreedyDecoder
 from pipeline.decoding.interface import Decoder
 from pipeline.decoding.pyctc import PyctcDecoder
 from pipeline.errors import ConfigError
 
-DECODERS = ("greedy", "pyctcdecode")
+DECODERS = ("rollcall", "pyctcdecode", "greedy")
 """Values of ``beam.decoder``."""
 
 
 def build_decoder(config: RunConfig, tokens: Tokens) -> Decoder:
     """Load the decoder that ``config.beam.decoder`` names.
 
-    Raises ConfigError for an unknown name, ModelError if the language model is missing or corrupt.
+    Raises ConfigError for an unknown name or a technique that the decoder has not,
+    ModelError if the language model is missing or corrupt.
     """
+    if config.beam.decoder == "rollcall":
+        return BeamDecoder(config, tokens)
     if config.beam.decoder == "greedy":
         return GreedyDecoder(tokens)
     if config.beam.decoder == "pyctcdecode":

@@ -8,6 +8,7 @@ from pathlib import Path
 import kenlm
 
 from pipeline.config import LanguageModelConfig
+from pipeline.decoding.ngram import read_ngrams
 from pipeline.errors import ModelError
 
 _NOT_WORDS = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
@@ -25,14 +26,13 @@ class LanguageModel:
 def load_language_model(config: LanguageModelConfig) -> LanguageModel:
     """Load any KenLM ARPA (plain or gzip) or binary file and its words.
 
-    The words come from ``config.unigrams`` if it is set, otherwise from the ARPA text; a binary without a list is
-    refused, because a search that does not know the words cannot tell a rare word from an unfinished one.
+    The words come from ``config.unigrams`` if it is set, otherwise from the model file itself.
     Raises ModelError if a file is missing or corrupt, or if the list and the model share no word.
     """
     path = Path(config.path)
     model = _open_kenlm(path)
-    words = _read_words(Path(config.unigrams)) if config.unigrams is not None else _arpa_words(path)
-    known = frozenset(word for word in words if word in model)
+    words = read_words(Path(config.unigrams)) if config.unigrams is not None else read_ngrams(path).words
+    known = frozenset(word for word in words if word in model and word not in _NOT_WORDS)
     if not known:
         raise ModelError(f"{config.unigrams or path}: none of its {len(words)} words is in the language model {path}.")
     return LanguageModel(path, model, known)
@@ -51,27 +51,12 @@ def _open_kenlm(path: Path) -> kenlm.Model:
         raise ModelError(message) from error
 
 
-def _read_words(path: Path) -> list[str]:
-    """Words of a list, one per line, plain or gzip."""
+def read_words(path: Path) -> list[str]:
+    """Words of a list, one per line, plain or gzip; raises ModelError if there is no such list."""
     if not path.is_file():
         raise ModelError(f"word list {path} does not exist; set language_model.unigrams, or null for an ARPA file.")
     try:
-        return [word for word in _read_text(path).split() if word not in _NOT_WORDS]
+        content = path.read_bytes()
+        return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode().split()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ModelError(f"word list {path} is not UTF-8 text, plain or gzip: {error}") from error
-
-
-def _read_text(path: Path) -> str:
-    content = path.read_bytes()
-    return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
-
-
-def _arpa_words(path: Path) -> list[str]:
-    """Words of the 1-grams section of an ARPA file."""
-    with path.open("rb") as file:
-        start = file.read(9)
-    if not start.startswith((b"\x1f\x8b", b"\\data\\", b"\n\\data\\", b"ARPA")):
-        raise ModelError(f"{path} is a binary: give its word list too (language_model.unigrams, one word per line).")
-    section = _read_text(path).partition("\\1-grams:")[2].partition("\\2-grams:")[0].partition("\\end\\")[0]
-    rows = (line.split() for line in section.splitlines())
-    return [row[1] for row in rows if len(row) >= 2 and row[1] not in _NOT_WORDS]

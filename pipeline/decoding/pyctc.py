@@ -16,6 +16,7 @@ from pipeline.decoding.interface import Hypothesis, Word
 from pipeline.decoding.language_model import load_language_model
 from pipeline.decoding.spans import entity_spans
 from pipeline.entities.catalog import EntityList
+from pipeline.errors import ConfigError
 
 
 class _LoneMark(str):
@@ -37,7 +38,9 @@ class PyctcDecoder:
     """
 
     def __init__(self, config: RunConfig, tokens: Tokens) -> None:
-        """Load the language model; raises ModelError if it is missing or corrupt."""
+        """Load the language model; raises ModelError if it is missing or corrupt, ConfigError for other techniques."""
+        if config.boosting is not None or config.boost_class is not None:
+            raise ConfigError("boosting and boost_class need beam.decoder rollcall; pyctcdecode has only hotwords.")
         self._beam: BeamConfig = config.beam
         self._hotword_weight = None if config.hotwords is None else config.hotwords.weight
         self._vocabulary_size = len(tokens.pieces)

@@ -1,0 +1,127 @@
+"""Decode labelled emissions and score them: what tuning and the benchmarks share."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline.acoustic.emissions import SparseLogProbs
+from pipeline.decoding.interface import Decoder
+from pipeline.entities.catalog import EntityList
+from pipeline.errors import InputError
+from pipeline.scoring.bootstrap import Bootstrap
+from pipeline.scoring.inputs import read_lists, read_references
+from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+
+_QUICK = Bootstrap(replicates=1)  # intervals are not looked at while searching
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Emissions of one utterance with what was said in it."""
+
+    reference: Reference
+    tokens: SparseLogProbs
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """Labelled utterances and the list that applies to each."""
+
+    utterances: tuple[Labelled, ...]
+    lists: Lists
+
+    @property
+    def seconds(self) -> float:
+        return sum(one.reference.duration_seconds or 0.0 for one in self.utterances)
+
+    def halves(self) -> tuple["Corpus", "Corpus"]:
+        """Split by speaker, alternately in the order of their names, so that no speaker is in both halves."""
+        speakers = sorted({one.reference.speaker or one.reference.utterance_id for one in self.utterances})
+        first = set(speakers[::2])
+        inside = [(one.reference.speaker or one.reference.utterance_id) in first for one in self.utterances]
+        pairs = list(zip(self.utterances, inside, strict=True))
+        return (
+            dataclasses.replace(self, utterances=tuple(one for one, is_first in pairs if is_first)),
+            dataclasses.replace(self, utterances=tuple(one for one, is_first in pairs if not is_first)),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores of one decoder on one corpus, and how long decoding took."""
+
+    result: ScoreResult
+    seconds: float
+    audio_seconds: float
+
+    @property
+    def x_real_time(self) -> float:
+        return self.audio_seconds / self.seconds if self.seconds else float("nan")
+
+    def rate(self, name: str) -> float:
+        """One of metrics.RATE_NAMES as a fraction; NaN over nothing."""
+        value = self.result.rates[name].value
+        return float("nan") if value is None else float(value)
+
+
+def load_corpus(emissions: str, references: str | None = None, lists: str | None = None) -> Corpus:
+    """Join EMISSIONS parquet with references (by default the same file's ``text``) and lists.
+
+    Raises InputError if a file lacks columns or if no utterance has both emissions and a text.
+    """
+    said, _ = read_references(references or emissions)
+    by_id = {reference.utterance_id: reference for reference in said}
+    utterances = [Labelled(by_id[name], tokens) for name, tokens in _emissions(emissions) if name in by_id]
+    if not utterances:
+        raise InputError(f"{emissions}: none of its utterances has a text in {references or emissions}.")
+    return Corpus(
+        tuple(sorted(utterances, key=lambda one: one.reference.utterance_id)),
+        read_lists(lists, references or emissions),
+    )
+
+
+def _emissions(path: str) -> list[tuple[str, SparseLogProbs]]:
+    needed = ["utterance_id", "frames", "k", "token_ids", "token_log_probs"]
+    names = pq.read_schema(path).names
+    if missing := [name for name in needed if name not in names]:
+        raise InputError(f"{path}: columns {missing} are missing; it has {names}. Needed is an EMISSIONS file.")
+    table, result = pq.read_table(path, columns=needed).combine_chunks(), []
+    for name, frames, k, ids, values in zip(*(table[column] for column in needed), strict=True):
+        if frames.as_py() is None:
+            continue
+        shape = (frames.as_py(), k.as_py())
+        flat_ids, flat_values = (item.values.to_numpy(zero_copy_only=False) for item in (ids, values))
+        tokens = SparseLogProbs(flat_ids.astype(np.int16).reshape(shape), flat_values.astype(np.float16).reshape(shape))
+        result.append((name.as_py(), tokens))
+    return result
+
+
+def evaluate(decoder: Decoder, corpus: Corpus, progress: Callable[[], object] | None = None) -> Evaluation:
+    """Decode every utterance with its list and score the best hypotheses."""
+    written, seconds = {}, 0.0
+    for one in corpus.utterances:
+        name = one.reference.utterance_id
+        entities = corpus.lists.of(name)
+        start = time.perf_counter()
+        text = decoder.decode(one.tokens, entities)[0].text
+        seconds += time.perf_counter() - start
+        written[name] = Written(text, one.reference.duration_seconds)
+        if progress is not None:
+            progress()
+    references = [one.reference for one in corpus.utterances]
+    return Evaluation(score(references, written, corpus.lists, _QUICK), seconds, corpus.seconds)
+
+
+def with_lists(corpus: Corpus, of: Callable[[str], EntityList]) -> Corpus:
+    """The same utterances with other lists."""
+    return dataclasses.replace(corpus, lists=dataclasses.replace(corpus.lists, of=of))
+
+
+def sample(corpus: Corpus, count: int) -> Corpus:
+    """Every n-th utterance, so that about ``count`` remain."""
+    step = max(1, len(corpus.utterances) // count)
+    chosen: Sequence[Labelled] = corpus.utterances[::step]
+    return dataclasses.replace(corpus, utterances=tuple(chosen))
