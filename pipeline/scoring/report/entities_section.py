@@ -12,7 +12,7 @@ from pipeline.scoring.report.markup import Child, Html, join, tag
 from pipeline.scoring.report.tables import Cell, Row, table
 from pipeline.scoring.score import ScoreResult
 
-ROWS = 1500  # entities shown, those with mistakes or changes first; metrics.json has all of them
+ROWS = 600  # entities shown, those with mistakes or changes first; metrics.json has all of them
 CONFUSIONS = 50
 _INSTEAD = 3  # what was written instead: the most frequent ones
 NOTHING = "(nothing)"

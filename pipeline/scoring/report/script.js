@@ -25,6 +25,7 @@
       const button = event.target.closest("button.open");
       if (!button) return;
       const detail = document.getElementById(button.getAttribute("aria-controls"));
+      detail.querySelectorAll("template").forEach((template) => template.replaceWith(template.content));
       detail.hidden = !detail.hidden;
       button.setAttribute("aria-expanded", String(!detail.hidden));
     });

@@ -41,7 +41,8 @@ def _body(name: str, row: Row, width: int) -> Html:
     cells = [_cell(cell, at == 0, f"{name}-d" if row.detail is not None else None) for at, cell in enumerate(row.cells)]
     rows = [tag("tr", cells)]
     if row.detail is not None:
-        rows.append(tag("tr", tag("td", row.detail, colspan=width), class_="detail", id=f"{name}-d", hidden=True))
+        detail = tag("td", tag("template", row.detail), colspan=width)  # built by the browser when it is opened
+        rows.append(tag("tr", detail, class_="detail", id=f"{name}-d", hidden=True))
     return tag("tbody", rows, data_labels=row.labels or None)
 
 
