@@ -124,9 +124,12 @@ class RunConfig:
     hotwords: HotwordsConfig | None = None
     boosting: BoostingConfig | None = None
     boost_class: BoostClassConfig | None = None
+    rescoring: RescoringConfig | None = None
+    lexicon: LexiconConfig | None = None
+    g2g: G2gConfig | None = None
 
 
-TECHNIQUES = ("hotwords", "boosting", "boost_class")
+TECHNIQUES = ("hotwords", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
 """Names that ``without`` takes: the optional fields of RunConfig that bias towards the entity list."""
 
 
