@@ -21,7 +21,7 @@ from pipeline.scoring.breakdowns import Knowledge, count_words
 from pipeline.scoring.difference import differences
 from pipeline.scoring.inputs import is_parquet, load_scoring_set, run_folder_of, transcripts_of
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
-from pipeline.scoring.output import all_metrics, write_metrics, write_scores
+from pipeline.scoring.output import all_metrics, write_json, write_scores
 from pipeline.scoring.report import ExampleSource, ReportInput, build_report
 from pipeline.scoring.run_facts import run_facts
 from pipeline.scoring.score import ScoreResult
@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     document = build_report(report)
     write_scores(output, result)
-    write_metrics(output, all_metrics(result, baseline, variants) | {"unscored": len(corpus.unscored)})
+    write_json(output, "metrics.json", all_metrics(result, baseline, variants) | {"unscored": len(corpus.unscored)})
     storage.write_atomic(output.join("report.html"), document.encode())
     print_summary(result, baseline)
     print_notes(result, corpus.unscored, output.uri)
@@ -102,11 +102,13 @@ def _examples(scored: str, reference: str) -> ExampleSource:
     )
 
 
-def print_summary(result: ScoreResult, baseline: ScoreResult | None = None) -> None:
+def print_summary(
+    result: ScoreResult, baseline: ScoreResult | None = None, labels: tuple[str, str] = ("baseline", "this run")
+) -> None:
     """Print the headline table; with a baseline, both systems and the change."""
     console = Console()
     console.print(_words_table(result))
-    console.print(_rates_table(result, baseline))
+    console.print(_rates_table(result, baseline, labels))
 
 
 def print_notes(result: ScoreResult, unscored: Sequence[str], output: str) -> None:
@@ -132,8 +134,8 @@ def _words_table(result: ScoreResult) -> Table:
     return table
 
 
-def _rates_table(result: ScoreResult, baseline: ScoreResult | None) -> Table:
-    names = ["baseline", "this run", "change"] if baseline is not None else ["this run"]
+def _rates_table(result: ScoreResult, baseline: ScoreResult | None, labels: tuple[str, str]) -> Table:
+    names = [*labels, "change"] if baseline is not None else [labels[1]]
     table = Table("", *names, box=box.SIMPLE_HEAD)
     changes = differences(baseline, result) if baseline is not None else {}
     for name, label in RATE_NAMES.items():

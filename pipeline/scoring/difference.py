@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.scoring.metrics import Rate, make_rate
+from pipeline.scoring.metrics import LOWER_IS_BETTER, Rate, make_rate
 from pipeline.scoring.score import ScoreResult
 
 
@@ -52,3 +52,11 @@ def _difference(first: ScoreResult, second: ScoreResult, name: str) -> RateDiffe
     # Twice the smaller tail, with one added to both counts so that it is never 0 (Davison and Hinkley 1997, 4.2).
     tail = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
     return RateDifference(*rates, change, min(1.0, 2 * (tail + 1) / (len(defined) + 1)))
+
+
+def verdict(name: str, difference: RateDifference) -> str:
+    """Return "better", "worse" or "no clear change" for the rate ``name``; the last if the interval holds zero."""
+    change = difference.change.value
+    if change is None or not difference.is_clear:
+        return "no clear change"
+    return "better" if (change < 0) == (name in LOWER_IS_BETTER) else "worse"

@@ -52,6 +52,19 @@ def load_scoring_set(
     return ScoringSet(tuple(references), tuple(unscored), found)
 
 
+def scoring_set_of_run(path: str, lists: str | None = None, column: str | None = None) -> ScoringSet:
+    """Return what the run at ``path`` wrote as references: what another run changed shows without knowing the truth.
+
+    ``lists`` or the run's own lists apply. Raises InputError or StorageError.
+    """
+    written = read_written(path)
+    references = tuple(Reference(name, one.text, one.duration_seconds) for name, one in written.items())
+    run = run_folder_of(path)
+    if lists is None and run is not None and storage.exists(_run_lists(run)):
+        return ScoringSet(references, (), Lists(snapshot.load(_run_lists(run)).of))
+    return ScoringSet(references, (), read_lists(lists, path, column) if lists is not None else NO_LISTS)
+
+
 def _run_lists(run: str) -> storage.Location:
     return storage.open_filesystem(run).join("lists")
 

@@ -1,5 +1,6 @@
 """What a scoring run writes: SCORES parquet, metrics.json and the report."""
 
+import dataclasses
 import io
 import json
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.scoring.comparison import Comparison
 from pipeline.scoring.difference import differences
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import Variant
@@ -45,6 +47,27 @@ def _change(baseline: ScoreResult, result: ScoreResult) -> dict[str, Any]:
     }
 
 
+def comparison_metrics(comparison: Comparison) -> dict[str, Any]:
+    """Return the content of comparison.json: both runs' rates, the changes with p-values, and what changed where."""
+    changes = [
+        {
+            "utterance_id": change.after.utterance_id,
+            "more_errors": change.more_errors,
+            **{kind: list(getattr(change, kind)) for kind in ("lost", "new_false", "gained", "gone_false")},
+        }
+        for change in comparison.changes
+    ]
+    return {
+        "first": _brief(comparison.first),
+        "second": _brief(comparison.second),
+        "change": _change(comparison.first, comparison.second),
+        "matched_pairs_p": comparison.matched_pairs,
+        "worse": comparison.worse,
+        "entities": [dataclasses.asdict(one) for one in comparison.entities],
+        "utterances": changes,
+    }
+
+
 def write_scores(folder: storage.Location, result: ScoreResult) -> None:
     """Write ``scores.parquet`` into ``folder``; raises StorageError."""
     buffer = io.BytesIO()
@@ -52,7 +75,7 @@ def write_scores(folder: storage.Location, result: ScoreResult) -> None:
     storage.write_atomic(folder.join("scores.parquet"), buffer.getvalue())
 
 
-def write_metrics(folder: storage.Location, metrics: dict[str, Any]) -> None:
-    """Write ``metrics.json`` into ``folder``; raises StorageError."""
+def write_json(folder: storage.Location, name: str, metrics: dict[str, Any]) -> None:
+    """Write one JSON file into ``folder``; raises StorageError."""
     text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
-    storage.write_atomic(folder.join("metrics.json"), f"{text}\n".encode())
+    storage.write_atomic(folder.join(name), f"{text}\n".encode())

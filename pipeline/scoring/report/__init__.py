@@ -1,6 +1,7 @@
-"""The entity-F1 report: one self-contained HTML file."""
+"""The entity-F1 report and the comparison of two runs: self-contained HTML files."""
 
+from pipeline.scoring.report.comparison_page import ComparisonInput, build_comparison
 from pipeline.scoring.report.examples import ExampleSource
 from pipeline.scoring.report.page import ReportInput, build_report
 
-__all__ = ["ExampleSource", "ReportInput", "build_report"]
+__all__ = ["ComparisonInput", "ExampleSource", "ReportInput", "build_comparison", "build_report"]

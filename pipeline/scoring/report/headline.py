@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from pipeline.scoring.difference import RateDifference, differences
-from pipeline.scoring.metrics import GROUPS, LOWER_IS_BETTER, RATE_NAMES, Rate, show
+from pipeline.scoring.difference import RateDifference, differences, verdict
+from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.report.charts import Series, strip
 from pipeline.scoring.report.markup import Html, tag
 from pipeline.scoring.report.tables import scrolling
@@ -20,10 +20,13 @@ _MEANINGS = {
 }
 
 
-def headline(result: ScoreResult, baseline: ScoreResult | None) -> Html:
-    """Return the table of rates with intervals; with a baseline, both and the paired change."""
+LABELS = ("Baseline", "This run")
+
+
+def headline(result: ScoreResult, baseline: ScoreResult | None, labels: tuple[str, str] = LABELS) -> Html:
+    """Return the table of rates with intervals; with a baseline, both (named by ``labels``) and the paired change."""
     changes = differences(baseline, result) if baseline is not None else {}
-    systems = ["This run"] if baseline is None else ["Baseline", "This run", "Change"]
+    systems = [labels[1]] if baseline is None else [*labels, "Change"]
     names = ["Measure", "Rate and interval, 0 at the left", *systems]
     rows = []
     for name in RATE_NAMES:
@@ -33,9 +36,13 @@ def headline(result: ScoreResult, baseline: ScoreResult | None) -> Html:
         if baseline is not None:
             cells.append(_change(name, changes[name]))
         rows.append(tag("tr", cells))
-    head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
+    head = tag("thead", tag("tr", [tag("th", name, scope="col", class_=_side(at)) for at, name in enumerate(names)]))
     caption = f"Rates with {result.bootstrap.confidence:.0%} bootstrap intervals over utterances"
     return scrolling(tag("table", tag("caption", caption), head, tag("tbody", rows), class_="headline"), caption)
+
+
+def _side(column: int) -> str | None:
+    return "n" if column > 1 else None
 
 
 def _measure(name: str) -> Html:
@@ -66,18 +73,16 @@ def _rate(name: str, rate: Rate, signed: bool = False) -> list[Html]:
 
 
 def _change(name: str, difference: RateDifference) -> Html:
-    change = difference.change.value
-    if change is None:
+    if difference.change.value is None:
         return tag("td", "–", class_="n")
-    better = (change < 0) == (name in LOWER_IS_BETTER)
-    verdict = ("better" if better else "worse") if difference.is_clear else "no clear change"
-    kind = verdict if difference.is_clear else "same"
-    return tag("td", _rate(name, difference.change, signed=True), tag("small", verdict, class_=kind), class_="n")
+    word = verdict(name, difference)
+    about = tag("small", word, class_=word if difference.is_clear else None)
+    return tag("td", _rate(name, difference.change, signed=True), about, class_="n")
 
 
-def counts(result: ScoreResult, baseline: ScoreResult | None) -> Html:
+def counts(result: ScoreResult, baseline: ScoreResult | None, labels: tuple[str, str] = LABELS) -> Html:
     """Return the error counts that the word error rates are made of."""
-    systems = [("This run", result)] if baseline is None else [("Baseline", baseline), ("This run", result)]
+    systems = [(labels[1], result)] if baseline is None else [(labels[0], baseline), (labels[1], result)]
     rows = []
     for group in GROUPS:
         for label, system in systems:

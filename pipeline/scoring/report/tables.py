@@ -26,7 +26,8 @@ class Row:
 
 def table(name: str, caption: str, headers: Sequence[str], rows: Sequence[Row]) -> Html:
     """Return a sortable table; its id is ``name``. Every row is a tbody, so that its detail moves with it."""
-    head = tag("tr", [tag("th", tag("button", header, type="button"), scope="col") for header in headers])
+    numbers = [bool(rows) and at < len(rows[0].cells) and rows[0].cells[at].number for at in range(len(headers))]
+    head = tag("tr", [_header(header, number) for header, number in zip(headers, numbers, strict=True)])
     bodies = [_body(f"{name}-{at}", row, len(headers)) for at, row in enumerate(rows)]
     content = (tag("caption", caption), tag("thead", head), bodies)
     return scrolling(tag("table", *content, class_="sortable", id=name), caption)
@@ -35,6 +36,10 @@ def table(name: str, caption: str, headers: Sequence[str], rows: Sequence[Row]) 
 def scrolling(content: Html, label: str) -> Html:
     """Return ``content`` in a box that scrolls sideways, also from the keyboard."""
     return tag("div", content, class_="scroll", role="region", tabindex=0, aria_label=label)
+
+
+def _header(text: str, number: bool) -> Html:
+    return tag("th", tag("button", text, type="button"), scope="col", class_="n" if number else None)
 
 
 def _body(name: str, row: Row, width: int) -> Html:

@@ -18,11 +18,13 @@ _LONGEST = 400  # words of an utterance that is drawn; a longer one would not fi
 class Drawing:
     """Draws utterances of a result beside those of its baseline, with word times and sound where they are known."""
 
-    def __init__(self, result: ScoreResult, baseline: ScoreResult | None, examples: Examples) -> None:
+    def __init__(
+        self, baseline: ScoreResult | None, examples: Examples, labels: tuple[str, str] = ("baseline", "this run")
+    ) -> None:
         self._before: Mapping[str, UtteranceScore] = (
             {one.utterance_id: one for one in baseline.utterances} if baseline is not None else {}
         )
-        self._examples = examples
+        self._examples, self._labels = examples, labels
         self._sounded: set[str] = set()
 
     def draw(self, utterance: UtteranceScore) -> Html:
@@ -50,7 +52,7 @@ class Drawing:
         times = self._examples.times.get(utterance.utterance_id, ())
         systems, labels = [utterance], ["said", "written"]
         if before is not None:
-            systems, labels = [before, utterance], ["said", "baseline", "this run"]
+            systems, labels = [before, utterance], ["said", *self._labels]
         return join([aligned(systems, labels, times), word_times(utterance.hypothesis, times)])
 
 

@@ -1,0 +1,108 @@
+"""Compare two runs on the same utterances: paired differences with significance, entities lost and gained.
+
+    python -m jobs.compare out/1f3a... out/7c20... --reference corpus.parquet --lists names.tsv --output comparison
+    python -m jobs.compare out/1f3a... out/7c20... --output comparison
+
+Without a reference, what RUN_A wrote stands for what was said. Writes OUTPUT/comparison.json and
+OUTPUT/comparison.html, and prints a summary.
+"""
+
+import argparse
+import sys
+
+from jobs.command import run_command
+from jobs.score import print_summary
+from pipeline import storage
+from pipeline.scoring.bootstrap import Bootstrap
+from pipeline.scoring.comparison import Comparison, compare
+from pipeline.scoring.difference import verdict
+from pipeline.scoring.inputs import (
+    ScoringSet,
+    is_parquet,
+    load_scoring_set,
+    run_folder_of,
+    scoring_set_of_run,
+    transcripts_of,
+)
+from pipeline.scoring.metrics import RATE_NAMES
+from pipeline.scoring.output import comparison_metrics, write_json
+from pipeline.scoring.report import ComparisonInput, ExampleSource, build_comparison
+from pipeline.scoring.run_facts import run_facts
+
+_LABELS = ("Run A", "Run B")
+_WORSE = 1
+_NAMED = 10  # entities named on the terminal
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("first", metavar="RUN_A", help="run directory, TRANSCRIPTS parquet, or TSV id<tab>text")
+    parser.add_argument("second", metavar="RUN_B", help="the run to compare with it")
+    parser.add_argument("--reference", metavar="R", help="AUDIO parquet with text, or TSV id<tab>text")
+    parser.add_argument(
+        "--lists", metavar="L", help="entity list, or lists per utterance; default: the reference's or a run's"
+    )
+    parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
+    parser.add_argument("--output", metavar="O", required=True, help="folder to write to")
+    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default 1000)")
+    parser.add_argument("--seed", type=int, default=20, help="of the bootstrap (default 20)")
+    parser.add_argument("--fail-on-worse", action="store_true", help="exit code 1 if a rate of RUN_B is clearly worse")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; exit code 0, 1 with --fail-on-worse and a clear regression, or 2 for bad input."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    output = storage.open_filesystem(arguments.output)
+    storage.check_writable(output)
+    corpus = _corpus(arguments)
+    bootstrap = Bootstrap(arguments.replicates, arguments.seed)
+    comparison = compare(corpus.score(arguments.first, bootstrap), corpus.score(arguments.second, bootstrap))
+    page = ComparisonInput(
+        comparison,
+        _LABELS,
+        (run_facts(run_folder_of(arguments.first)), run_facts(run_folder_of(arguments.second))),
+        _examples(arguments),
+        against_first=arguments.reference is None,
+    )
+    document = build_comparison(page)
+    write_json(output, "comparison.json", comparison_metrics(comparison))
+    storage.write_atomic(output.join("comparison.html"), document.encode())
+    _print(comparison, output.uri)
+    return _WORSE if arguments.fail_on_worse and comparison.worse else 0
+
+
+def _corpus(arguments: argparse.Namespace) -> ScoringSet:
+    if arguments.reference is None:
+        return scoring_set_of_run(arguments.first, arguments.lists, arguments.list_column)
+    run = run_folder_of(arguments.second)
+    return load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run)
+
+
+def _examples(arguments: argparse.Namespace) -> ExampleSource:
+    return ExampleSource(
+        transcripts=transcripts_of(arguments.second) if is_parquet(arguments.second) else None,
+        audio=arguments.reference if arguments.reference and is_parquet(arguments.reference) else None,
+    )
+
+
+def _print(comparison: Comparison, output: str) -> None:
+    print_summary(comparison.second, comparison.first, _LABELS)
+    for name, difference in comparison.rates.items():
+        print(f"{RATE_NAMES[name]}: {verdict(name, difference)}")
+    for title, kind in (("lost", "lost"), ("newly inserted", "new_false"), ("gained", "gained")):
+        names = [one.entity for one in comparison.entities if getattr(one, kind)]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        print(f"entities {title}: {', '.join(names[:_NAMED]) or 'none'}{more}")
+    print(f"written: {output}/comparison.json, comparison.html")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
