@@ -150,7 +150,8 @@ def without(config: RunConfig, technique: str) -> RunConfig:
     """Return ``config`` with one technique off; raises ConfigError for a name that is none."""
     if technique not in TECHNIQUES:
         raise ConfigError(f"unknown technique '{technique}'; there are {list(TECHNIQUES)}.")
-    return dataclasses.replace(config, **{technique: None})
+    off: dict[str, Any] = {technique: None}
+    return dataclasses.replace(config, **off)
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

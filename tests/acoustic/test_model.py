@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from pipeline.acoustic.model import RollcallCtc
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError, RowError
-from tests.acoustic.tiny import tiny_model
+from tests.acoustic.tiny import tiny_model, tiny_network
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,16 @@ def test_the_model_id_follows_the_content(folder: Path, tmp_path: Path) -> None:
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"note": "changed"}))
     assert checkpoint.content_hash(folder) != checkpoint.content_hash(other)
+
+
+def test_stored_weights_come_back_nearly_the_same(folder: Path) -> None:
+    loaded, _ = checkpoint.load(folder)
+    original = tiny_network().state_dict()
+    assert checkpoint.compress(original)["backbone.encoder.layers.0.fc1.weight"].dtype == torch.int8
+    for name, value in loaded.state_dict().items():
+        assert torch.allclose(value, original[name], atol=2e-3, rtol=2e-3), name
+    again = checkpoint.expand(checkpoint.compress(loaded.state_dict()))
+    assert all(torch.equal(again[name], value) for name, value in loaded.state_dict().items())
 
 
 def test_truncated_weights_are_named(folder: Path, tmp_path: Path) -> None:

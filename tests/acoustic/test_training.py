@@ -32,7 +32,8 @@ def audio_parquet(path: Path, rows: int = 8) -> Path:
         sink = io.BytesIO()
         soundfile.write(sink, tone.astype(np.float32), 16_000, format="FLAC")
         table.append({
-            "utterance_id": f"u{row}", "speaker": f"s{row % 4}", "text": ("the", "dog")[row % 2], "duration_seconds": 2.0,
+            "utterance_id": f"u{row}", "speaker": f"s{row % 4}",
+            "text": ("the", "dog")[row % 2], "duration_seconds": 2.0,
             "audio": {"bytes": sink.getvalue(), "path": f"u{row}.flac"},
         })  # fmt: skip
     pq.write_table(pa.Table.from_pylist(table), path)
