@@ -107,7 +107,7 @@ class Flite:
 
 
 class Kokoro:
-    """All voices of Kokoro-82M, by turns."""
+    """The English voices of Kokoro-82M: American (a*) and British (b*)."""
 
     def __init__(self, build: pathlib.Path, script: pathlib.Path):
         spec = importlib.util.spec_from_file_location("speak", script)
@@ -117,7 +117,7 @@ class Kokoro:
         spec.loader.exec_module(module)
         self.speaker = module.Speaker(build)
         self.rate = module.SAMPLE_RATE
-        self.voices = sorted(path.stem for path in (build / "voices").glob("*.bin"))
+        self.voices = sorted(path.stem for path in (build / "voices").glob("[ab]*.bin"))
 
     def speak(self, text: str, chance: random.Random) -> tuple[str, Samples]:
         """Return a random voice at a random pace."""
