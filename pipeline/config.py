@@ -171,7 +171,7 @@ def override(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
 
 def _override(current: Any, kind: type, values: Mapping[str, Any], prefix: str) -> Any:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"config '{prefix or 'file'}' must be a mapping of keys to values, got {values!r}.")
+        raise ConfigError(f"config '{prefix.rstrip('.') or 'file'}' must be a mapping of keys to values, got {values!r}.")
     hints = typing.get_type_hints(kind)
     changes = {}
     for key, value in values.items():
