@@ -67,6 +67,7 @@ def ray_session() -> Iterator[None]:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's core logs harmless things as errors
+    os.environ.setdefault("RAY_worker_niceness", "0")  # its own 15 starves the work on machines that do anything else
     address = os.environ.get("RAY_ADDRESS")
     local = {} if address else _local_options()
     connected = ray.is_initialized()
