@@ -6,7 +6,6 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -186,8 +185,10 @@ def is_parquet(path: str) -> bool:
 
 
 def open_text(path: str) -> Any:
-    storage.check_readable(storage.open_filesystem(path))
-    return fsspec.open(path, "rt", encoding="utf-8-sig", compression="infer", newline="\n").open()
+    """Open a text file, ``.gz`` too, local or on an object store; raises StorageError."""
+    location = storage.open_filesystem(path)
+    storage.check_readable(location)
+    return location.filesystem.open(location.path, "rt", encoding="utf-8-sig", newline="\n", compression="infer")
 
 
 def _tsv_rows(path: str) -> Iterator[tuple[str, str]]:

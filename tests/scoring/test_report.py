@@ -13,6 +13,7 @@ from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
 from pipeline.scoring.report import ReportInput, build_report
 from pipeline.scoring.report.aligned import Cell, columns_of
 from pipeline.scoring.report.markup import Html, tag
+from pipeline.scoring.report.utterances_section import choose
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
 from pipeline.scoring.variants import Variant
 from tests.shared_data import SHARED, needs_shared_data
@@ -136,6 +137,18 @@ def test_columns_of_two_systems_line_up() -> None:
     assert columns[0][2] == Cell("", "D")
     assert columns[1][2] == Cell("leeds", "", entity=True)
     assert columns[2][2] == Cell()
+
+
+def test_mistakes_are_shown_before_finds_and_gains_before_other_finds() -> None:
+    result, baseline = scored(c="good leeds day"), scored(a="from leeds to new work")
+    mistakes = {"leeds": [one for one in mistakes_of(result) if one.entity == "leeds"]}
+    chosen = choose(result, baseline, mistakes)
+    assert {name: [one.utterance_id for one in shown] for name, shown in chosen.by_entity.items()} == {
+        "leeds": ["c"],  # the false insertion
+        "new york": ["a"],  # found here, not by the baseline
+    }
+    assert [one.utterance_id for one in chosen.worst] == ["c"]
+    assert chosen.ids == ["c", "a"]
 
 
 def test_confusions_are_counted_most_frequent_first() -> None:

@@ -66,7 +66,7 @@ def _sections(report: ReportInput) -> Html:
     by_entity: dict[str, list[Mistake]] = defaultdict(list)
     for mistake in mistakes:
         by_entity[mistake.entity].append(mistake)
-    chosen = choose(result, by_entity)
+    chosen = choose(result, baseline, by_entity)
     drawing = Drawing(baseline, report.examples.load(chosen.ids, _CLIP_BYTES))
     sections = [
         section("headline", "Result", headline(result, baseline), folded("Error counts", counts(result, baseline))),

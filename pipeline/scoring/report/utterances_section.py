@@ -10,7 +10,8 @@ from pipeline.scoring.report.markup import Child, Html, join, tag
 from pipeline.scoring.score import ScoreResult, UtteranceScore
 
 WORST = 40
-EXAMPLES = 200  # in the whole report
+EXAMPLES = 200  # of mistakes in the whole report
+FOUND = 100  # of entities that were found, one each
 EXAMPLES_PER_ENTITY = 3
 _LONGEST = 400  # words of an utterance that is drawn; a longer one would not fit the page
 
@@ -71,8 +72,8 @@ class Chosen:
         return list(dict.fromkeys(utterance.utterance_id for utterance in (*firsts, *self.worst, *others)))
 
 
-def choose(result: ScoreResult, mistakes: Mapping[str, Sequence[Mistake]]) -> Chosen:
-    """Choose the utterances to show; ``mistakes`` by entity."""
+def choose(result: ScoreResult, baseline: ScoreResult | None, mistakes: Mapping[str, Sequence[Mistake]]) -> Chosen:
+    """Choose what to show: mistakes first (``mistakes`` by entity), then what was found, gains before others."""
     by_entity: dict[str, Sequence[UtteranceScore]] = {}
     left = EXAMPLES
     for group in result.by_entity:
@@ -81,9 +82,22 @@ def choose(result: ScoreResult, mistakes: Mapping[str, Sequence[Mistake]]) -> Ch
         if chosen:
             by_entity[group.name] = chosen
             left -= len(chosen)
+    found = {name: [one] for name, one in _found(result, baseline).items() if name not in by_entity}
     wrong = [utterance for utterance in result.utterances if utterance.words[0].errors]
     wrong.sort(key=lambda one: (-one.words[0].errors, one.utterance_id))
-    return Chosen(by_entity, wrong[:WORST])
+    return Chosen(by_entity | dict(list(found.items())[:FOUND]), wrong[:WORST])
+
+
+def _found(result: ScoreResult, baseline: ScoreResult | None) -> dict[str, UtteranceScore]:
+    """An utterance for every entity that was found; first the entities that the baseline did not find there."""
+    gained: dict[str, UtteranceScore] = {}
+    found: dict[str, UtteranceScore] = {}
+    before = baseline.utterances if baseline is not None else result.utterances
+    for utterance, other in zip(result.utterances, before, strict=True):
+        for name in utterance.entities.true_positives:
+            target = found if name in other.entities.true_positives else gained
+            target.setdefault(name, utterance)
+    return gained | {name: utterance for name, utterance in found.items() if name not in gained}
 
 
 def worst_utterances(chosen: Chosen, drawing: Drawing) -> Html:
@@ -94,7 +108,7 @@ def worst_utterances(chosen: Chosen, drawing: Drawing) -> Html:
 
 
 def entity_examples(chosen: Chosen, drawing: Drawing) -> dict[str, Html]:
-    """Return drawn examples of mistakes by entity."""
+    """Return drawn examples by entity."""
     return {
         entity: join([drawing.draw(utterance) for utterance in utterances])
         for entity, utterances in chosen.by_entity.items()

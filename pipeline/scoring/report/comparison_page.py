@@ -1,0 +1,141 @@
+"""The page of a comparison: what changed, regressions first."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from pipeline.scoring.comparison import Comparison, EntityChange, UtteranceChange
+from pipeline.scoring.difference import verdict
+from pipeline.scoring.metrics import RATE_NAMES
+from pipeline.scoring.report.aligned import legend
+from pipeline.scoring.report.document import DEFINITIONS, document, fact_list, folded, section
+from pipeline.scoring.report.examples import NO_EXAMPLES, ExampleSource
+from pipeline.scoring.report.headline import counts, headline
+from pipeline.scoring.report.markup import Html, join, tag
+from pipeline.scoring.report.tables import Cell, Row, table
+from pipeline.scoring.report.utterances_section import Drawing
+
+SHOWN = 60  # utterances that got worse, and as many that got better
+ENTITIES = 1000
+_CLIP_BYTES = 2_500_000  # as in the report
+_TESTS = (
+    "Bootstrap p: twice the smaller share of the paired resamples on the other side of zero. Matched pairs p: the mean "
+    "difference of errors per utterance over its standard error (Gillick and Cox 1989).",
+    "An utterance is a regression if it has more word errors, lost an entity or got a false one.",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonInput:
+    """What the page is made of. ``labels`` name the two runs; ``against_first`` says that run A was the reference."""
+
+    comparison: Comparison
+    labels: tuple[str, str] = ("Run A", "Run B")
+    facts: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
+    examples: ExampleSource = NO_EXAMPLES
+    against_first: bool = False
+
+
+def build_comparison(page: ComparisonInput) -> str:
+    """Return the whole HTML document. All text of the data is escaped; nothing is loaded from elsewhere."""
+    title = f"{page.labels[0]} against {page.labels[1]}"
+    return document(title, _header(title, page), _sections(page), (*DEFINITIONS, *_TESTS))
+
+
+def _header(title: str, page: ComparisonInput) -> Html:
+    comparison = page.comparison
+    worse = [RATE_NAMES[name] for name in comparison.worse]
+    same = len(comparison.second.utterances) - len(comparison.changes)
+    summary = f"{len(comparison.second.utterances):,} utterances, {same:,} with the same text in both runs."
+    note = "No reference was given: what run A wrote stands for what was said." if page.against_first else None
+    facts = [
+        [tag("h2", label), found]
+        for label, found in zip(page.labels, map(fact_list, page.facts), strict=True)
+        if found is not None
+    ]
+    return tag(
+        "header",
+        tag("h1", title),
+        tag("p", summary),
+        tag("p", note, class_="warning") if note else None,
+        tag("p", f"Worse by more than chance: {', '.join(worse)}.", class_="warning") if worse else None,
+        facts,
+    )
+
+
+def _sections(page: ComparisonInput) -> Html:
+    comparison = page.comparison
+    worse = [change for change in comparison.changes if change.is_worse][:SHOWN]
+    better = [change for change in reversed(comparison.changes) if change.is_better][:SHOWN]
+    ids = [change.after.utterance_id for change in (*worse, *better)]
+    labels = (page.labels[0], page.labels[1])
+    drawing = Drawing(comparison.first, page.examples.load(ids, _CLIP_BYTES), labels)
+    first, second = comparison.first, comparison.second
+    rates = [headline(second, first, labels), folded("Error counts", counts(second, first, labels))]
+    return join(
+        [
+            section("result", "Result", *rates),
+            section("significance", "Significance", significance_table(comparison)),
+            section("regressions", "Regressions", _changes(comparison, worse, drawing, worse_ones=True)),
+            section("entities-part", "Entities lost and gained", entity_changes(comparison)),
+            section("improvements", "Improvements", _changes(comparison, better, drawing, worse_ones=False)),
+        ]
+    )
+
+
+def significance_table(comparison: Comparison) -> Html:
+    """Return p-values of every rate's difference."""
+    rows = []
+    for name, difference in comparison.rates.items():
+        matched = comparison.matched_pairs.get(name)
+        cells = [Cell(RATE_NAMES[name]), Cell(verdict(name, difference))]
+        cells += [
+            Cell(_p(value), 2 if value is None else round(value, 6), number=True)
+            for value in (difference.p_value, matched)
+        ]
+        rows.append(Row(cells))
+    headers = ["Measure", "Verdict", "Bootstrap p", "Matched pairs p"]
+    return table("tests", "Are the differences more than chance?", headers, rows)
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _changes(comparison: Comparison, shown: Sequence[UtteranceChange], drawing: Drawing, *, worse_ones: bool) -> Html:
+    total = sum(change.is_worse if worse_ones else change.is_better for change in comparison.changes)
+    if not shown:
+        return tag("p", "No utterance got worse." if worse_ones else "No utterance got better.")
+    said = f"{total:,} utterances got {'worse' if worse_ones else 'better'}" + (
+        f"; the first {len(shown)} are shown." if total > len(shown) else "."
+    )
+    return join([tag("p", said), legend(), [_drawn(change, drawing) for change in shown]])
+
+
+def _drawn(change: UtteranceChange, drawing: Drawing) -> Html:
+    parts = [
+        tag("span", f"{label} {', '.join(names)}. ", class_=kind)
+        for label, names, kind in (
+            ("Lost", change.lost, "worse"),
+            ("Newly inserted", change.new_false, "worse"),
+            ("Gained", change.gained, "better"),
+            ("No longer inserted", change.gone_false, "better"),
+        )
+        if names
+    ]
+    words = tag("span", f"{change.more_errors:+d} word errors. ") if change.more_errors else None
+    return tag("div", tag("p", parts, words, class_="what"), drawing.draw(change.after))
+
+
+def entity_changes(comparison: Comparison) -> Html | None:
+    """Return the entities whose finds or false inserts differ, the losses first; None if there are none."""
+    catalog = {**comparison.first.catalog, **comparison.second.catalog}
+    shown = comparison.entities[:ENTITIES]
+    rows = [Row([Cell(catalog[one.entity].display_as), *_counts(one)]) for one in shown]
+    headers = ["Entity", "Lost", "Newly inserted", "Gained", "No longer inserted"]
+    left_out = len(comparison.entities) - len(shown)
+    note = tag("p", f"{left_out:,} more entities changed; comparison.json has all.") if left_out else None
+    return join([table("changed", "Entities that changed", headers, rows), note]) if rows else None
+
+
+def _counts(one: EntityChange) -> list[Cell]:
+    return [Cell(count, number=True) for count in (one.lost, one.new_false, one.gained, one.gone_false)]
