@@ -21,8 +21,9 @@ from pipeline.errors import InputError, RollcallError, StorageError
 from pipeline.ingest.layouts import FORMATS, Source, detect
 from pipeline.ingest.plan import Plan, finished_units, make_plan, scratch_folder, shard
 from pipeline.ingest.shards import Counts, IngestJob, ingest_unit, read_counts
+from pipeline.s3_options import parse_options
 from pipeline.segmentation import MIN_MAX_SECONDS
-from pipeline.storage import Location, check_writable, open_filesystem, parse_options, remove, write_atomic
+from pipeline.storage import Location, check_writable, open_filesystem, remove, write_atomic
 
 MAX_SECONDS = 28.0
 """The default model takes 30 s; the rest is room for its own padding."""

@@ -41,6 +41,11 @@ class Recording:
     end_row: int = 0
 
     @property
+    def recording_id(self) -> str:
+        """The label without the ending of an audio file; other dots (Kaldi's ids have them) stay."""
+        return without_suffix(self.label) if self.label.lower().endswith(AUDIO_SUFFIXES) else self.label
+
+    @property
     def rows(self) -> int:
         return len(self.utterances) if self.row_group is None else self.end_row - self.first_row
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import posixpath
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
@@ -42,7 +41,7 @@ class RowMaker:
         yield from (error_row(utterance, str(utterance.error), recording.label) for utterance in planned_errors)
         wanted = [utterance for utterance in recording.utterances if not utterance.error]
         if wanted:
-            yield from self._file_rows(location, recording.label, wanted)
+            yield from self._file_rows(location, recording, wanted)
 
     def _parquet_row(self, row: ParquetRow) -> Iterator[Row]:
         path = row.path or row.utterance.utterance_id
@@ -50,11 +49,14 @@ class RowMaker:
             message = row.utterance.error or f"{row.utterance.utterance_id}: column 'audio' has no bytes."
             made: Iterator[Row] = iter([error_row(row.utterance, message, path)])
         else:
-            made = self._whole(io.BytesIO(row.data), row.utterance, path)
+            made = self._whole(io.BytesIO(row.data), row.utterance, row.utterance.utterance_id)
         for item in made:
+            if item["recording_id"] is None:
+                item["audio"]["path"] = path
             yield item | {"entities": row.entities}
 
-    def _file_rows(self, location: Location, label: str, wanted: list[Utterance]) -> Iterator[Row]:
+    def _file_rows(self, location: Location, recording: Recording, wanted: list[Utterance]) -> Iterator[Row]:
+        label = recording.label
         left = {utterance.utterance_id: utterance for utterance in wanted}
         try:
             with open_seekable(location) as file:
@@ -63,7 +65,7 @@ class RowMaker:
                         yield from self._whole(file, utterance, label)
                         del left[utterance.utterance_id]
                 if left:
-                    yield from self._spans(file, left, label)
+                    yield from self._spans(file, left, recording)
         except OSError as error:
             message = f"{label}: the audio file cannot be read ({location.uri}: {error.strerror or error})."
             yield from (error_row(utterance, message, label) for utterance in left.values())
@@ -96,32 +98,34 @@ class RowMaker:
             part = Utterance(name, None, utterance.speaker, utterance.session)
             yield piece_row(part, placed, utterance.utterance_id)
 
-    def _spans(self, file: BinaryIO, left: dict[str, Utterance], label: str) -> Iterator[Row]:
+    def _spans(self, file: BinaryIO, left: dict[str, Utterance], recording: Recording) -> Iterator[Row]:
         """Rows of parts of a file; takes each utterance out of ``left`` when its rows are made."""
         file.seek(0)
+        label = recording.label
         ordered = sorted(left.values(), key=lambda item: item.start or 0.0)
         spans = [(round((item.start or 0.0) * SAMPLE_RATE), _samples(item.end)) for item in ordered]
         try:
             blocks = resampled(open_audio(file, label), label)
             for index, piece in slice_spans(blocks, spans):
-                yield from self._span(ordered[index], piece, label)
+                yield from self._span(ordered[index], piece, recording)
                 del left[ordered[index].utterance_id]
         except RowError as error:
             yield from (error_row(utterance, str(error), label) for utterance in left.values())
 
-    def _span(self, utterance: Utterance, piece: Piece, label: str) -> Iterator[Row]:
+    def _span(self, utterance: Utterance, piece: Piece, recording: Recording) -> Iterator[Row]:
         missing = (utterance.end or 0.0) - piece.end_seconds
         if len(piece.samples) < MIN_SAMPLES or missing > _OVERSHOOT_SECONDS:
-            got = f"{piece.end_seconds - piece.start_seconds:.3f} s of it are there"
+            there = piece.end_seconds - piece.start_seconds
             message = (
-                f"{label}: the segment {utterance.start} to {utterance.end} s is too short or beyond the end; {got}."
+                f"{recording.label}: the segment from {utterance.start} to {utterance.end} s is too short or beyond "
+                f"the end; {there:.3f} s of it are there."
             )
-            yield error_row(utterance, message, label)
+            yield error_row(utterance, message, recording.label)
         elif len(piece.samples) > self._max_seconds * SAMPLE_RATE:
             for row in self._cut(iter([piece.samples]), utterance, piece.start):
-                yield row | {"recording_id": posixpath.splitext(label)[0]}
+                yield row | {"recording_id": recording.recording_id}
         else:
-            yield piece_row(utterance, piece, posixpath.splitext(label)[0])
+            yield piece_row(utterance, piece, recording.recording_id)
 
 
 def audio_row(utterance: Utterance, data: bytes, samples: int, path: str) -> Row:
@@ -130,6 +134,7 @@ def audio_row(utterance: Utterance, data: bytes, samples: int, path: str) -> Row
         "utterance_id": utterance.utterance_id,
         "speaker": utterance.speaker,
         "session": utterance.session,
+        "recording_id": None,
         "duration_seconds": samples / SAMPLE_RATE,
         "text": utterance.text,
         "audio_sha256": hashlib.sha256(data).hexdigest(),
@@ -154,6 +159,7 @@ def error_row(utterance: Utterance, message: str, path: str) -> Row:
         "utterance_id": utterance.utterance_id,
         "speaker": utterance.speaker,
         "session": utterance.session,
+        "recording_id": None,
         "start_seconds": utterance.start,
         "end_seconds": utterance.end,
         "text": utterance.text,

@@ -106,16 +106,16 @@ def test_kaldi_commands_are_not_run(tmp_path) -> None:
 def test_kaldi_segments(tmp_path) -> None:
     whole = noise(10.0)
     (tmp_path / "r.flac").write_bytes(encoded(whole, "flac"))
-    (tmp_path / "wav.scp").write_text("rec r.flac\n")
-    segments = ["u1 rec 4.0 6.5", "u2 rec 0.0 2.0", "u3 rec 1.0 5.0", "u4 rec 8.0 -1", "u5 rec 9.0 10.2"]
-    segments += ["u6 rec 9.0 12.0", "u7 rec 5.0 5.0", "u8 gone 1.0 2.0"]
+    (tmp_path / "wav.scp").write_text("rec.A r.flac\n")
+    segments = ["u1 rec.A 4.0 6.5", "u2 rec.A 0.0 2.0", "u3 rec.A 1.0 5.0", "u4 rec.A 8.0 -1", "u5 rec.A 9.0 10.2"]
+    segments += ["u6 rec.A 9.0 12.0", "u7 rec.A 5.0 5.0", "u8 gone 1.0 2.0"]
     (tmp_path / "segments").write_text("\n".join(segments) + "\n")
     (tmp_path / "text").write_text("u1 one\nu6 six\n")
     rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
     assert sorted(rows) == [f"u{number}" for number in range(1, 9)]
     samples = decode_audio(rows["u1"]["audio"]["bytes"], "u1").samples
     np.testing.assert_allclose(samples, whole[64_000:104_000], atol=1e-4)
-    assert (rows["u1"]["text"], rows["u1"]["recording_id"], rows["u1"]["start_seconds"]) == ("one", "rec", 4.0)
+    assert (rows["u1"]["text"], rows["u1"]["recording_id"], rows["u1"]["start_seconds"]) == ("one", "rec.A", 4.0)
     assert [rows[f"u{n}"]["duration_seconds"] for n in (2, 3, 4, 5)] == [2.0, 4.0, 2.0, 1.0]
     assert "beyond the end" in rows["u6"]["error"]
     assert rows["u6"]["text"] == "six"
@@ -149,7 +149,7 @@ def test_hugging_face_parquet(tmp_path) -> None:
     assert sorted(rows) == ["10", "7", "8", "9"]
     assert (rows["7"]["text"], rows["7"]["entities"]) == ("s", ["Ann", "Bob"])
     assert rows["7"]["audio"] == {"bytes": ONE_SECOND, "path": "x.wav"}
-    assert "truncated" in rows["8"]["error"]
+    assert rows["8"]["error"].startswith("8: wav is truncated")
     assert "no bytes" in rows["9"]["error"]
     assert "no bytes" in rows["10"]["error"]
 

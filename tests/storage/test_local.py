@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, StorageError
+from pipeline.s3_options import parse_options
 from pipeline.storage import (
     check_readable,
     check_writable,
     list_parquet,
     open_filesystem,
-    parse_options,
     publish,
     read_bytes,
     remove,
