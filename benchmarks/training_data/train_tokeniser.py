@@ -1,6 +1,7 @@
 """Train the SentencePiece model of the default recogniser.
 
-    python -m benchmarks.training_data.train_tokeniser --sentences sentences.tsv --transcripts TRAIN.parquet ... --out tokenizer
+    python -m benchmarks.training_data.train_tokeniser --sentences sentences.tsv --transcripts TRAIN.parquet ... \
+        --out tokenizer
 
 512 unigram pieces (Kudo 2018): several segmentations of one name are what boosting searches, and id 0, <unk>, becomes
 the CTC blank. Three copies of the transcripts weigh them up against the books.
