@@ -45,6 +45,7 @@ class Transcription:
 
 def prepare(arguments: argparse.Namespace) -> Transcription:
     """Check the command's inputs and make the run's folder; raises RollcallError with what to do."""
+    check_counts(arguments)
     options = read_options(arguments.storage_options)
     config = read_config(arguments)
     settled = config_fingerprint(config)  # reads the language model, so a missing one ends here
@@ -60,6 +61,14 @@ def prepare(arguments: argparse.Namespace) -> Transcription:
     return Transcription(
         corpus, source, list_column, config, settled, RunFolder(output.join(name)), arguments.block_rows
     )
+
+
+def check_counts(arguments: argparse.Namespace) -> None:
+    """Raise ConfigError for counts below one."""
+    for name in ("num_encoders", "num_decoders", "block_rows"):
+        count = getattr(arguments, name)
+        if count is not None and count < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {count}.")
 
 
 def read_options(text: str | None) -> dict[str, Any]:

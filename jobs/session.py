@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 import ray
 from ray.data import DataContext
 
-from pipeline.errors import ConfigError
-
 _STORE_PER_CPU = 160 << 20
 """Bytes of shared memory per local core: some twenty blocks, of which a few are on their way at any time."""
 _MIN_STORE = 320 << 20
@@ -41,11 +39,8 @@ def choose_workers(resources: Mapping[str, float], encoders: int | None, decoder
     """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()); None is chosen here.
 
     With GPUs: one encoder on each, decoders on the cores left. Without: an encoder per core, and a decoder per four
-    cores, as decoding takes a tenth of encoding's time or less. Raises ConfigError for counts below one.
+    cores, as decoding takes a tenth of encoding's time or less.
     """
-    for name, count in (("--num-encoders", encoders), ("--num-decoders", decoders)):
-        if count is not None and count < 1:
-            raise ConfigError(f"{name} must be at least 1, got {count}.")
     cpus, gpus = resources.get("CPU", 1.0), int(resources.get("GPU", 0))
     available = max(cpus - _FREE_CPUS, 0.5)
     if gpus:
