@@ -8,7 +8,6 @@ Writes OUTPUT/metrics.json, OUTPUT/scores.parquet (one row per utterance) and OU
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -19,13 +18,15 @@ from pipeline import storage
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.breakdowns import Knowledge, count_words
 from pipeline.scoring.difference import differences
-from pipeline.scoring.inputs import is_parquet, load_scoring_set, run_folder_of, transcripts_of
+from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, run_folder_of, transcripts_of
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import all_metrics, write_json, write_scores
 from pipeline.scoring.report import ExampleSource, ReportInput, build_report
 from pipeline.scoring.run_facts import run_facts
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
+
+_NAMED = 5  # ids and entries named on the terminal
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,10 +82,10 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     document = build_report(report)
     write_scores(output, result)
-    write_json(output, "metrics.json", all_metrics(result, baseline, variants) | {"unscored": len(corpus.unscored)})
+    write_json(output, "metrics.json", all_metrics(result, baseline, variants) | corpus.facts())
     storage.write_atomic(output.join("report.html"), document.encode())
     print_summary(result, baseline)
-    print_notes(result, corpus.unscored, output.uri)
+    print_notes(result, corpus, output.uri)
     return 0
 
 
@@ -111,16 +112,19 @@ def print_summary(
     console.print(_rates_table(result, baseline, labels))
 
 
-def print_notes(result: ScoreResult, unscored: Sequence[str], output: str) -> None:
+def print_notes(result: ScoreResult, corpus: ScoringSet, output: str) -> None:
     """Print what a reader must know before trusting the table, and where the files are."""
-    if result.missing:
-        shown = ", ".join(result.missing[:5])
-        print(f"{len(result.missing)} utterances have no hypothesis and count as deleted: {shown}", file=sys.stderr)
-    failed = result.errors - len(result.missing)
-    if failed:
-        print(f"{failed} transcripts have an error and count as empty", file=sys.stderr)
-    if unscored:
-        print(f"{len(unscored)} references have no text and are not scored: {', '.join(unscored[:5])}", file=sys.stderr)
+    failed = [utterance.utterance_id for utterance in result.utterances if utterance.error is not None]
+    notes = {
+        "utterances have no hypothesis and count as deleted": result.missing,
+        "transcripts have an error and count as empty": [name for name in failed if name not in set(result.missing)],
+        "references have no text and are not scored": corpus.unscored,
+        "utterances have no entity list": corpus.listless,
+        "list entries cannot be used": [f"row {one.row} '{one.entry}' {one.reason}" for one in corpus.lists.rejected],
+    }
+    for text, names in notes.items():
+        if names:
+            print(f"{len(names)} {text}: {', '.join(names[:_NAMED])}", file=sys.stderr)
     print(f"written: {output}/metrics.json, scores.parquet, report.html")
 
 

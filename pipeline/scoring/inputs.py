@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.entities import snapshot
-from pipeline.entities.lists import LIST_COLUMNS, is_per_utterance, load_entities
+from pipeline.entities.lists import LIST_COLUMNS, SharedEntities, UtteranceLists, is_per_utterance, load_entities
 from pipeline.entities.loading import open_parquet
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import DEFAULT, Bootstrap
@@ -29,6 +29,21 @@ class ScoringSet:
     references: tuple[Reference, ...]
     unscored: tuple[str, ...]
     lists: Lists
+
+    @property
+    def listless(self) -> list[str]:
+        """Ids whose list is empty although there are lists: the file of lists may not name them."""
+        if self.lists is NO_LISTS:
+            return []
+        return [one.utterance_id for one in self.references if not len(self.lists.of(one.utterance_id))]
+
+    def facts(self) -> dict[str, int]:
+        """What metrics.json says of the inputs."""
+        return {
+            "unscored": len(self.unscored),
+            "without_list": len(self.listless),
+            "list_entries_rejected": len(self.lists.rejected),
+        }
 
     def score(self, path: str, bootstrap: Bootstrap = DEFAULT) -> ScoreResult:
         """Score the transcripts, run directory or TSV at ``path``; raises InputError or StorageError."""
@@ -132,28 +147,43 @@ def read_lists(path: str | None, references: str, column: str | None = None) -> 
     A parquet file that has both ``entities`` and ``list`` (what was spoken, and the list it was spoken from) is read
     for its ``list``. ``column`` names the column instead. Raises InputError.
     """
-    path = path or (references if _carries_lists(references) else None)
     if path is None:
-        return NO_LISTS
+        return _own_lists(references, column) or NO_LISTS
+    if is_parquet(path) and storage.open_filesystem(path).filesystem.isdir(storage.open_filesystem(path).path):
+        return _parquet_lists(path, column) or NO_LISTS
     source = load_entities(path, column or _list_column(path))
-    return Lists(source.of, _is21_spoken(path))
+    rejected = source.corpus.rejected if source.lists is None else source.lists.rejected
+    return Lists(source.of, _is21_spoken(path), rejected)
 
 
-def _carries_lists(references: str) -> bool:
+def _own_lists(references: str, column: str | None) -> Lists | None:
+    """The lists that references carry: a column of AUDIO parquet, or the benchmark's TSV."""
     if is_parquet(references):
-        return storage.open_filesystem(references).path.endswith(".parquet") and bool(_list_columns(references))
+        return _parquet_lists(references, column)
     with open_text(references) as file:
-        return len(str(file.readline()).split("\t")) == _IS21_FIELDS
+        is_benchmark = len(str(file.readline()).split("\t")) == _IS21_FIELDS
+    return read_lists(references, references, column) if is_benchmark else None
 
 
-def _list_columns(path: str) -> list[str]:
-    with open_parquet(path) as file:
-        return [name for name in LIST_COLUMNS if name in file.schema_arrow.names]
+def _parquet_lists(path: str, column: str | None) -> Lists | None:
+    """The per-utterance lists of AUDIO parquet, one file or many; None if no utterance has one."""
+    columns = (column,) if column else LIST_COLUMNS
+    rows = parquet_rows(path, ("utterance_id",), columns)
+    names = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    if not names:
+        return None
+    chosen = "list" if "list" in names else names[0]
+    shared = SharedEntities()
+    by_id = {row["utterance_id"]: shared.list_of(row.get(chosen) or (), at) for at, row in enumerate(rows, start=1)}
+    lists = UtteranceLists(by_id)
+    return Lists(lists.of, rejected=lists.rejected)
 
 
 def _list_column(path: str) -> str | None:
-    both = path.endswith(".parquet") and is_per_utterance(path) and set(_list_columns(path)) == {"entities", "list"}
-    return "list" if both else None
+    if not path.endswith(".parquet") or not is_per_utterance(path):
+        return None
+    with open_parquet(path) as file:
+        return "list" if set(LIST_COLUMNS) <= set(file.schema_arrow.names) else None
 
 
 def _is21_spoken(path: str) -> dict[str, frozenset[str]] | None:

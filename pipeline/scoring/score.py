@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
+from pipeline.entities.catalog import EMPTY, Entity, EntityList, Rejected
 from pipeline.entities.matching import Found, find_entities
 from pipeline.errors import InputError
 from pipeline.scoring.alignment import align
@@ -50,10 +50,12 @@ class Lists:
     of:     utterance id -> its list
     spoken: the is21_deep_bias benchmark's own answer to which list words an utterance contains, where there is one; it
             then decides what is U and what is B. Otherwise the entities found in the reference do.
+    rejected: entries that could not be used, for the record
     """
 
     of: Callable[[str], EntityList] = lambda _: EMPTY
     spoken: Mapping[str, frozenset[str]] | None = None
+    rejected: tuple[Rejected, ...] = ()
 
 
 NO_LISTS = Lists()

@@ -142,3 +142,17 @@ def test_without_other_lists_those_of_the_run_apply(tmp_path: Path) -> None:
     assert run == str(tmp_path / "run")
     assert load_scoring_set(reference, run=run).lists.of("a").entities == names.entities
     assert load_scoring_set(reference).lists is NO_LISTS
+
+
+def test_shards_carry_their_lists_and_columns_of_nulls_carry_none(tmp_path: Path) -> None:
+    nulls = pa.nulls(1, pa.list_(pa.string()))
+    parquet(tmp_path / "with/0.parquet", utterance_id=["a"], text=["to leeds"], entities=[["Leeds", ""]])
+    parquet(tmp_path / "with/1.parquet", utterance_id=["b"], text=["to york"], entities=nulls)
+    parquet(tmp_path / "without/0.parquet", utterance_id=["a"], text=["to leeds"], entities=nulls)
+    corpus = load_scoring_set(str(tmp_path / "with"))
+    assert [entity.text for entity in corpus.lists.of("a").entities] == ["leeds"]
+    assert corpus.facts() == {"unscored": 0, "without_list": 1, "list_entries_rejected": 1}
+    assert corpus.listless == ["b"]
+    assert load_scoring_set(str(tmp_path / "without")).lists is NO_LISTS
+    other = load_scoring_set(str(tmp_path / "without"), str(tmp_path / "with"))
+    assert [entity.text for entity in other.lists.of("a").entities] == ["leeds"]

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.scoring.breakdowns import Knowledge
-from pipeline.scoring.inputs import load_scoring_set
+from pipeline.scoring.inputs import ScoringSet
 from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
 from pipeline.scoring.report import ReportInput, build_report
 from pipeline.scoring.report.aligned import Cell, columns_of
@@ -165,11 +165,10 @@ def test_markup_escapes_text_and_attributes_but_not_markup() -> None:
 
 
 @needs_shared_data
-def test_the_report_of_the_dev_set_is_small() -> None:
+def test_the_report_of_the_dev_set_is_small(dev_set: ScoringSet) -> None:
     folder = SHARED / "is21_deep_bias"
-    corpus = load_scoring_set(str(folder / "test-clean-dev.biasing_100.tsv"))
-    result = corpus.score(str(folder / "hyp.b1.rnnt_baseline.dev.tsv"))
-    baseline = corpus.score(str(folder / "hyp.s5.s3+db-nnlm.biasing_100.dev.tsv"))
+    result = dev_set.score(str(folder / "hyp.b1.rnnt_baseline.dev.tsv"))
+    baseline = dev_set.score(str(folder / "hyp.s5.s3+db-nnlm.biasing_100.dev.tsv"))
     document = build_report(ReportInput(result, baseline))
     assert len(document.encode()) < 1_000_000
     assert Structure(document).open == []

@@ -26,7 +26,7 @@ def speaker_table(result: ScoreResult, baseline: ScoreResult | None) -> Html | N
     before = by_speaker(baseline) if baseline is not None else {}
     worst = max(part.rates["wer"].value or 0.0 for part in speakers.values())
     rows = [_row(name, part, before, worst) for name, part in list(speakers.items())[:SPEAKERS]]
-    headers = ["Speaker", "Utterances", "Words", "WER", "Entities said", "Entity recall", "Entity F1"]
+    headers = ["Speaker", "Utterances", "Words", "WER", "Entities", "Recall", "F1"]
     headers += ["Baseline WER", "Baseline F1"] if before else []
     left_out = len(speakers) - len(rows)
     note = tag("p", f"{left_out:,} more speakers, with fewer errors.") if left_out else None
@@ -47,9 +47,10 @@ def _row(name: str, part: ScoreResult, before: Mapping[str, ScoreResult], worst:
 def _word_rate(rate: Rate, worst: float) -> Cell:
     if rate.value is None:
         return Cell("–", -1, number=True)
-    interval = f"{show('wer', rate.low)} to {show('wer', rate.high)}"
+    spread = rate.low is not None and rate.low != rate.high  # one utterance has no interval
+    interval = tag("small", f"{show('wer', rate.low)} to {show('wer', rate.high)}") if spread else None
     share = rate.value / worst if worst else 0.0
-    return Cell([bar(share, show("wer", rate.value)), tag("small", interval)], round(rate.value, 5), number=True)
+    return Cell([bar(share, show("wer", rate.value)), interval], round(rate.value, 5), number=True)
 
 
 def _cell(name: str, rate: Rate) -> Cell:

@@ -75,9 +75,9 @@ def _sections(report: ReportInput) -> Html:
         section("kinds", "By kind of entity", _kinds(report)),
         section("sizes-part", "By size of the list", size_section(report.variants)),
         section("weights-part", "Precision and recall over the boost weight", precision_recall(report.variants)),
-        section("by-speaker", "By speaker", speaker_table(result, baseline)),
         section("per-entity", "By entity", _entity_table(report, by_entity, entity_examples(chosen, drawing))),
         section("confused", "Confusions", confusion_table(mistakes) if mistakes else None),
+        section("by-speaker", "By speaker", speaker_table(result, baseline)),
         section("worst", "Worst utterances", worst_utterances(chosen, drawing)),
     ]
     return join(sections)
