@@ -15,6 +15,7 @@ from jobs.score import main
 from pipeline import schemas
 from pipeline.errors import InputError
 from pipeline.scoring.report import ExampleSource
+from pipeline.scoring.report.aligned import explanation
 from pipeline.scoring.run_facts import run_facts
 
 
@@ -98,3 +99,22 @@ def test_run_facts_say_what_is_there_and_refuse_what_is_broken(tmp_path: Path) -
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json: is not JSON"):
         run_facts(str(tmp_path))
+
+
+def test_why_an_entity_was_written_is_told_where_the_run_knows(tmp_path: Path) -> None:
+    told = {"entity": "leeds", "display_as": "Leeds", "start_seconds": 0.5, "end_seconds": 1.0}
+    told |= {"techniques": ["boost", "rescoring"], "acoustic": -3.25, "boost": 1.5, "alternative": "leads"}
+    silent = {"entity": "york", "display_as": "York", "start_seconds": 1.5, "end_seconds": 2.0}
+    rows = [
+        {"utterance_id": "a", "text": "from leeds", "entities": [told, silent]},
+        {"utterance_id": "b", "text": "to york", "entities": [silent]},
+    ]
+    transcripts = write(tmp_path / "t.parquet", schemas.TRANSCRIPTS, rows)
+    examples = ExampleSource(transcripts).load(["a", "b"], clip_bytes=0)
+    assert list(examples.reasons) == ["a"]
+    (why,) = examples.reasons["a"]
+    assert why.shares == {"acoustic": -3.25, "boost": 1.5}
+    shown = str(explanation(examples.reasons["a"]))
+    for expected in ("Leeds", "0.50–1.00", "boost, rescoring", "-3.25", "1.50", "leads"):
+        assert expected in shown
+    assert explanation(()) is None

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from pipeline.scoring.alignment import DELETION, INSERTION, MATCH, align
-from pipeline.scoring.report.examples import Times
+from pipeline.scoring.report.examples import SHARES, Times, Why
 from pipeline.scoring.report.markup import Html, join, tag
+from pipeline.scoring.report.tables import scrolling
 from pipeline.scoring.score import UtteranceScore
 
 _CLASSES = {"S": "s", "I": "i", "D": "d"}
@@ -97,6 +98,24 @@ def word_times(hypothesis: str, times: Times) -> Html | None:
         return None
     listed = [f"{word} {start:.2f}–{end:.2f}" for word, (start, end) in zip(words, times, strict=True)]
     return tag("details", tag("summary", "Word times (s)"), tag("p", ", ".join(listed)), class_="times")
+
+
+def explanation(reasons: Sequence[Why]) -> Html | None:
+    """Return why the entities were written, folded away; None if the run does not say."""
+    if not reasons:
+        return None
+    names = ("Entity", "Time (s)", "Techniques", "Acoustic", "LM", "Boost", "Phone cost", "Without the list")
+    rows = [tag("tr", tag("th", why.name, scope="row"), [tag("td", text) for text in _reason(why)]) for why in reasons]
+    head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
+    table = scrolling(tag("table", head, tag("tbody", rows)), "Why these entities were written; scores in nats")
+    return tag("details", tag("summary", "Why these entities (scores in nats)"), table, class_="times")
+
+
+def _reason(why: Why) -> list[str]:
+    known = why.start_seconds is not None and why.end_seconds is not None
+    when = f"{why.start_seconds:.2f}–{why.end_seconds:.2f}" if known else "–"
+    shares = [f"{why.shares[name]:.2f}" if name in why.shares else "–" for name in SHARES]
+    return [when, ", ".join(why.techniques) or "–", *shares, "–" if why.alternative is None else why.alternative]
 
 
 def legend() -> Html:

@@ -18,8 +18,21 @@ from pipeline.text import normalise
 
 Times = Sequence[tuple[float, float]]
 """(start, end) seconds of each word of a normalised hypothesis."""
+SHARES = ("acoustic", "lm", "boost", "phone_cost")
 _OGG = b"OggS"
 _BATCH = 256  # rows of audio held at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Why:
+    """Why the run wrote an entity (TRANSCRIPTS entities): shares of its score in nats, None where not known."""
+
+    name: str
+    start_seconds: float | None
+    end_seconds: float | None
+    techniques: tuple[str, ...]
+    shares: Mapping[str, float]  # acoustic, lm, boost, phone_cost: those that are known
+    alternative: str | None  # what the run would have written without the list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +40,7 @@ class Examples:
     """What is known of the utterances that are shown; ``clips`` are Ogg files."""
 
     times: Mapping[str, Times] = dataclasses.field(default_factory=dict)
+    reasons: Mapping[str, Sequence[Why]] = dataclasses.field(default_factory=dict)
     clips: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
@@ -39,7 +53,10 @@ class ExampleSource:
 
     def load(self, ids: Sequence[str], clip_bytes: int) -> Examples:
         """Return the times of ``ids``, and clips in the order of ``ids`` until ``clip_bytes`` are full."""
-        return Examples(_times(self.transcripts, set(ids)), _clips(self.audio, ids, clip_bytes))
+        wanted = set(ids)
+        return Examples(
+            _times(self.transcripts, wanted), _reasons(self.transcripts, wanted), _clips(self.audio, ids, clip_bytes)
+        )
 
 
 def _times(path: str | None, ids: set[str]) -> dict[str, Times]:
@@ -50,6 +67,28 @@ def _times(path: str | None, ids: set[str]) -> dict[str, Times]:
         if all(word and " " not in word for word in text):  # else words and normalised words do not match one to one
             times[row["utterance_id"]] = [(word["start_seconds"], word["end_seconds"]) for word in words]
     return times
+
+
+def _reasons(path: str | None, ids: set[str]) -> dict[str, list[Why]]:
+    """Only entities of which the run says more than that it wrote them."""
+    reasons = {}
+    for row in _rows(path, ids, "entities"):
+        found = [_why(entity) for entity in row["entities"] or () if isinstance(entity, dict)]
+        said = [why for why in found if why.techniques or why.shares or why.alternative is not None]
+        if said:
+            reasons[row["utterance_id"]] = said
+    return reasons
+
+
+def _why(entity: Mapping[str, Any]) -> Why:
+    return Why(
+        entity.get("display_as") or entity.get("entity") or "",
+        entity.get("start_seconds"),
+        entity.get("end_seconds"),
+        tuple(entity.get("techniques") or ()),
+        {name: entity[name] for name in SHARES if entity.get(name) is not None},
+        entity.get("alternative"),
+    )
 
 
 def _clips(path: str | None, ids: Sequence[str], clip_bytes: int) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from pipeline.scoring.mistakes import Mistake
-from pipeline.scoring.report.aligned import aligned, legend, word_times
+from pipeline.scoring.report.aligned import aligned, explanation, legend, word_times
 from pipeline.scoring.report.examples import Examples, data_uri
 from pipeline.scoring.report.markup import Child, Html, join, tag
 from pipeline.scoring.score import ScoreResult, UtteranceScore
@@ -54,7 +54,8 @@ class Drawing:
         systems, labels = [utterance], ["said", "written"]
         if before is not None:
             systems, labels = [before, utterance], ["said", *self._labels]
-        return join([aligned(systems, labels, times), word_times(utterance.hypothesis, times)])
+        reasons = self._examples.reasons.get(utterance.utterance_id, ())
+        return join([aligned(systems, labels, times), word_times(utterance.hypothesis, times), explanation(reasons)])
 
 
 @dataclasses.dataclass(frozen=True)
