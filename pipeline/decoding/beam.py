@@ -3,7 +3,7 @@
 import functools
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ from pipeline.decoding.interface import Hypothesis, Word
 from pipeline.decoding.language_model import read_words
 from pipeline.decoding.lexicon import Lexicon, build_lexicon, token_table
 from pipeline.decoding.ngram import Ngrams, class_scores, load_ngrams, no_ngrams
-from pipeline.decoding.results import Ranked, rank, spell, text_of
-from pipeline.decoding.search import Params, Work, make_work, search
+from pipeline.decoding.results import best_texts, text_of
+from pipeline.decoding.search import Params, Work, make_work
 from pipeline.entities.catalog import EMPTY, EntityList
 from pipeline.errors import ConfigError, ModelError
 
@@ -63,14 +63,11 @@ class BeamDecoder:
 
     def _search(self, emissions: SparseLogProbs, graph: Graph, params: Params) -> list["Found"]:
         ids, values = emissions.ids.astype(np.int16), emissions.values.astype(np.float32)
-        work, language = self._scratch(*ids.shape), self._language
-        arguments = (self._tokens, language.ngrams, language.lexicon, graph, language.class_scores, params, work)
-        size, states = search(ids, values, *arguments)
-        ranked = Ranked(*rank(work, size, states, language.ngrams, params, self._config.beam.n_best))
-        return [
-            Found(*_words(*spell(ids, values, self._tokens, work, index)), *scores)
-            for index, *scores in zip(*(column.tolist() for column in ranked), strict=True)
-        ]
+        language = self._language
+        arguments = (self._tokens, language.ngrams, language.lexicon, graph, language.class_scores, params)
+        n_best = int(self._config.beam.n_best)
+        scores, rows, codes, ends = best_texts(ids, values, *arguments, self._scratch(*ids.shape), n_best)
+        return _found(scores.tolist(), rows.tolist(), text_of(codes), ends.tolist())
 
     def _scratch(self, frames: int, candidates: int) -> Work:
         width, context = self._config.beam.width, self._language.ngrams.context
@@ -95,21 +92,25 @@ class Found(NamedTuple):
     """One text of the n-best before its entities are explained."""
 
     words: tuple[Word, ...]
-    shares: tuple[Share, ...]
+    shares: list[Share]
     acoustic: float
     lm: float
     boost: float
     total: float
 
 
-def _words(rows: npt.NDArray[np.void], codes: npt.NDArray[np.int32]) -> tuple[tuple[Word, ...], tuple[Share, ...]]:
-    words, shares, start = [], [], 0
-    text = text_of(codes)
-    for first, last, stop, confidence, *share in rows.tolist():
-        words.append(Word(text[start:stop], first, last, min(1.0, confidence)))
-        shares.append(Share(*share))
-        start = stop + 1
-    return tuple(words), tuple(shares)
+def _found(scores: list[list[float]], rows: list[tuple[Any, ...]], text: str, ends: list[list[int]]) -> list[Found]:
+    """Cut the flat results of the kernel into hypotheses; only the best one's words keep their shares."""
+    result, row, at = [], 0, 0
+    for rank, (score, (row_end, end)) in enumerate(zip(scores, ends, strict=True)):
+        words, start = [], 0
+        for first, last, stop, confidence, *_ in rows[row:row_end]:
+            words.append(Word(text[at + start : at + stop], first, last, min(1.0, confidence)))
+            start = stop + 1
+        shares = [Share(*share[4:]) for share in rows[row:row_end]] if rank == 0 else []
+        result.append(Found(tuple(words), shares, *score))
+        row, at = row_end, end
+    return result
 
 
 class _Language(NamedTuple):
@@ -163,4 +164,5 @@ def _params(config: RunConfig, biased: bool) -> Params:
         heaviest=0.0,
         use_class=biased and config.boost_class is not None,
         class_weight=float(boost_class.weight),
+        class_known=float(boost_class.known),
     )

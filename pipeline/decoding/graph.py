@@ -19,6 +19,7 @@ from pipeline.entities.catalog import EntityList
 
 SPACE = 32
 """Label between the words of a phrase."""
+_LARGE = 10_000  # entities from which a graph takes longer to build than a version to hash
 
 
 class Graph(NamedTuple):
@@ -51,23 +52,28 @@ def build_graph(entities: EntityList) -> Graph:
 
 
 class GraphCache:
-    """The graphs of the lists seen last, by content version; bounded by nodes, since lists may be huge."""
+    """The graphs of the lists seen last, bounded by nodes since lists may be huge.
+
+    A list is known by identity, and a large one also by content version; the graph of a small one is built in less
+    time than its version takes.
+    """
 
     def __init__(self, most_nodes: int = 20_000_000) -> None:
         self._most, self._nodes = most_nodes, 0
-        self._graphs: dict[str, Graph] = {}
+        self._graphs: dict[int | str, tuple[EntityList, Graph]] = {}
 
     def get(self, entities: EntityList) -> Graph:
         """Return the graph of ``entities``, built at most once while it stays in the cache."""
-        graph = self._graphs.pop(entities.version, None)
-        if graph is None:
-            graph = build_graph(entities)
-            self._nodes += len(graph.label)
-        self._graphs[entities.version] = graph
+        key = id(entities) if len(entities) < _LARGE else entities.version
+        kept = self._graphs.pop(key, None)
+        if kept is None:
+            kept = entities, build_graph(entities)  # the list is kept too, so that its id is not given to another
+            self._nodes += len(kept[1].label)
+        self._graphs[key] = kept
         while self._nodes > self._most and len(self._graphs) > 1:
-            oldest = self._graphs.pop(next(iter(self._graphs)))
+            _, oldest = self._graphs.pop(next(iter(self._graphs)))
             self._nodes -= len(oldest.label)
-        return graph
+        return kept[1]
 
 
 @functools.cache

@@ -1,13 +1,13 @@
 """From the search's last beam to n-best texts with words, times and the shares of their scores."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.decoding.ngram import extend
-from pipeline.decoding.search import logadd
+from pipeline.decoding.search import logadd, search
 
 WORD = np.dtype(
     [
@@ -25,19 +25,12 @@ WORD = np.dtype(
 )
 
 
-class Ranked(NamedTuple):
-    """[N] each, best first: index in the beam and the scores of one text."""
-
-    index: npt.NDArray[np.int64]
-    acoustic: npt.NDArray[np.float64]
-    lm: npt.NDArray[np.float64]
-    boost: npt.NDArray[np.float64]
-    total: npt.NDArray[np.float64]
-
-
 @numba.njit(cache=True)
 def rank(work, size, states, ngrams, params, n_best):  # type: ignore[no-untyped-def]
-    """Score sentence ends, join hypotheses with equal text (log-sum-exp), and sort them by total score."""
+    """Score sentence ends, join hypotheses with equal text (log-sum-exp), and sort them by total score.
+
+    Returns [N] each, best first: index in the beam, acoustic, lm, boost, total.
+    """
     beam = work.beam
     acoustic, lm, boost = np.empty(size), np.empty(size), np.empty(size)
     texts = np.empty(size, np.uint64)
@@ -127,6 +120,38 @@ def spell(ids, values, tokens, work, index):  # type: ignore[no-untyped-def]
         gain = entry.end_gain if entry.length > 0 else 0.0
         _finish(words[number], pieces, lm_total - lm, kept_total - kept, gain)
     return words[: number + 1], text[:size]
+
+
+@numba.njit(cache=True)
+def best_texts(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, work, n_best):  # type: ignore[no-untyped-def]
+    """Search, rank and spell in one call.
+
+    Returns (scores [N, 4]: acoustic, lm, boost, total; words one after the other; code points one after the other;
+    ends [N, 2] of each hypothesis in the two).
+    """
+    size, states = search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, work)
+    index, acoustic, lm, boost, total = rank(work, size, states, ngrams, params, n_best)
+    scores = np.empty((len(index), 4))
+    ends = np.empty((len(index), 2), np.int64)
+    words, codes = np.empty(0, WORD), np.empty(0, np.int32)
+    word_count, code_count = 0, 0
+    for at in range(len(index)):
+        scores[at] = acoustic[at], lm[at], boost[at], total[at]
+        some_words, some_codes = spell(ids, values, tokens, work, index[at])
+        if at == 0:  # the others are of about the same length; room is made anew where one is much longer
+            words, codes = (
+                np.empty(2 * len(index) * (len(some_words) + 8), WORD),
+                np.empty(2 * len(index) * (len(some_codes) + 32), np.int32),
+            )
+        if word_count + len(some_words) > len(words) or code_count + len(some_codes) > len(codes):
+            words = np.concatenate((words, np.empty(len(words) + len(some_words), WORD)))
+            codes = np.concatenate((codes, np.empty(len(codes) + len(some_codes), np.int32)))
+        words[word_count : word_count + len(some_words)] = some_words
+        codes[code_count : code_count + len(some_codes)] = some_codes
+        word_count += len(some_words)
+        code_count += len(some_codes)
+        ends[at] = word_count, code_count
+    return scores, words[:word_count], codes[:code_count], ends
 
 
 @numba.njit(cache=True)

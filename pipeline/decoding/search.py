@@ -17,7 +17,8 @@ entry + entry_scale * gap, capped at entry_cap, instead. With ``fixed`` > 0 ever
 constant bonus, for comparison. Tokens below the pruning threshold are tried where an entity continues with them.
 
 Class (D2). A word that stands inside an entity is scored by the language model as a member of a class of listed
-words: max(log10 p(w | h), class(h) + class_weight), where class(h) is the class's log10 probability after h.
+words: max(log10 p(w | h), class(h) + class_weight), where class(h) is the class's log10 probability after h. Of a
+word that the model knows it has evidence of its own; ``class_known`` is added to its class score.
 
 Refund. Boosts stay pending until the entity ends at a word end; then
 
@@ -38,9 +39,10 @@ import numpy.typing as npt
 
 from pipeline.decoding.graph import SPACE, follow
 from pipeline.decoding.ngram import begin_context, extend
-from pipeline.decoding.trie import DEAD, ROOT, child
+from pipeline.decoding.trie import ROOT, child
 
 NONE = -1
+_UNSEEN = -2
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # lexicon.HASH_BASE
 _SPACE_CODE = np.uint64(SPACE)
 _LONG_WORD = 6  # characters after which an unfinished unknown word costs more, as in pyctcdecode
@@ -118,6 +120,7 @@ class Params(NamedTuple):
     heaviest: float  # largest weight of an entity that is searched for
     use_class: bool
     class_weight: float  # log10
+    class_known: float  # log10, added for words that the language model knows
 
 
 class Work(NamedTuple):
@@ -131,6 +134,9 @@ class Work(NamedTuple):
     context_words: npt.NDArray[np.int32]  # [S, order - 1]
     context_backoffs: npt.NDArray[np.float32]
     frame: npt.NDArray[np.float64]  # [V] log-probabilities of the frame's tokens
+    entered: npt.NDArray[np.int32]  # [V] node of the entity graph that a token enters, UNSEEN until asked for
+    enters: npt.NDArray[np.bool_]  # [K] may this column's token begin an entity though it is below the threshold
+    continues: npt.NDArray[np.bool_]  # [K] or continue one
 
 
 def make_work(frames: int, width: int, candidates: int, vocabulary: int, context: int) -> Work:
@@ -146,6 +152,9 @@ def make_work(frames: int, width: int, candidates: int, vocabulary: int, context
         context_words=np.zeros((states, context), np.int32),
         context_backoffs=np.zeros((states, context), np.float32),
         frame=np.full(vocabulary, -np.inf, np.float64),
+        entered=np.zeros(vocabulary, np.int32),
+        enters=np.zeros(candidates, np.bool_),
+        continues=np.zeros(candidates, np.bool_),
     )
 
 
@@ -201,7 +210,8 @@ def _end_word(entry, ngrams, lexicon, graph, tokens, params, class_scores, work,
         if word == 0:
             score += params.unknown
         if params.use_class and inside and graph.weight[node] > 0.0:
-            gain = max(0.0, class_scores[words[0]] + params.class_weight - score) * params.alpha
+            member = class_scores[words[0]] + params.class_weight + (params.class_known if word != 0 else 0.0)
+            gain = max(0.0, member - score) * params.alpha
             gain *= min(np.float64(1.0), np.float64(graph.weight[node]))
             pending += gain
             gains += gain
@@ -331,20 +341,125 @@ def _nth_largest(scores, count, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _stay(work, size, blank, tokens):  # type: ignore[no-untyped-def]
-    """Candidates that keep their text: a blank, or the last token again. Returns their number."""
+def _stay(work, size, blank):  # type: ignore[no-untyped-def]
+    """Candidates that keep their text: a blank, or the last token again. Returns the best score."""
+    best = -np.inf
     for index in range(size):
-        entry, candidate = work.beam[index], work.candidates
-        candidate[index] = entry
-        one = candidate[index]
-        total = logadd(entry.blank, entry.token)
+        entry = work.beam[index]
+        work.candidates[index] = entry
+        one = work.candidates[index]
         one.token = entry.token + work.frame[entry.last] if entry.last >= 0 else -np.inf
-        one.blank = total + blank
+        one.blank = logadd(entry.blank, entry.token) + blank
         one.part = max(one.blank, one.token) + entry.kept + entry.pending
-        one.fresh = False
+        one.score = logadd(one.blank, one.token) + one.lm + one.partial + one.kept + one.pending
+        best = max(best, one.score)
         at, _ = _find(work, one.text, one.last)
         work.slots[at] = index + 1
-    return size
+    return best
+
+
+@numba.njit(cache=True)
+def _only_blank(work, size, blank):  # type: ignore[no-untyped-def]
+    """A frame with nothing but the blank changes no text and no order."""
+    for index in range(size):
+        entry = work.beam[index]
+        entry.blank = logadd(entry.blank, entry.token) + blank
+        entry.token = -np.inf
+        entry.score += blank
+
+
+@numba.njit(cache=True)
+def _enter(graph, tokens, token, work):  # type: ignore[no-untyped-def]
+    """Node that ``token`` leads to from the root, walked once per utterance."""
+    if work.entered[token] == _UNSEEN:
+        work.entered[token] = _walk(graph, tokens, token, ROOT)
+    return work.entered[token]
+
+
+@numba.njit(cache=True)
+def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # type: ignore[no-untyped-def]
+    """Mark the columns below the threshold that a boost may lift over it; returns one past the last of them."""
+    top, reached = np.float64(values[frame, 0]), active
+    for column in range(active, ids.shape[1]):
+        gap = top - values[frame, column]
+        if gap > params.max_gap and params.fixed == 0.0:
+            break
+        need = params.token_min - values[frame, column]
+        token = ids[frame, column]
+        work.enters[column] = work.continues[column] = False
+        if token == tokens.blank or tokens.lengths[token] < 0:
+            continue
+        most = params.fixed if params.fixed > 0.0 else min(params.scale * gap, params.cap)
+        work.continues[column] = params.heaviest * most >= need
+        node = _enter(graph, tokens, token, work)
+        work.enters[column] = (
+            node > ROOT and _boost(graph, params, tokens.lengths[token], node, gap) >= need and need < np.inf
+        )
+        if work.continues[column] or work.enters[column]:
+            reached = column + 1
+    return reached
+
+
+@numba.njit(cache=True)
+def _any_inside(work, size):  # type: ignore[no-untyped-def]
+    for index in range(size):  # noqa: SIM110 (numba has no generators)
+        if work.beam[index].graph > ROOT:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _any_enters(work, active, reached):  # type: ignore[no-untyped-def]
+    for column in range(active, reached):  # noqa: SIM110 (numba has no generators)
+        if work.enters[column]:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _select(work, count, params, frame, best, traces):  # type: ignore[no-untyped-def]
+    """Move the best candidates to the beam and give new ones a trace node; returns (their number, traces used)."""
+    candidates, scores = work.candidates, work.scores
+    threshold, alive = best + params.prune, 0
+    for index in range(count):
+        if candidates[index].score >= threshold and candidates[index].score > -np.inf:
+            scores[alive] = candidates[index].score
+            alive += 1
+    ties = alive
+    if alive > params.width:
+        threshold = _nth_largest(scores, alive, params.width)
+        ties = params.width - np.sum(scores[:alive] > threshold)
+    size = 0
+    for index in range(count):
+        one = candidates[index]
+        if one.score < threshold or one.score == -np.inf or (one.score == threshold and ties == 0):
+            continue
+        if one.score == threshold:
+            ties -= 1
+        if one.fresh:
+            node = work.trace[traces]
+            node.parent, node.token, node.frame = one.trace, one.last, frame
+            node.boost, node.gain, node.lm, node.kept = one.trace_boost, one.gain, one.lm, one.kept
+            one.trace = traces
+            one.fresh = False
+            traces += 1
+        work.beam[size] = one
+        size += 1
+    return size, traces
+
+
+@numba.njit(cache=True)
+def _start(work, ngrams, params):  # type: ignore[no-untyped-def]
+    """The empty text."""
+    work.entered[:] = _UNSEEN
+    if params.use_lm:
+        begin_context(ngrams, work.context_words[0], work.context_backoffs[0])
+    start = work.beam[0]
+    start.text, start.blank, start.token, start.lm, start.partial = np.uint64(0), 0.0, -np.inf, 0.0, 0.0
+    start.kept, start.pending, start.gains, start.score = 0.0, 0.0, 0.0, 0.0
+    start.gain, start.trace_boost = 0.0, 0.0
+    start.last, start.lexicon, start.length, start.context = NONE, ROOT, 0, 0
+    start.graph, start.trace, start.gap, start.ended, start.fresh = ROOT, 0, False, False, False
 
 
 @numba.njit(cache=True)
@@ -354,24 +469,15 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
     ids: [T, K] int16, values: [T, K] float32, best first. Final hypotheses have their last word ended but the
     sentence end not yet scored.
     """
-    beam, candidates, scores, trace, frame_scores = work.beam, work.candidates, work.scores, work.trace, work.frame
+    beam, candidates, frame_scores = work.beam, work.candidates, work.frame
     size, states, traces = 1, 1, 1
-    if params.use_lm:
-        begin_context(ngrams, work.context_words[0], work.context_backoffs[0])
-    start = beam[0]
-    start.text, start.blank, start.token, start.lm, start.partial = np.uint64(0), 0.0, -np.inf, 0.0, 0.0
-    start.kept, start.pending, start.gains, start.score = 0.0, 0.0, 0.0, 0.0
-    start.gain, start.trace_boost = 0.0, 0.0
-    start.last, start.lexicon, start.length, start.context = NONE, ROOT, 0, 0
-    start.graph, start.trace, start.gap, start.ended, start.fresh = ROOT, 0, False, False, False
-    reach = max(params.cap, params.entry_cap) * params.heaviest
-    if params.fixed > 0.0:
-        reach = params.fixed * params.heaviest
-    if not params.use_boost:
-        reach = 0.0
-    slack = (
-        max(params.beta, 0.0) + reach + max(params.complete, 0.0) * params.heaviest
-    )  # the most that one token can add; a class score is never above beta
+    _start(work, ngrams, params)
+    # The most that one token can add: a class score is never above beta.
+    reach = 0.0
+    if params.use_boost:
+        reach = params.fixed if params.fixed > 0.0 else max(params.cap, params.entry_cap)
+        reach = params.heaviest * (reach + max(params.complete, 0.0))
+    slack = max(params.beta, 0.0) + reach
     for frame in range(len(ids)):
         top = np.float64(values[frame, 0])
         active, blank = 0, -np.inf
@@ -381,81 +487,76 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
             active = column + 1
             if ids[frame, column] == tokens.blank:
                 blank = np.float64(values[frame, column])
-            else:
-                frame_scores[ids[frame, column]] = values[frame, column]
         reached = active
         if params.use_boost:
-            floor = max(params.token_min - reach, top - params.max_gap)
-            while reached < ids.shape[1] and values[frame, reached] >= floor:
-                reached += 1
+            reached = _mark_extra(ids, values, frame, active, graph, tokens, params, work)
+        inside = reached > active and _any_inside(work, size)
+        if reached > active and not inside and not _any_enters(work, active, reached):
+            reached = active
         if reached == 1 and ids[frame, 0] == tokens.blank:
-            for index in range(size):  # nothing but the blank: no text changes, nor does the order
-                entry = beam[index]
-                entry.blank = logadd(entry.blank, entry.token) + blank
-                entry.token = -np.inf
-                entry.score += blank
+            _only_blank(work, size, blank)
             continue
-        count = _stay(work, size, blank, tokens)
-        best = -np.inf
-        for index in range(size):
-            one = candidates[index]
-            one.score = logadd(one.blank, one.token) + one.lm + one.partial + one.kept + one.pending
-            best = max(best, one.score)
+        for column in range(active):
+            if ids[frame, column] != tokens.blank:
+                frame_scores[ids[frame, column]] = values[frame, column]
+        best = _stay(work, size, blank)
+        count = size
         for index in range(size):
             entry = beam[index]
             total = logadd(entry.blank, entry.token)
-            rest = entry.lm + max(entry.partial, 0.0) + entry.kept + entry.pending
+            rest = entry.lm + entry.kept + entry.pending
             for column in range(reached):
                 token = np.int32(ids[frame, column])
-                if token == tokens.blank or tokens.lengths[token] < 0:
+                length = tokens.lengths[token]
+                if length < 0:  # the blank too
                     continue
+                begins = tokens.begins[token]
+                if column >= active:
+                    entering = work.enters[column] and (begins or entry.graph == ROOT)
+                    if not entering and not (work.continues[column] and entry.graph > ROOT):
+                        continue
                 value = np.float64(values[frame, column])
                 mass = (entry.blank if token == entry.last else total) + value
                 if mass == -np.inf or mass + rest + slack < best + params.prune:
                     continue
-                begins = tokens.begins[token]
-                gap = entry.gap
-                node, kept, pending, gains = entry.graph, entry.kept, entry.pending, entry.gains
-                extra = column >= active
-                if extra and node == DEAD and not begins:
-                    continue
-                if begins and entry.length > 0:
-                    if not entry.ended:
-                        states = _end_word(entry, ngrams, lexicon, graph, tokens, params, class_scores, work, states)
-                        if not candidates[index].fresh:
-                            _copy_end(entry, candidates[index])
-                    gap = True
-                    node, kept = entry.end_graph, entry.end_kept
-                    pending, gains = entry.end_pending, entry.end_gains
-                elif begins and tokens.lengths[token] == 0:
-                    gap = True
-                boost = 0.0
-                after = node
+                ends = begins and entry.length > 0
+                gap = entry.gap or ends or (begins and length == 0)
+                if ends and not entry.ended:
+                    states = _end_word(entry, ngrams, lexicon, graph, tokens, params, class_scores, work, states)
+                    if not candidates[index].fresh:
+                        _copy_end(entry, candidates[index])
+                node, lm = (entry.end_graph, entry.end_lm) if ends else (entry.graph, entry.lm)
+                kept = entry.end_kept if ends else entry.kept
+                pending, gains = (entry.end_pending, entry.end_gains) if ends else (entry.pending, entry.gains)
+                boost, after = 0.0, node
                 if params.use_boost:
-                    after = _walk(graph, tokens, token, node)
-                    boost = _boost(graph, params, tokens.lengths[token], after, top - value)
-                    if extra and (boost <= 0.0 or value + boost < params.token_min):
+                    after = _enter(graph, tokens, token, work) if node == ROOT else _walk(graph, tokens, token, node)
+                    boost = _boost(graph, params, length, after, top - value)
+                    if column >= active and (boost <= 0.0 or value + boost < params.token_min):
                         continue
                     if after <= ROOT:
                         pending = gains = 0.0
-                    elif node > ROOT and graph.depth[after] < graph.depth[node] + tokens.lengths[token]:
-                        left = graph.depth[after] - tokens.lengths[token]
-                        pending = min(pending - gains, _share_of_suffix(trace, entry.trace, tokens, left))
+                    elif node > ROOT and graph.depth[after] < graph.depth[node] + length:
+                        share = _share_of_suffix(work.trace, entry.trace, tokens, graph.depth[after] - length)
+                        pending = min(pending - gains, share)
                         gains = 0.0
+                part = mass + kept + pending + boost
+                if part + lm < best + params.prune:
+                    continue
                 text = entry.text
-                if tokens.lengths[token] > 0:
+                if length > 0:
                     if gap and text != 0:
                         text = text * _BASE + _SPACE_CODE
                     text = text * tokens.powers[token] + tokens.hashes[token]
                 at, found = _find(work, text, token)
-                part = mass + kept + pending + boost
                 if found >= 0:
                     one = candidates[found]
                     one.token = logadd(one.token, mass)
                     if part > one.part:
                         one.part, one.kept, one.pending, one.gains = part, kept, pending + boost, gains
                         one.trace, one.trace_boost, one.fresh, one.ended = entry.trace, boost, True, False
-                        one.gain = entry.end_gain if begins and entry.length > 0 else 0.0
+                        one.gain = entry.end_gain if ends else 0.0
+                    one.score = logadd(one.blank, one.token) + one.lm + one.partial + one.kept + one.pending
                 else:
                     work.slots[at] = count + 1
                     one = candidates[count]
@@ -463,54 +564,23 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                     one.text, one.blank, one.token, one.part = text, -np.inf, mass, part
                     one.kept, one.pending, one.gains, one.graph = kept, pending + boost, gains, after
                     one.last, one.trace, one.trace_boost, one.fresh, one.ended = token, entry.trace, boost, True, False
-                    one.gap = gap and tokens.lengths[token] == 0
-                    if begins and entry.length > 0:
-                        one.lm, one.context, one.gain = entry.end_lm, entry.end_context, entry.end_gain
-                        one.lexicon, one.length = ROOT, 0
-                    else:
-                        one.lm, one.context, one.gain = entry.lm, entry.context, 0.0
-                        one.lexicon, one.length = entry.lexicon, entry.length
-                    for place in range(tokens.lengths[token]):
+                    one.gap = gap and length == 0
+                    one.lm, one.context = lm, entry.end_context if ends else entry.context
+                    one.gain = entry.end_gain if ends else 0.0
+                    one.lexicon, one.length = (ROOT, 0) if ends else (entry.lexicon, entry.length)
+                    for place in range(length):
                         if one.lexicon < 0:
                             break
                         code = tokens.codes[token, place]
                         one.lexicon = child(lexicon.first, lexicon.label, one.lexicon, code)
-                    one.length += tokens.lengths[token]
+                    one.length += length
                     one.partial = _partial(one, lexicon, params)
+                    one.score = part + lm + one.partial
+                best = max(best, one.score)
         for column in range(active):
             frame_scores[ids[frame, column]] = -np.inf
-        best = -np.inf
-        for index in range(count):
-            one = candidates[index]
-            one.score = logadd(one.blank, one.token) + one.lm + one.partial + one.kept + one.pending
-            best = max(best, one.score)
         _clear(work, count)
-        threshold = best + params.prune
-        alive = 0
-        for index in range(count):
-            if candidates[index].score >= threshold and candidates[index].score > -np.inf:
-                scores[alive] = candidates[index].score
-                alive += 1
-        ties = alive
-        if alive > params.width:
-            threshold = _nth_largest(scores, alive, params.width)
-            ties = params.width - np.sum(scores[:alive] > threshold)
-        size = 0
-        for index in range(count):
-            one = candidates[index]
-            if one.score < threshold or one.score == -np.inf or (one.score == threshold and ties == 0):
-                continue
-            if one.score == threshold:
-                ties -= 1
-            if one.fresh:
-                node = trace[traces]
-                node.parent, node.token, node.frame = one.trace, one.last, frame
-                node.boost, node.gain, node.lm, node.kept = one.trace_boost, one.gain, one.lm, one.kept
-                one.trace = traces
-                one.fresh = False
-                traces += 1
-            beam[size] = one
-            size += 1
+        size, traces = _select(work, count, params, frame, best, traces)
     for index in range(size):
         entry = beam[index]
         if entry.length > 0 and not entry.ended:
