@@ -13,6 +13,7 @@ import sys
 from jobs.command import run_command
 from jobs.score import print_summary
 from pipeline import storage
+from pipeline.errors import ConfigError
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.comparison import Comparison, compare
 from pipeline.scoring.difference import verdict
@@ -60,6 +61,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.fail_on_worse and arguments.reference is None:
+        raise ConfigError("--fail-on-worse needs --reference: without it nothing is better or worse, only different.")
     output = storage.open_filesystem(arguments.output)
     storage.check_writable(output)
     corpus = _corpus(arguments)
@@ -73,9 +76,13 @@ def _run(arguments: argparse.Namespace) -> int:
         against_first=arguments.reference is None,
     )
     document = build_comparison(page)
-    write_json(output, "comparison.json", comparison_metrics(comparison))
+    write_json(output, "comparison.json", comparison_metrics(comparison, judged=arguments.reference is not None))
     storage.write_atomic(output.join("comparison.html"), document.encode())
-    _print(comparison, output.uri)
+    if arguments.reference is None:
+        _print_difference(comparison)
+    else:
+        _print_judgement(comparison)
+    print(f"written: {output.uri}/comparison.json, comparison.html")
     return _WORSE if arguments.fail_on_worse and comparison.worse else 0
 
 
@@ -93,15 +100,26 @@ def _examples(arguments: argparse.Namespace) -> ExampleSource:
     )
 
 
-def _print(comparison: Comparison, output: str) -> None:
+def _print_judgement(comparison: Comparison) -> None:
     print_summary(comparison.second, comparison.first, _LABELS)
     for name, difference in comparison.rates.items():
         print(f"{RATE_NAMES[name]}: {verdict(name, difference)}")
     for title, kind in (("lost", "lost"), ("newly inserted", "new_false"), ("gained", "gained")):
-        names = [one.entity for one in comparison.entities if getattr(one, kind)]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        print(f"entities {title}: {', '.join(names[:_NAMED]) or 'none'}{more}")
-    print(f"written: {output}/comparison.json, comparison.html")
+        _print_entities(f"entities {title}", comparison, kind)
+
+
+def _print_difference(comparison: Comparison) -> None:
+    counts = comparison.second.word_counts("wer")
+    print(f"{len(comparison.changes)} of {len(comparison.second.utterances)} utterances differ, ", end="")
+    print(f"{counts.errors} words differ from the {counts.words} of run A")
+    _print_entities("entities only in run A", comparison, "lost")
+    _print_entities("entities only in run B", comparison, "new_false")
+
+
+def _print_entities(title: str, comparison: Comparison, kind: str) -> None:
+    names = [one.entity for one in comparison.entities if getattr(one, kind)]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    print(f"{title}: {', '.join(names[:_NAMED]) or 'none'}{more}")
 
 
 if __name__ == "__main__":

@@ -47,8 +47,12 @@ def _change(baseline: ScoreResult, result: ScoreResult) -> dict[str, Any]:
     }
 
 
-def comparison_metrics(comparison: Comparison) -> dict[str, Any]:
-    """Return the content of comparison.json: both runs' rates, the changes with p-values, and what changed where."""
+def comparison_metrics(comparison: Comparison, judged: bool = True) -> dict[str, Any]:
+    """Return the content of comparison.json: both runs' rates, the changes with p-values, and what changed where.
+
+    ``judged`` is False where the first run stood for the reference: then nothing is better or worse, and the rates of
+    the second run say how much it differs.
+    """
     changes = [
         {
             "utterance_id": change.after.utterance_id,
@@ -57,12 +61,16 @@ def comparison_metrics(comparison: Comparison) -> dict[str, Any]:
         }
         for change in comparison.changes
     ]
-    return {
+    verdicts = {
         "first": _brief(comparison.first),
-        "second": _brief(comparison.second),
         "change": _change(comparison.first, comparison.second),
         "matched_pairs_p": comparison.matched_pairs,
         "worse": comparison.worse,
+    }
+    return {
+        "judged": judged,
+        "second": _brief(comparison.second),
+        **(verdicts if judged else {}),
         "entities": [dataclasses.asdict(one) for one in comparison.entities],
         "utterances": changes,
     }

@@ -54,12 +54,16 @@ def test_matched_pairs_agree_with_the_normal_distribution() -> None:
 
 
 def test_the_page_escapes_and_says_what_changed() -> None:
-    page = ComparisonInput(compare(run("to leads", "to york"), run("to leeds", "to work")), facts=({"a": HOSTILE}, {}))
+    page = ComparisonInput(
+        compare(run("to leads", "to york"), run("to leeds", "to work")),
+        facts=({"zebra": "1", HOSTILE: HOSTILE}, {"zebra": "1"}),
+    )
     structure = Structure(build_comparison(page))
     text = " ".join(structure.text)
     assert structure.open == []
     assert structure.tags.count("script") == 1
-    assert HOSTILE in structure.text
+    assert structure.text.count(HOSTILE) >= 2  # the fact's name and value, differing, come before what is the same
+    assert text.rindex(HOSTILE) < text.index("zebra")
     for expected in ("Regressions", "Lost york", "Improvements", "Gained leeds", "Matched pairs p"):
         assert expected in text
 
@@ -89,11 +93,21 @@ def test_the_job_with_a_reference(files: Path, capsys: pytest.CaptureFixture[str
     assert main(arguments(files, "--reference", str(files / "r.tsv"), "--fail-on-worse")) == 1
 
 
-def test_the_job_without_a_reference_shows_what_changed(files: Path) -> None:
+def test_the_job_without_a_reference_shows_what_differs_and_judges_nothing(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments(files)) == 0
     written = json.loads((files / "out/comparison.json").read_text())
     assert written["second"]["wer"]["rate"] == 0.5  # half of the words of run A were changed
-    assert "what run A wrote stands for what was said" in (files / "out/comparison.html").read_text()
+    assert (written["judged"], "worse" in written) == (False, False)
+    document = (files / "out/comparison.html").read_text()
+    assert "what run A wrote stands for what was said" in document
+    assert "Only in Run A" in document
+    for judgement in ("Regressions", "Worse by more than chance", "Significance"):
+        assert judgement not in document
+    assert "entities only in run A: leeds" in capsys.readouterr().out
+    assert main(arguments(files, "--fail-on-worse")) == 2
+    assert "--fail-on-worse needs --reference" in capsys.readouterr().err
 
 
 def test_runs_of_different_corpora_are_refused(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
