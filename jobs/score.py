@@ -4,6 +4,12 @@
     python -m jobs.score --hypotheses other_system.tsv --reference corpus.parquet --lists names.tsv --output scores
 
 Writes OUTPUT/metrics.json, OUTPUT/scores.parquet (one row per utterance) and OUTPUT/report.html, and prints a summary.
+
+--variants names other runs on the same references, which the report draws as ablations and curves:
+
+    [{"kind": "ablation", "name": "without boosting", "transcripts": "out/9b1d..."},
+     {"kind": "list_size", "value": 1000, "transcripts": "out/55e0...", "lists": "lists_1000.tsv"},
+     {"kind": "boost_weight", "value": 2.5, "transcripts": "out/e812..."}]
 """
 
 import argparse
@@ -43,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
     parser.add_argument("--baseline", metavar="T0", help="transcripts or TSV to put beside it, e.g. without the list")
-    parser.add_argument("--variants", metavar="JSON", help="other runs: ablations, list sizes, boost weights (README)")
+    parser.add_argument(
+        "--variants", metavar="JSON", help="other runs: ablations, list sizes, boost weights (see above)"
+    )
     parser.add_argument("--vocabulary", metavar="FILE", help="words of the language model, for the report's breakdown")
     parser.add_argument(
         "--training-text", metavar="FILE", help="text or parquet that the model was trained on, likewise"
