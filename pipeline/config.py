@@ -90,20 +90,18 @@ class RescoringConfig:
 
     weight: float = 0.5  # nats of total score per nat of phone cost
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
-    max_excess: float | None = 4.0  # an entity may sound this many nats worse than what stands there otherwise
-    excess_penalty: float = 30.0  # taken from the total where it sounds worse than that
 
 
 @dataclasses.dataclass(frozen=True)
 class LexiconConfig:
     """D4: doubtful words looked up among the entities by their sound."""
 
-    confidence: float = 0.8  # words below are doubtful, and words that the language model does not know
-    excess: float = 1.0  # so are words whose phones cost this many nats each above the best path
+    confidence: float = 0.95  # words below are doubtful, and words that the language model does not know
+    excess: float = 0.3  # so are words whose phones cost this many nats each above the best path
     max_words: int = 3  # doubtful spans of up to this many words are looked up as one
     max_distance: float = 0.3  # weighted edit distance per phone, 0 equal to 1 unrelated
     candidates: int = 4  # entities per span that are aligned
-    min_gain: float = 4.0  # nats of phone cost by which an entity must beat what stands there
+    min_gain: float = 2.0  # nats of phone cost by which an entity must beat what stands there
     floor: float = -8.0
 
 
@@ -113,6 +111,22 @@ class G2gConfig:
 
     variants: int = 4  # further spellings per entity
     min_probability: float = 0.04  # of a spelling given the sound; rarer ones only cost time
+
+
+@dataclasses.dataclass(frozen=True)
+class GuardConfig:
+    """Which entities the phones speak for; pipeline.phonetics.guard has the formula. Values in nats."""
+
+    least_evidence: float = 8.0  # an entity with less is put back to what the unbiased search writes
+    alternative_weight: float = 0.6
+    per_phone: float = 1.2
+    max_phones: int = 10
+    clip_low: float = -8.0
+    clip_high: float = 12.0
+    common: int = 20_000  # most frequent words of the language model that an entity is compared to
+    distance: float = 0.34  # of those, the ones within this weighted edit distance per phone ...
+    candidates: int = 6  # ... at most this many
+    floor: float = -8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +142,7 @@ class RunConfig:
     rescoring: RescoringConfig | None = None
     lexicon: LexiconConfig | None = None
     g2g: G2gConfig | None = None
+    guard: GuardConfig | None = None  # takes effect with any of the above
 
 
 TECHNIQUES = ("hotwords", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
@@ -172,7 +187,9 @@ def override(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
 
 def _override(current: Any, kind: type, values: Mapping[str, Any], prefix: str) -> Any:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"config '{prefix.rstrip('.') or 'file'}' must be a mapping of keys to values, got {values!r}.")
+        raise ConfigError(
+            f"config '{prefix.rstrip('.') or 'file'}' must be a mapping of keys to values, got {values!r}."
+        )
     hints = typing.get_type_hints(kind)
     changes = {}
     for key, value in values.items():

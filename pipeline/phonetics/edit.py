@@ -1,4 +1,4 @@
-"""Putting an entity's own words in the place of words of a hypothesis."""
+"""Putting other words in the place of words of a hypothesis."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,12 +10,16 @@ from pipeline.decoding.interface import EntitySpan, Hypothesis, Word
 
 @dataclasses.dataclass(frozen=True)
 class Edit:
-    """``span.entity`` in the place of words [start, end); ``frames`` are half-open. The span's place is filled in."""
+    """``texts`` in the place of words [start, end), over half-open ``frames``.
+
+    span: the entity that the texts are, if they are one; its place is filled in
+    """
 
     start: int
     end: int
     frames: tuple[int, int]
-    span: EntitySpan
+    texts: tuple[str, ...]
+    span: EntitySpan | None = None
 
 
 def apply_edits(hypothesis: Hypothesis, edits: Sequence[Edit]) -> Hypothesis:
@@ -32,10 +36,11 @@ def apply_edits(hypothesis: Hypothesis, edits: Sequence[Edit]) -> Hypothesis:
         moved |= {old: len(words) + old - at for old in range(at, stop)}
         words += hypothesis.words[at:stop]
         if edit:
-            texts = edit.span.entity.split()
-            spans.append(dataclasses.replace(edit.span, start_word=len(words), end_word=len(words) + len(texts)))
+            if edit.span:
+                end = len(words) + len(edit.texts)
+                spans.append(dataclasses.replace(edit.span, start_word=len(words), end_word=end))
             confidence = min(word.confidence for word in hypothesis.words[edit.start : edit.end])
-            words += _spread(texts, edit.frames, confidence)
+            words += _spread(edit.texts, edit.frames, confidence)
             at = edit.end
     kept = [_moved(span, moved) for span in hypothesis.entities if span.start_word in moved]
     entities = tuple(sorted([*kept, *spans], key=lambda span: span.start_word))
@@ -47,8 +52,8 @@ def _moved(span: EntitySpan, moved: dict[int, int]) -> EntitySpan:
     return dataclasses.replace(span, start_word=start, end_word=start + span.end_word - span.start_word)
 
 
-def _spread(texts: list[str], frames: tuple[int, int], confidence: float) -> list[Word]:
-    """Give the words of an entity their frames in proportion to their letters."""
-    ends = np.cumsum([len(text) for text in texts]) / sum(map(len, texts))
+def _spread(texts: Sequence[str], frames: tuple[int, int], confidence: float) -> list[Word]:
+    """Give words their frames in proportion to their letters."""
+    ends = np.cumsum([len(text) for text in texts]) / max(1, sum(map(len, texts)))
     borders = [frames[0], *(frames[0] + round(float(end) * (frames[1] - frames[0])) for end in ends)]
     return [Word(text, borders[k], borders[k + 1], confidence) for k, text in enumerate(texts)]

@@ -46,7 +46,7 @@ class SpellingVariants:
             if " ".join(word.text for word in words) not in entities.by_text:
                 named = dataclasses.replace(span, techniques=(*span.techniques, TECHNIQUE))
                 frames = (words[0].start_frame, words[-1].end_frame)
-                edits.append(Edit(span.start_word, span.end_word, frames, named))
+                edits.append(Edit(span.start_word, span.end_word, frames, tuple(span.entity.split()), named))
         return apply_edits(hypothesis, edits) if edits else hypothesis
 
     def variants(self, entity: Entity) -> list[str]:

@@ -1,17 +1,24 @@
 """D3, D4 and D5 around the beam search: what it searches, and what becomes of its n-best."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.acoustic.emissions import Emissions
 from pipeline.config import RunConfig
 from pipeline.decoding.interface import Hypothesis
 from pipeline.decoding.language_model import read_words
+from pipeline.decoding.ngram import read_ngrams
 from pipeline.entities.catalog import EntityList
 from pipeline.phonetics.g2g import SpellingVariants
+from pipeline.phonetics.guard import Guard
 from pipeline.phonetics.lookup import LexiconLookup
 from pipeline.phonetics.pronunciation import MODELS, ListPronouncer, Pronouncer
 from pipeline.phonetics.rescoring import Rescorer
+
+_MARKS = ("<s>", "</s>", "<unk>", "<UNK>")
 
 
 class PhoneticPass:
@@ -22,8 +29,12 @@ class PhoneticPass:
         pronouncer = Pronouncer(models)
         lists = ListPronouncer(pronouncer, cache)
         known = known_words(config, pronouncer)
+        guard = (
+            Guard(config.guard, pronouncer, lists, common_words(config, config.guard.common)) if config.guard else None
+        )
+        self._guard = guard
         self._rescorer = Rescorer(config.rescoring, pronouncer, lists) if config.rescoring else None
-        self._lookup = LexiconLookup(config.lexicon, pronouncer, lists, known) if config.lexicon else None
+        self._lookup = LexiconLookup(config.lexicon, pronouncer, lists, known, guard) if config.lexicon else None
         self._variants = SpellingVariants(config.g2g, pronouncer, known) if config.g2g else None
 
     def searched(self, entities: EntityList) -> EntityList:
@@ -39,6 +50,8 @@ class PhoneticPass:
             found = _distinct([self._variants.canonical(hypothesis, entities) for hypothesis in found])
         if self._rescorer:
             found = self._rescorer.rescore(found, emissions, entities)
+        if self._guard:
+            found = _distinct(self._guard.check(_with_alternatives(found, hypotheses), emissions, entities))
         if self._lookup:
             found = _distinct(self._lookup.apply(found, emissions, entities))
         return found
@@ -46,7 +59,7 @@ class PhoneticPass:
 
 def build_phonetics(config: RunConfig, cache: Path | None = None) -> PhoneticPass | None:
     """Return the pass, or None if every technique of it is off. Raises ModelError for missing models."""
-    used = (config.rescoring, config.lexicon, config.g2g)
+    used = (config.rescoring, config.lexicon, config.g2g, config.guard)
     return None if all(part is None for part in used) else PhoneticPass(config, cache=cache)
 
 
@@ -55,6 +68,25 @@ def known_words(config: RunConfig, pronouncer: Pronouncer) -> Callable[[str], bo
     if config.language_model is None or config.language_model.unigrams is None:
         return pronouncer.knows
     return frozenset(read_words(Path(config.language_model.unigrams))).__contains__
+
+
+def common_words(config: RunConfig, count: int) -> list[str]:
+    """The most frequent words of the language model; none without one."""
+    if config.language_model is None:
+        return []
+    arrays = read_ngrams(Path(config.language_model.path))
+    order = np.argsort(-arrays.unigrams[:, 0], kind="stable")[: count + len(_MARKS)]
+    return [arrays.words[k] for k in order if arrays.words[k] not in _MARKS][:count]
+
+
+def _with_alternatives(found: Sequence[Hypothesis], decoded: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Only the search's best has alternatives: give those of the same entities to the best that rescoring chose."""
+    known = {span.entity: span.alternative for hypothesis in decoded[:1] for span in hypothesis.entities}
+    spans = [
+        span if span.alternative is not None else dataclasses.replace(span, alternative=known.get(span.entity))
+        for span in found[0].entities
+    ]
+    return [dataclasses.replace(found[0], entities=tuple(spans)), *found[1:]]
 
 
 def _distinct(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:

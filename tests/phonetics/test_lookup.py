@@ -3,7 +3,8 @@ import pytest
 
 from pipeline.config import LexiconConfig
 from pipeline.entities.catalog import EMPTY, Entity, EntityList
-from pipeline.phonetics.lookup import LexiconLookup, heard_phones
+from pipeline.phonetics.aligned import heard_phones
+from pipeline.phonetics.lookup import LexiconLookup
 from pipeline.phonetics.matching import PhoneIndex
 from pipeline.phonetics.phones import parse_phones
 from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer

@@ -12,7 +12,7 @@ MET = "M M EH - T T Z Z EH L EH N N S K - IY T T AH D EY EY - -"
 NAMES = EntityList((Entity("zelensky", "Zelenskyy", pronunciations=("Z EH L EH N S K IY",)),))
 
 
-def rescorer(**fields: float | None) -> Rescorer:
+def rescorer(**fields: float) -> Rescorer:
     return Rescorer(RescoringConfig(**fields), PRONOUNCER, ListPronouncer(PRONOUNCER))  # type: ignore[arg-type]
 
 
@@ -30,23 +30,14 @@ def test_the_phones_choose_the_name() -> None:
     assert [h.total for h in found] == sorted((h.total for h in found), reverse=True)
     (span,) = found[0].entities
     assert span.alternative == "the lens key"
-    assert span.phone_cost is not None
-    assert span.alternative_phone_cost is not None
-    assert span.phone_cost < span.alternative_phone_cost
+    assert span.phone_cost == pytest.approx(12 * 0.1054, rel=0.1)
     assert span.techniques == ("boosting", "rescoring")
     assert found[0].phone_cost == pytest.approx(25 * 0.1054, rel=1e-3)  # 25 frames at 0.9
 
 
 def test_without_weight_only_the_explanation_is_new() -> None:
-    found = rescorer(weight=0.0, max_excess=None).rescore(nbest(), said(MET), NAMES)
+    found = rescorer(weight=0.0).rescore(nbest(), said(MET), NAMES)
     assert [(h.text, h.total) for h in found] == [(h.text, h.total) for h in nbest()]
-
-
-def test_a_name_that_was_not_said_is_refused() -> None:
-    lens = "M M EH - T T DH AH L EH N N Z K - IY T T AH D EY EY - -"
-    boosted = [hypothesis("met zelensky today", -5.0, "zelensky"), hypothesis("met the lens key today", -10.0)]
-    assert rescorer(weight=0.0, max_excess=4.0).rescore(boosted, said(lens), NAMES)[0].text == "met the lens key today"
-    assert rescorer(weight=0.0, max_excess=None).rescore(boosted, said(lens), NAMES)[0].text == "met zelensky today"
 
 
 def test_plain_hypotheses_keep_their_order() -> None:
