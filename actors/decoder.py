@@ -18,9 +18,11 @@ class DecoderActor:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
         from pipeline.decoding.build import build_decoder
+        from pipeline.phonetics.second_pass import build_phonetics
 
         decoder = build_decoder(config, load_tokens(config.acoustic))
-        self._transcriber = Transcriber(decoder, snapshot.load(lists), config_fingerprint)
+        phonetics = build_phonetics(config)
+        self._transcriber = Transcriber(decoder, snapshot.load(lists), config_fingerprint, phonetics)
         self._meter = meter
 
     def __call__(self, emissions: pa.Table) -> pa.Table:

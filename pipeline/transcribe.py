@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.acoustic.emissions import SparseLogProbs
+from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.decoding.interface import Decoder, EntitySpan, Hypothesis, Word
 from pipeline.entities.catalog import EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import RowError
+from pipeline.phonetics.second_pass import PhoneticPass
 from pipeline.schemas import EMISSIONS, TRANSCRIPTS
 
 _SCALARS = (
@@ -22,6 +23,7 @@ _SCALARS = (
     "frame_seconds",
     "frames",
     "k",
+    "phones",
     "entities",
     "error",
 )
@@ -29,43 +31,54 @@ _SCALARS = (
 
 @dataclasses.dataclass(frozen=True)
 class Transcriber:
-    """The second pass over tables of EMISSIONS rows; the rescoring of a later issue goes between decoder and table."""
+    """The second pass over tables of EMISSIONS rows: beam search, then what the phones say of its n-best."""
 
     decoder: Decoder
     entities: EntitySource
     config_fingerprint: str
+    phonetics: PhoneticPass | None = None
 
     def transcribe(self, emissions: pa.Table) -> pa.Table:
         """Return the TRANSCRIPTS rows of EMISSIONS rows, in their order; errors are carried along."""
-        rows = [self._row(scalars, tokens) for scalars, tokens in read_emissions(emissions)]
+        rows = [self._row(scalars, heard) for scalars, heard in read_emissions(emissions)]
         return pa.Table.from_pylist(rows, schema=TRANSCRIPTS)
 
-    def _row(self, scalars: dict[str, Any], tokens: SparseLogProbs | None) -> dict[str, Any]:
+    def _row(self, scalars: dict[str, Any], heard: Emissions | None) -> dict[str, Any]:
         entities = self.entities.of(scalars["utterance_id"], scalars["entities"])
         row = {
             name: scalars[name] for name in ("utterance_id", "duration_seconds", "audio_sha256", "model_id", "error")
         }
         row |= {"list_version": entities.version, "config_fingerprint": self.config_fingerprint}
-        if tokens is None:
+        if heard is None:
             return row
         try:
-            nbest = self.decoder.decode(tokens, entities)
+            nbest = self._decode(heard, entities)
         except (RowError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
             # One row that a decoder cannot take must not end a run of millions; run.json counts errors by kind.
             return row | {"error": f"{scalars['utterance_id']}: the decoder failed ({type(error).__name__}: {error})."}
         return row | transcript_fields(nbest, entities, scalars["frame_seconds"])
 
 
-def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], SparseLogProbs | None]]:
-    """Yield the scalar fields of each EMISSIONS row and its sparse log-probs, None where the row has an error."""
+    def _decode(self, heard: Emissions, entities: EntityList) -> list[Hypothesis]:
+        """Return the n-best; without phones, or with every phonetic technique off, it is the beam search's own."""
+        if self.phonetics is None or heard.phone_log_probs is None:
+            return self.decoder.decode(heard.tokens, entities)
+        nbest = self.decoder.decode(heard.tokens, self.phonetics.searched(entities))
+        return self.phonetics.finish(nbest, heard, entities)
+
+
+def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions | None]]:
+    """Yield the scalar fields of each EMISSIONS row and its emissions, None where the row has an error."""
     table = table.select(EMISSIONS.names).combine_chunks()
-    ids, values = (_lists(table[name]) for name in ("token_ids", "token_log_probs"))
+    ids, values, phones = (_lists(table[name]) for name in ("token_ids", "token_log_probs", "phone_log_probs"))
     for index, scalars in enumerate(table.select(list(_SCALARS)).to_pylist()):
         if scalars["error"] is not None or scalars["frames"] is None:
             yield scalars, None
             continue
         shape = (scalars["frames"], scalars["k"])
-        yield scalars, SparseLogProbs(ids(index).reshape(shape), values(index).reshape(shape))
+        tokens = SparseLogProbs(ids(index).reshape(shape), values(index).reshape(shape))
+        columns = scalars["phones"]
+        yield scalars, Emissions(tokens, phones(index).reshape(-1, columns) if columns else None)
 
 
 def _lists(column: pa.ChunkedArray) -> Any:
