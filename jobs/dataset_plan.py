@@ -50,9 +50,11 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
 
 def checkpoint_finished_rows(folder: RunFolder) -> None:
     """Make Ray Data record the ids of written rows in the run's folder and skip them when it runs again."""
-    DataContext.get_current().checkpoint_config = CheckpointConfig(
+    config = CheckpointConfig(
         id_column="utterance_id",
         checkpoint_path=folder.checkpoint.path,
         override_filesystem=folder.root.arrow(),
         delete_checkpoint_on_success=False,  # only run.json says that a run is complete
     )
+    config.checkpoint_actor_pool_max_size = 1  # its actors take a CPU each and would leave none for reading
+    DataContext.get_current().checkpoint_config = config

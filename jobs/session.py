@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,9 @@ _STORE_PER_CPU = 160 << 20
 _MIN_STORE = 320 << 20
 BLOCK_BYTES = 8 << 20
 """Largest block of a dataset: about 45 min of Opus or 4 min of WAV. Bounds what is read ahead of the encoders."""
-_FREE_CPUS = 1.0
-"""Logical CPUs that no actor takes: reading, cutting and writing blocks each ask for one and soon return it."""
+_FREE_CPUS = 2.0
+"""Logical CPUs that no actor of ours takes: one for the tasks that read, cut and write blocks, one for the actor with
+which Ray Data filters finished rows out of a resumed run. Without them a run waits for ever."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +44,20 @@ def choose_workers(resources: Mapping[str, float], encoders: int | None, decoder
     cores, as decoding takes a tenth of encoding's time or less.
     """
     cpus, gpus = resources.get("CPU", 1.0), int(resources.get("GPU", 0))
-    available = max(cpus - _FREE_CPUS, 0.5)
+    available = max(cpus - _FREE_CPUS, 0.0)
     if gpus:
         encoders = encoders or gpus
         decoders = decoders or max(1, int(available) - encoders)
-        share = round(available / (encoders + decoders) - 0.005, 2)
-        return Workers(encoders, decoders, min(1.0, gpus / encoders), min(1.0, share), min(1.0, share))
+        share = _share(available, encoders + decoders)
+        return Workers(encoders, decoders, min(1.0, gpus / encoders), share, share)
     encoders, decoders = encoders or max(1, int(cpus)), decoders or max(1, int(cpus) // 4)
-    share = min(1.0, round(available / (encoders + decoders) - 0.005, 2))
+    share = _share(available, encoders + decoders)
     return Workers(encoders, decoders, 0.0, share, share)
+
+
+def _share(cpus: float, actors: int) -> float:
+    """Return what each actor may take, in hundredths, rounded down; 0 is fine on a small machine."""
+    return min(1.0, math.floor(100 * cpus / actors) / 100)
 
 
 @contextlib.contextmanager
