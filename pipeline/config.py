@@ -1,6 +1,6 @@
 """Run configuration: frozen dataclasses. A technique is ``XConfig | None``; None is off, and there is one code path.
 
-``baseline()`` and ``joint()`` are the presets; an ablation is ``without(joint(), "hotwords")``. A YAML file given with
+``baseline()`` and ``joint()`` are the presets; an ablation is ``without(joint(), "boosting")``. A YAML file given with
 ``--config`` overrides single fields; unknown keys are errors.
 """
 
@@ -47,7 +47,7 @@ class BeamConfig:
     prune_log_prob: float = -12.0  # hypotheses this far below the best are dropped
     token_min_log_prob: float = -6.0  # candidates below this are skipped at a frame
     n_best: int = 8
-    decoder: str = "pyctcdecode"  # which implementation
+    decoder: str = "rollcall"  # ours; "pyctcdecode" and "greedy" for comparison
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +156,7 @@ def baseline() -> RunConfig:
 
 def joint() -> RunConfig:
     """Every biasing technique together."""
-    return RunConfig(hotwords=HotwordsConfig())
+    return RunConfig(boosting=BoostingConfig(), boost_class=BoostClassConfig())
 
 
 PRESETS = {"baseline": baseline, "joint": joint}

@@ -100,14 +100,14 @@ class Found(NamedTuple):
 
 
 def _found(scores: list[list[float]], rows: list[tuple[Any, ...]], text: str, ends: list[list[int]]) -> list[Found]:
-    """Cut the flat results of the kernel into hypotheses; only the best one's words keep their shares."""
+    """Cut the flat results of the kernel into hypotheses."""
     result, row, at = [], 0, 0
-    for rank, (score, (row_end, end)) in enumerate(zip(scores, ends, strict=True)):
+    for score, (row_end, end) in zip(scores, ends, strict=True):
         words, start = [], 0
         for first, last, stop, confidence, *_ in rows[row:row_end]:
             words.append(Word(text[at + start : at + stop], first, last, min(1.0, confidence)))
             start = stop + 1
-        shares = [Share(*share[4:]) for share in rows[row:row_end]] if rank == 0 else []
+        shares = [Share(*share[4:]) for share in rows[row:row_end]]
         result.append(Found(tuple(words), shares, *score))
         row, at = row_end, end
     return result

@@ -51,7 +51,7 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Scores of one decoder on one corpus, and how long decoding took."""
+    """Scores of one decoder on one corpus, and the processor time that decoding took (neighbours do not count)."""
 
     result: ScoreResult
     seconds: float

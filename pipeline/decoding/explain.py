@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 def explain(nbest: Sequence[Found], unbiased: tuple[Word, ...], entities: EntityList) -> list[Hypothesis]:
     """Return the hypotheses with their entities; ``unbiased`` are the words that the search finds without the list.
 
-    Only the best hypothesis gets its entities. An entity's acoustic share is the sum of its tokens' log-probabilities
+    Only the best hypothesis gets alternatives. An entity's acoustic share is the sum of its tokens' log-probabilities
     where they were emitted, its boost share what was kept of D1 and D2.
     """
     result = []
     for rank, found in enumerate(nbest):
-        spans = entity_spans(found.words, entities) if rank == 0 else ()
-        explained = tuple(_explained(span, found, unbiased) for span in spans)
+        spans = entity_spans(found.words, entities)
+        explained = tuple(_explained(span, found, unbiased if rank == 0 else None) for span in spans)
         result.append(Hypothesis(found.words, found.acoustic, found.lm, found.boost, found.total, explained))
     return result
 
 
-def _explained(span: EntitySpan, found: Found, unbiased: tuple[Word, ...]) -> EntitySpan:
+def _explained(span: EntitySpan, found: Found, unbiased: tuple[Word, ...] | None) -> EntitySpan:
     shares = found.shares[span.start_word : span.end_word]
     boost = sum(share.kept for share in shares)
     fired = (("boosting", sum(share.boost for share in shares)), ("boost_class", sum(share.gain for share in shares)))
@@ -38,7 +38,7 @@ def _explained(span: EntitySpan, found: Found, unbiased: tuple[Word, ...]) -> En
         acoustic=sum(share.acoustic for share in shares),
         lm=sum(share.lm for share in shares),
         boost=boost,
-        alternative=_alternative(span, found.words, unbiased),
+        alternative=None if unbiased is None else _alternative(span, found.words, unbiased),
     )
 
 

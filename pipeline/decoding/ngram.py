@@ -95,7 +95,7 @@ def build_ngrams(arrays: NgramArrays) -> Ngrams:
 @numba.njit(cache=True)
 def _slot(key: np.uint64, size: int) -> int:
     mixed = (key ^ (key >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(size - 1))
+    return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(size - 1))  # type: ignore[return-value]
 
 
 @numba.njit(cache=True)

@@ -63,11 +63,11 @@ class PyctcDecoder:
         )
         scorer = HotwordScorer.build_scorer(hotwords, weight=self._hotword_weight or 0.0)
         best = emissions.values[:, 0].astype(np.float64)
-        result: list[Hypothesis] = []
+        result = []
         for text, _, frames, acoustic, total in outputs[: self._beam.n_best]:
             boost = float(scorer.score(text))
             words = tuple(_word(word, span, best) for word, span in frames)
-            spans = entity_spans(words, entities) if not result else ()
+            spans = entity_spans(words, entities)
             lm = float(total - acoustic - boost)
             result.append(Hypothesis(words, float(acoustic), lm, boost, float(total), spans))
         return result

@@ -163,14 +163,14 @@ def _finish(word, pieces, lm, kept, gain):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def _span(ids, values, token, start, stop):  # type: ignore[no-untyped-def]
     """One past the last frame that ``token`` leads from ``start`` on, and its best log-probability there."""
-    score = -np.inf
+    score = np.float64(-np.inf)
     for column in range(ids.shape[1]):
         if ids[start, column] == token:
             score = np.float64(values[start, column])
             break
     end = start + 1
     while end < stop and ids[end, 0] == token:
-        score = max(score, np.float64(values[end, 0]))
+        score = np.maximum(score, np.float64(values[end, 0]))
         end += 1
     return end, score
 

@@ -480,7 +480,7 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
     slack = max(params.beta, 0.0) + reach
     for frame in range(len(ids)):
         top = np.float64(values[frame, 0])
-        active, blank = 0, -np.inf
+        active, blank = 0, np.float64(-np.inf)
         for column in range(ids.shape[1]):
             if column > 0 and values[frame, column] < params.token_min:
                 break
