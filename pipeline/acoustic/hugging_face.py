@@ -8,7 +8,7 @@ run group norm per utterance, so that a row does not depend on the batch it was 
 import contextlib
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import nn
 from pipeline.acoustic.emissions import FLOOR_LOG_PROB, Emissions, sparsify
 from pipeline.acoustic.hugging_face_tokens import NEVER, fold_tokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
+from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError
 
@@ -44,23 +45,13 @@ def load_hugging_face(config: AcousticConfig) -> CtcModel:
     """
     directory = _locate(config.model)
     _check_files(directory)
-    try:
-        settings = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
-        if settings.model_type not in CLASSES:
-            raise ModelError(f"{directory}: model_type '{settings.model_type}'; supported are {sorted(CLASSES)}.")
-        if getattr(settings, "add_adapter", False):
-            raise ModelError(f"{directory}: config.add_adapter (a strided adapter after the encoder) is not supported.")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(directory, local_files_only=True)
+    with _explained(directory):
+        settings, tokenizer = _read_settings(directory)
         features: Any = transformers.AutoFeatureExtractor
         extractor = features.from_pretrained(directory, local_files_only=True)
         network, report = CLASSES[settings.model_type].from_pretrained(
             directory, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )
-    except ModelError:
-        raise
-    except Exception as error:  # transformers raises OSError, KeyError, SafetensorError and more for broken files
-        reason = str(error).strip().splitlines()[:1]
-        raise ModelError(f"{directory}: cannot be loaded ({type(error).__name__}: {''.join(reason)}).") from error
     if report["missing_keys"]:
         raise ModelError(
             f"{directory}: the weights lack {sorted(report['missing_keys'])[:4]}; "
@@ -69,6 +60,37 @@ def load_hugging_face(config: AcousticConfig) -> CtcModel:
     if extractor.sampling_rate != SAMPLE_RATE:
         raise ModelError(f"{directory}: the model hears {extractor.sampling_rate} Hz, needed is {SAMPLE_RATE} Hz.")
     return HuggingFaceCtc(network, extractor, tokenizer, config, _content_hash(directory))
+
+
+def load_hugging_face_tokens(config: AcousticConfig) -> Tokens:
+    """Return only the token inventory, without reading the weights; raises ModelError as ``load_hugging_face``."""
+    directory = _locate(config.model)
+    _check_files(directory)
+    with _explained(directory):
+        settings, tokenizer = _read_settings(directory)
+    return fold_tokens(tokenizer, settings.vocab_size, settings.pad_token_id).tokens
+
+
+def _read_settings(directory: Path) -> tuple[Any, Any]:
+    """Return config and tokenizer of a supported model."""
+    settings = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
+    if settings.model_type not in CLASSES:
+        raise ModelError(f"{directory}: model_type '{settings.model_type}'; supported are {sorted(CLASSES)}.")
+    if getattr(settings, "add_adapter", False):
+        raise ModelError(f"{directory}: config.add_adapter (a strided adapter after the encoder) is not supported.")
+    return settings, transformers.AutoTokenizer.from_pretrained(directory, local_files_only=True)
+
+
+@contextlib.contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Turn what transformers raises for broken files (OSError, KeyError, SafetensorError and more) into ModelError."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[:1]
+        raise ModelError(f"{directory}: cannot be loaded ({type(error).__name__}: {''.join(reason)}).") from error
 
 
 def _locate(model: str) -> Path:

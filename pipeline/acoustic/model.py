@@ -9,7 +9,7 @@ import torch
 
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.backbone import FRAME_SAMPLES
-from pipeline.acoustic.emissions import Emissions, sparsify
+from pipeline.acoustic.emissions import Emissions, SparseLogProbs, sparsify
 from pipeline.acoustic.features import log_mel
 from pipeline.acoustic.head import HeadOutput
 from pipeline.acoustic.interface import SAMPLE_RATE
@@ -17,6 +17,9 @@ from pipeline.acoustic.network import CtcNetwork
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError
 
+MAX_SECONDS = 120.0  # as long as one row of audio may be
+WINDOW_FRAMES = 700  # 28 s at 25 Hz: Whisper's encoder knows positions up to 30 s
+OVERLAP_FRAMES = 100  # each side of a seam is heard with 2 s of context
 
 def choose_device(name: str) -> torch.device:
     """Return the device that ``auto``, ``cpu`` or ``cuda`` means here."""
@@ -45,7 +48,7 @@ class RollcallCtc:
         self.model_id = checkpoint.content_hash(folder)
         self._stack = network.head.config.stack
         self.frame_seconds = self._stack * FRAME_SAMPLES / SAMPLE_RATE
-        self.max_seconds = network.backbone.positions * FRAME_SAMPLES / SAMPLE_RATE
+        self.max_seconds = MAX_SECONDS
         self._top_k = config.top_k
         if config.tapped_layers is not None:
             levels = tuple(config.tapped_layers)
@@ -59,11 +62,15 @@ class RollcallCtc:
         """Return the emissions of mono 16 kHz waveforms, each at most ``max_seconds`` long.
 
         On a CPU each waveform is a batch of its own: padding gains nothing there, and no output can depend on what
-        shared its batch. On a GPU they are one padded batch.
+        shared its batch. On a GPU they are one padded batch. What is longer than a window is heard in overlapping
+        windows.
         """
-        size = len(waveforms) if self.device.type == "cuda" else 1
-        groups = [waveforms[start : start + size] for start in range(0, len(waveforms), max(1, size))]
-        return [emissions for group in groups for emissions in self._encode_batch(group, with_states)]
+        windows = [cut(waveform, self._stack * FRAME_SAMPLES) for waveform in waveforms]
+        flat = [window for parts in windows for window in parts]
+        size = len(flat) if self.device.type == "cuda" else 1
+        groups = [flat[start : start + size] for start in range(0, len(flat), max(1, size))]
+        heard = iter([emissions for group in groups for emissions in self._encode_batch(group, with_states)])
+        return [join([next(heard) for _ in parts]) for parts in windows]
 
     def _encode_batch(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool) -> list[Emissions]:
         unit = self._stack * 2  # mel frames per output frame
@@ -86,3 +93,32 @@ class RollcallCtc:
             phone_log_probs=output.phones[row, :frames].to(torch.float16).cpu().numpy(),
             states=states,
         )
+
+
+def cut(samples: npt.NDArray[np.float32], frame_samples: int) -> list[npt.NDArray[np.float32]]:
+    """Return overlapping windows of WINDOW_FRAMES output frames; audio that fits is one window."""
+    window, hop = WINDOW_FRAMES * frame_samples, (WINDOW_FRAMES - OVERLAP_FRAMES) * frame_samples
+    starts = range(0, max(1, len(samples) - window + hop), hop)
+    return [samples[start : start + window] for start in starts]
+
+
+def join(parts: Sequence[Emissions]) -> Emissions:
+    """Join the emissions of overlapping windows in the middle of each overlap."""
+    if len(parts) == 1:
+        return parts[0]
+    half, last = OVERLAP_FRAMES // 2, len(parts) - 1
+    spans = [
+        slice(half if number else 0, part.tokens.frames - (half if number < last else 0))
+        for number, part in enumerate(parts)
+    ]
+    pairs = list(zip(parts, spans, strict=True))
+    phones = [part.phone_log_probs[span] for part, span in pairs if part.phone_log_probs is not None]
+    states = [part.states[:, span] for part, span in pairs if part.states is not None]
+    return Emissions(
+        tokens=SparseLogProbs(
+            ids=np.concatenate([part.tokens.ids[span] for part, span in pairs]),
+            values=np.concatenate([part.tokens.values[span] for part, span in pairs]),
+        ),
+        phone_log_probs=np.concatenate(phones) if phones else None,
+        states=np.concatenate(states, axis=1) if states else None,
+    )

@@ -11,7 +11,7 @@ import tokenizers
 import torch
 import transformers
 
-from pipeline.acoustic.hugging_face import load_hugging_face
+from pipeline.acoustic.hugging_face import load_hugging_face, load_hugging_face_tokens
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.tokens import WORD_START
 from pipeline.config import AcousticConfig
@@ -152,6 +152,13 @@ def test_subwords_fold_case_and_punctuation(saved: dict[str, Path]) -> None:
     assert (kept[:, 6] <= -19.9).all()  # the comma as the blank,
     assert (kept[:, 0] <= -19.9).all()  # and <unk> never
     np.testing.assert_allclose(np.exp(kept).sum(axis=1), 1.0, atol=2e-2)
+
+
+def test_tokens_alone(saved: dict[str, Path]) -> None:
+    for variant in ("hubert", "parakeet"):
+        tokens, loaded = load_hugging_face_tokens(AcousticConfig(str(saved[variant]))), load(saved[variant]).tokens
+        assert (tokens.pieces, tokens.blank) == (loaded.pieces, loaded.blank)
+        assert tokens.encoder("the s") == loaded.encoder("the s")
 
 
 def test_audio_shorter_than_a_frame(saved: dict[str, Path]) -> None:

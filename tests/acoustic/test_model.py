@@ -56,6 +56,19 @@ def test_silence_and_very_short_audio_give_a_frame(model: RollcallCtc) -> None:
         assert model.encode([samples])[0].tokens.frames >= 1
 
 
+def test_long_audio_is_heard_in_windows_that_fit_together(model: RollcallCtc) -> None:
+    long = noise(70.0)
+    (emissions,) = model.encode([long], with_states=True)
+    assert emissions.tokens.frames == 70 * 25
+    assert emissions.phone_log_probs is not None
+    assert emissions.states is not None
+    assert emissions.phone_log_probs.shape[0] == emissions.states.shape[1] == 70 * 25
+    first = model.encode([long[: 28 * 16_000]])[0]  # the first window, up to the middle of the overlap
+    assert np.array_equal(emissions.tokens.ids[:650], first.tokens.ids[:650])
+    second = model.encode([long[24 * 16_000 : 52 * 16_000]])[0]
+    assert np.array_equal(emissions.tokens.ids[650:1250], second.tokens.ids[50:650])
+
+
 def test_dense_puts_the_floor_where_nothing_was_kept(model: RollcallCtc) -> None:
     sparse = model.encode([noise(0.5)])[0].tokens
     dense = sparse.dense(len(model.tokens.pieces))
