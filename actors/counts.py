@@ -11,5 +11,6 @@ class StageCount:
     errors: int = 0
     audio_seconds: float = 0.0
     busy_seconds: float = 0.0  # summed over workers
+    cpu_seconds: float = 0.0  # processor time of the workers' processes during their batches
     first_start: float = 0.0  # time.time() at the start of the first batch; 0 before it
     last_end: float = 0.0

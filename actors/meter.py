@@ -17,15 +17,16 @@ class Meter:
     def __init__(self) -> None:
         self._stages: dict[str, StageCount] = {}
 
-    def add(self, stage: str, rows: int, errors: int, audio_seconds: float, busy: tuple[float, float]) -> None:
-        """Count a batch; ``busy`` is when it began and ended (time.time())."""
-        count = self._stages.setdefault(stage, StageCount())
-        count.rows += rows
-        count.errors += errors
-        count.audio_seconds += audio_seconds
-        count.busy_seconds += busy[1] - busy[0]
-        count.first_start = min(count.first_start or busy[0], busy[0])
-        count.last_end = max(count.last_end, busy[1])
+    def add(self, stage: str, batch: StageCount) -> None:
+        """Add the count of one batch."""
+        count = self._stages.setdefault(stage, StageCount(first_start=batch.first_start))
+        count.rows += batch.rows
+        count.errors += batch.errors
+        count.audio_seconds += batch.audio_seconds
+        count.busy_seconds += batch.busy_seconds
+        count.cpu_seconds += batch.cpu_seconds
+        count.first_start = min(count.first_start, batch.first_start)
+        count.last_end = max(count.last_end, batch.last_end)
 
     def read(self) -> dict[str, StageCount]:
         """Return the counts of every stage that has done something."""
@@ -39,7 +40,7 @@ class Batch:
         self._meter, self._stage = meter, stage
 
     def __enter__(self) -> "Batch":
-        self._began = time.time()
+        self._began, self._cpu = time.time(), time.process_time()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,7 +48,15 @@ class Batch:
 
     def done(self, table: pa.Table) -> pa.Table:
         """Count the batch's output rows (columns ``error`` and ``duration_seconds``) and return them."""
-        errors = table.num_rows - table["error"].null_count
-        seconds = pc.sum(table["duration_seconds"]).as_py() or 0.0
-        self._meter.add.remote(self._stage, table.num_rows, errors, seconds, (self._began, time.time()))
+        ended = time.time()
+        count = StageCount(
+            rows=table.num_rows,
+            errors=table.num_rows - table["error"].null_count,
+            audio_seconds=pc.sum(table["duration_seconds"]).as_py() or 0.0,
+            busy_seconds=ended - self._began,
+            cpu_seconds=time.process_time() - self._cpu,
+            first_start=self._began,
+            last_end=ended,
+        )
+        self._meter.add.remote(self._stage, count)
         return table

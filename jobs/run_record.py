@@ -135,6 +135,7 @@ def _stage(count: StageCount, workers: int) -> dict[str, float]:
         "audio_seconds": round(count.audio_seconds, 3),
         "wall_seconds": round(wall, 3),
         "busy_seconds": round(count.busy_seconds, 3),
+        "cpu_seconds": round(count.cpu_seconds, 3),
         "x_real_time": round(audio / wall, 2),
         "x_real_time_per_worker": round(audio / max(count.busy_seconds, 1e-9), 2),
         "real_time_factor": round(wall / audio, 6),

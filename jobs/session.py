@@ -89,7 +89,7 @@ def ray_session() -> Iterator[None]:
 def _local_options() -> dict[str, object]:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     store = max(_MIN_STORE, cpus * _STORE_PER_CPU)
-    return {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": store}
+    return {"num_cpus": max(cpus, int(_FREE_CPUS)), "include_dashboard": False, "object_store_memory": store}
 
 
 @contextlib.contextmanager

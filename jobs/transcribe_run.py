@@ -36,13 +36,14 @@ def execute(run: Transcription, encoders: int | None, decoders: int | None, cons
         workers = choose_workers(ray.cluster_resources(), encoders, decoders)
         meter = Meter.remote()
         model_id = _work(run, workers, meter, console)
+        ended = time.time()
         stages = ray.get(meter.read.remote())
     run.folder.end_attempt()
     outcome = read_outcome(run.corpus, run.folder)
     record = _record(run, outcome, stages, workers) | {
         "model_id": model_id,
         "resumed_rows": done,
-        **_times(began, stages),
+        **_times(began, ended, stages),
     }
     run.folder.write_record(record)
     return record
@@ -92,13 +93,12 @@ def _record(run: Transcription, outcome: Outcome, stages: dict[str, StageCount],
     }
 
 
-def _times(began: float, stages: dict[str, StageCount]) -> dict[str, Any]:
-    """Return when the run began and what it took; start-up is all before the first batch of audio."""
-    now = time.time()
-    first = min((count.first_start for count in stages.values()), default=now)
+def _times(began: float, ended: float, stages: dict[str, StageCount]) -> dict[str, Any]:
+    """Return when the run began and what it took: start-up ends with the first batch of audio, work with the last file."""
+    first = min((count.first_start for count in stages.values()), default=ended)
     return {
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
-        "wall_seconds": now - began,
+        "wall_seconds": time.time() - began,
         "startup_seconds": first - began,
-        "work_seconds": now - first,
+        "work_seconds": ended - first,
     }
