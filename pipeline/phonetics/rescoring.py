@@ -17,6 +17,7 @@ from pipeline.config import RescoringConfig
 from pipeline.decoding.interface import EntitySpan, Hypothesis
 from pipeline.entities.catalog import EntityList
 from pipeline.phonetics.aligned import Aligned, align_hypothesis, floored
+from pipeline.phonetics.alignment import IMPOSSIBLE
 from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
 
 TECHNIQUE = "rescoring"
@@ -53,6 +54,8 @@ class Rescorer:
         listed = self._lists.pronounce(entities)
         plain = [hypothesis for hypothesis in hypotheses if not hypothesis.entities]
         contest = [align_hypothesis(one, log_probs, self._pronouncer, listed) for one in [*named, *plain[:1]]]
+        if any(aligned.alignment.cost >= IMPOSSIBLE for aligned in contest):
+            return list(hypotheses)  # more phones than frames: the costs cannot be compared
         least = min(aligned.alignment.cost for aligned in contest)
         rival = contest[-1] if plain else None
         scored = [self._scored(aligned, rival, least) for aligned in contest]

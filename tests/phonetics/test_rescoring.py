@@ -51,6 +51,10 @@ def test_plain_hypotheses_keep_their_order() -> None:
     assert found[0].text == "met the lens key to day"
 
 
+def test_fewer_frames_than_phones_gives_the_same_list() -> None:
+    assert rescorer().rescore(nbest(), said("M EH T Z EH L"), NAMES) == nbest()
+
+
 def test_nothing_to_do_gives_the_same_list() -> None:
     plain = [hypothesis("met the lens key today", -10.0), hypothesis("met today", -11.0)]
     assert rescorer().rescore(plain, said(MET), NAMES) == plain
