@@ -1,0 +1,34 @@
+"""cluster.yaml is what Ray's launcher accepts, and has the groups that the jobs are written for."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+PATH = Path(__file__).resolve().parents[1] / "cluster.yaml"
+
+
+@pytest.fixture
+def cluster() -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load(PATH.read_text(encoding="utf-8"))
+    return config
+
+
+def test_the_launcher_accepts_it(cluster: dict[str, Any]) -> None:
+    validate_config(prepare_config(cluster))
+
+
+def test_the_launcher_refuses_a_broken_one(cluster: dict[str, Any]) -> None:
+    del cluster["available_node_types"]["gpu_encoder"]["resources"]
+    with pytest.raises(jsonschema.ValidationError, match="'resources' is a required property"):
+        validate_config(prepare_config(cluster))
+
+
+def test_the_head_does_no_work_and_every_group_is_bounded(cluster: dict[str, Any]) -> None:
+    groups = cluster["available_node_types"]
+    assert groups["head"]["resources"]["CPU"] == 0
+    assert sum(group["max_workers"] for group in groups.values()) <= cluster["max_workers"]
+    assert {"gpu_encoder", "cpu_decoder"} <= set(groups)
