@@ -3,15 +3,15 @@
     python -m benchmarks.job_overhead --audio librispeech_test_clean_dev.parquet --entities lists.tsv [--json FILE]
 
 The plain process reads, encodes (PyTorch on all cores), decodes and writes block by block, with the same functions and
-blocks. Wall time is what the bar is about; on a machine that does other things as well, processor time (of the plain
-process, and of the workers in their batches) says more about the work itself.
+blocks. Wall time is what the bar is about. Processor time, of the plain process and of the driver, Ray and all workers
+together, says what Ray adds where other work on the machine makes wall times incomparable.
 """
 
 import argparse
 import json
 import os
-import resource
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.corpora import repeat
+from benchmarks.processes import cpu_seconds, family
 from benchmarks.table import show
 from jobs import transcribe
 from pipeline.acoustic.loading import load_model
@@ -29,7 +30,10 @@ from pipeline.decoding.build import build_decoder
 from pipeline.encode import Encoder
 from pipeline.entities.lists import load_entities
 from pipeline.fingerprint import config_fingerprint
+from pipeline.phonetics.second_pass import build_phonetics
 from pipeline.transcribe import Transcriber
+
+_EVERY_SECONDS = 0.5
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,32 +60,43 @@ def main(argv: list[str] | None = None) -> int:
 def _plain(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     config = PRESETS[arguments.preset]()
-    source = load_entities(arguments.entities)
     model = load_model(config.acoustic)
     encoder = Encoder(model, config.acoustic.batch_seconds)
-    transcriber = Transcriber(build_decoder(config, model.tokens), source, config_fingerprint(config))
+    decoder, phonetics = build_decoder(config, model.tokens), build_phonetics(config)
+    transcriber = Transcriber(decoder, load_entities(arguments.entities), config_fingerprint(config), phonetics)
     output.mkdir()
-    seconds, began, cpu = 0.0, time.perf_counter(), _cpu_seconds()
+    seconds, began, cpu = 0.0, time.time(), cpu_seconds(os.getpid())
     for number, batch in enumerate(pq.ParquetFile(audio).iter_batches(transcribe.BLOCK_ROWS)):
         table = transcriber.transcribe(encoder.encode(pa.Table.from_batches([batch])))
         pq.write_table(table, output / f"{number}.parquet", compression="zstd")
         seconds += sum(table["duration_seconds"].to_pylist())
-    return _row("one plain process", seconds, time.perf_counter() - began, _cpu_seconds() - cpu)
+    return _row("one plain process", seconds, time.time() - began, cpu_seconds(os.getpid()) - cpu)
 
 
 def _job(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
     summary = output.with_suffix(".json")
     command = ["--audio", str(audio), "--output", str(output), "--preset", arguments.preset, "--summary", str(summary)]
-    if transcribe.main([*command, *(["--entities", arguments.entities] if arguments.entities else [])]) != 0:
+    samples: list[tuple[float, float]] = []
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(samples, stop))
+    watcher.start()
+    code = transcribe.main([*command, *(["--entities", arguments.entities] if arguments.entities else [])])
+    stop.set()
+    watcher.join()
+    if code != 0:
         raise RuntimeError("jobs.transcribe failed; its message stands above.")
     record = json.loads(summary.read_text(encoding="utf-8"))
-    busy = sum(stage["cpu_seconds"] for stage in record["stages"].values())
-    return _row("jobs.transcribe", 3600 * record["audio_hours"], record["work_seconds"], busy)
+    first = samples[0][0] + record["startup_seconds"]
+    window = [cpu for moment, cpu in samples if first <= moment <= first + record["work_seconds"]]
+    return _row("jobs.transcribe", 3600 * record["audio_hours"], record["work_seconds"], window[-1] - window[0])
 
 
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+def _watch(samples: list[tuple[float, float]], stop: threading.Event) -> None:
+    """Record (time, processor time of the driver, Ray and all workers) twice a second."""
+    while True:
+        samples.append((time.time(), sum(cpu_seconds(pid) for pid in family(os.getpid()))))
+        if stop.wait(_EVERY_SECONDS):
+            return
 
 
 def _row(system: str, audio: float, wall: float, cpu: float) -> dict[str, Any]:

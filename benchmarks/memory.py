@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.corpora import repeat
+from benchmarks.processes import family, set_size
 from benchmarks.table import show
 from pipeline.config import PRESETS
 
@@ -58,34 +59,7 @@ def _measure(arguments: argparse.Namespace, copies: int, folder: Path) -> dict[s
 
 def _watch(driver: int, peaks: list[int], stop: threading.Event) -> None:
     while not stop.wait(_EVERY_SECONDS):
-        peaks.append(sum(_set_size(pid) for pid in _family(driver)))
-
-
-def _family(driver: int) -> list[int]:
-    """Return the driver and all its descendants."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            parents.setdefault(_parent(entry), []).append(int(entry.name))
-    found = [driver]
-    for pid in found:  # grows while it is read
-        found += parents.get(pid, [])
-    return found
-
-
-def _parent(process: Path) -> int:
-    try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError):
-        return 0  # it has just ended
-
-
-def _set_size(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        peaks.append(sum(set_size(pid) for pid in family(driver)))
 
 
 if __name__ == "__main__":

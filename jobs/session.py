@@ -37,22 +37,32 @@ class Workers:
     encoder_threads: int = 1
 
 
-def choose_workers(resources: Mapping[str, float], encoders: int | None, decoders: int | None) -> Workers:
-    """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()); None is chosen here.
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What the user wants of the above; None is chosen by choose_workers."""
+
+    encoders: int | None = None
+    decoders: int | None = None
+    gpus_per_encoder: float | None = None
+
+
+def choose_workers(resources: Mapping[str, float], wishes: Wishes) -> Workers:
+    """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()).
 
     With GPUs: one encoder on each, decoders on the cores left. Without: an encoder per core, and a decoder per four
     cores, as decoding takes a tenth of encoding's time or less.
     """
-    cpus, gpus = resources.get("CPU", 1.0), int(resources.get("GPU", 0))
+    cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
+    per_encoder = wishes.gpus_per_encoder if wishes.gpus_per_encoder is not None else float(gpus > 0)
     available = max(cpus - _FREE_CPUS, 0.0)
-    if gpus:
-        encoders = encoders or gpus
-        decoders = decoders or max(1, int(available) - encoders)
-        share = _share(available, encoders + decoders)
-        return Workers(encoders, decoders, min(1.0, gpus / encoders), share, share)
-    encoders, decoders = encoders or max(1, int(cpus)), decoders or max(1, int(cpus) // 4)
+    if per_encoder:
+        encoders = wishes.encoders or max(1, int(gpus / per_encoder))
+        decoders = wishes.decoders or max(1, int(available) - encoders)
+    else:
+        encoders = wishes.encoders or max(1, int(cpus))
+        decoders = wishes.decoders or max(1, int(cpus) // 4)
     share = _share(available, encoders + decoders)
-    return Workers(encoders, decoders, 0.0, share, share)
+    return Workers(encoders, decoders, per_encoder, share, share)
 
 
 def _share(cpus: float, actors: int) -> float:

@@ -49,6 +49,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--summary", metavar="JSON", help="write what run.json holds to this file too")
     parser.add_argument("--num-encoders", type=int, metavar="N", help="default: one per GPU, else one per core")
     parser.add_argument("--num-decoders", type=int, metavar="N", help="default: the cores left, or one per four cores")
+    parser.add_argument(
+        "--gpus-per-encoder",
+        type=float,
+        metavar="N",
+        help="default: 1 where the cluster has GPUs now, else 0; give it where GPU nodes start only when asked for",
+    )
     parser.add_argument("--block-rows", type=int, metavar="N", default=BLOCK_ROWS, help="utterances per output file")
     parser.add_argument("--storage-options", metavar="JSON", help='for s3://, e.g. \'{"endpoint": "http://..."}\'')
     return parser
@@ -68,9 +74,11 @@ def _run(arguments: argparse.Namespace) -> int:
         console.print(f"complete already, nothing to do: {run.folder.root.uri}", soft_wrap=True)
     else:
         # Ray takes seconds to import, and so does all that it needs; finished runs and bad input need none of it.
+        from jobs.session import Wishes
         from jobs.transcribe_run import execute
 
-        record = execute(run, arguments.num_encoders, arguments.num_decoders, console)
+        wishes = Wishes(arguments.num_encoders, arguments.num_decoders, arguments.gpus_per_encoder)
+        record = execute(run, wishes, console)
     return _report(record, arguments.summary, console)
 
 

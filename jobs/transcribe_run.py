@@ -14,7 +14,7 @@ from jobs.dataset_plan import run_plan
 from jobs.preflight import Transcription, source_version
 from jobs.progress import progress_bars
 from jobs.run_record import Outcome, entity_facts, read_outcome, rows_written, stage_facts, versions
-from jobs.session import Workers, choose_workers, ray_session
+from jobs.session import Wishes, Workers, choose_workers, ray_session
 from pipeline import config as configuration
 from pipeline.entities import snapshot
 from pipeline.errors import RollcallError
@@ -24,7 +24,7 @@ class RunError(RollcallError):
     """Ray or a worker failed in a way that no retry could mend."""
 
 
-def execute(run: Transcription, encoders: int | None, decoders: int | None, console: Console) -> dict[str, Any]:
+def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, Any]:
     """Do what is left of the run, and return its record, which is written to run.json as well.
 
     Raises RollcallError for models that do not load and for a run that broke; it can be resumed then.
@@ -33,7 +33,7 @@ def execute(run: Transcription, encoders: int | None, decoders: int | None, cons
     snapshot.save(run.source, run.folder.lists)
     done = rows_written(run.folder)
     with ray_session():
-        workers = choose_workers(ray.cluster_resources(), encoders, decoders)
+        workers = choose_workers(ray.cluster_resources(), wishes)
         meter = Meter.remote()
         model_id = _work(run, workers, meter, console)
         ended = time.time()
@@ -94,7 +94,7 @@ def _record(run: Transcription, outcome: Outcome, stages: dict[str, StageCount],
 
 
 def _times(began: float, ended: float, stages: dict[str, StageCount]) -> dict[str, Any]:
-    """Return when the run began and what it took: start-up ends with the first batch of audio, work with the last file."""
+    """Return when the run began and what it took: start-up ends with the first batch, work with the last file."""
     first = min((count.first_start for count in stages.values()), default=ended)
     return {
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),

@@ -1,0 +1,41 @@
+"""Memory and processor time of a process and all its descendants, from /proc (Linux)."""
+
+import os
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def family(pid: int) -> list[int]:
+    """Return the process and all its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _status(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [pid]
+    for one in found:  # grows while it is read
+        found += children.get(one, [])
+    return found
+
+
+def set_size(pid: int) -> int:
+    """Return the proportional set size in bytes: a page that n processes share counts 1/n for each."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0  # it has just ended
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of one process, all threads, user and system."""
+    fields = _status(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+
+
+def _status(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on, or nothing if the process has just ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
