@@ -21,6 +21,9 @@ _FILES = (("language_model", "path"), ("language_model", "unigrams"))
 """Config keys that name files: their content counts, not their path."""
 _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "batch_seconds"))
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
+_PHONETIC = ("rescoring", "lexicon", "g2g", "guard")
+"""Parts of the config that use the pronunciations in _PHONETIC_DATA."""
+_PHONETIC_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "phonetics")
 _MODEL_FILES = (".safetensors", ".json", ".model", ".txt")
 """What a model is made of; its card and licence may change without changing it."""
 _CHUNK = 1 << 20
@@ -90,6 +93,9 @@ def model_fingerprint(model: str) -> str:
 def config_fingerprint(config: RunConfig) -> str:
     """Return the hash of everything in ``config`` that decides what is written; raises ModelError for missing files."""
     content = to_dict(config)
+    if any(content[part] for part in _PHONETIC):
+        data = [name for name in _files_below(_PHONETIC_DATA) if name.endswith((".npz", ".gz"))]
+        content["phonetic_data"] = [content_hash(os.path.join(_PHONETIC_DATA, name)) for name in data]
     for part, key in _FILES:
         if content.get(part) and content[part][key] is not None:
             content[part][key] = content_hash(content[part][key])
