@@ -1,11 +1,14 @@
 """Runs that are killed resume: no row lost, none twice, none different."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from tests.jobs.transcribing import noises, read_json, transcripts, write_corpus
 
@@ -19,24 +22,35 @@ def start(audio: Path, output: Path, tiny: Path) -> subprocess.Popen[bytes]:
     command += ["--model", str(tiny), "--config", str(tiny.parent / "greedy.yaml"), "--block-rows", str(BLOCK)]
     command += ["--num-encoders", "1", "--summary", str(output.with_suffix(".json"))]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
 
 
 def written(output: Path) -> int:
-    """Return the transcript files that a reader sees; each must be whole at any moment."""
-    files = list(output.glob("*/transcripts/*.parquet"))
-    return len(files)
+    """Return how many transcript files a reader sees now, after reading each: they must be whole at any moment."""
+    count = 0
+    for file in output.glob("*/transcripts/*.parquet"):
+        with contextlib.suppress(FileNotFoundError):  # a new attempt takes back what was not committed
+            count += pq.read_metadata(file).num_rows > 0
+    return count
 
 
 def kill_after(process: subprocess.Popen[bytes], output: Path, files: int, sign: signal.Signals) -> None:
-    """Send ``sign`` to the driver once ``files`` more files are there, and wait until it is gone."""
+    """Send ``sign`` to the driver once ``files`` more files are there, and wait until it is gone.
+
+    SIGINT goes to the whole process group, as a terminal sends it.
+    """
     wanted = written(output) + files
     deadline = time.monotonic() + START_SECONDS
     while written(output) < wanted:
         assert process.poll() is None, f"the run ended by itself: {process.communicate()[1]!r}"
         assert time.monotonic() < deadline, "the run wrote nothing"
         time.sleep(0.01)
-    process.send_signal(sign)
+    if sign == signal.SIGINT:
+        os.killpg(process.pid, sign)
+    else:
+        process.send_signal(sign)
     process.communicate(timeout=START_SECONDS)
 
 
