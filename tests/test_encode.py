@@ -111,3 +111,12 @@ def test_an_earlier_error_is_kept(folder: Path) -> None:
     model = load_model(AcousticConfig(model=str(folder)))
     table = audio_table({"a": encoded(noise(0.5))}, error=pa.array(["a: broken before"], pa.string()))
     assert Encoder(model, 60.0).encode(table)["error"].to_pylist() == ["a: broken before"]
+
+
+def test_audio_longer_than_the_model_takes(folder: Path) -> None:
+    model = load_model(AcousticConfig(model=str(folder)))
+    model.max_seconds = 1.0
+    rows = {"fits": encoded(noise(1.0)), "long": encoded(noise(1.1))}
+    errors = Encoder(model, 60.0).encode(audio_table(rows))["error"].to_pylist()
+    assert errors[0] is None
+    assert errors[1].startswith("long: audio is 1.1 s long, the model takes at most 1 s")

@@ -44,7 +44,7 @@ def odd_audio() -> dict[str, bytes | None]:
         "bad no bytes": None,
         "bad zero-length": encoded(np.zeros(0, np.float32)),
         "bad NaN": encoded(np.full(16_000, np.nan, np.float32), subtype="FLOAT"),
-        "bad too long for the model": encoded(np.zeros(16_000 * 100, np.float32), "flac"),
+        "longer than 30 s": encoded(noise(40.0, level=0.01), "flac"),
         "bad hour": encoded(np.zeros(16_000 * 3600, np.float32), "flac"),
     }
 
