@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--entities")
     parser.add_argument("--preset", default="joint", choices=sorted(PRESETS))
     parser.add_argument("--utterances", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the plain process")
     parser.add_argument("--rounds", type=int, default=1, help="the two take turns; a busy machine needs several")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args(argv)
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plain(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(arguments.threads)
     config = PRESETS[arguments.preset]()
     model = load_model(config.acoustic)
     encoder = Encoder(model, config.acoustic.batch_seconds)
@@ -70,7 +71,12 @@ def _plain(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str
         table = transcriber.transcribe(encoder.encode(pa.Table.from_batches([batch])))
         pq.write_table(table, output / f"{number}.parquet", compression="zstd")
         seconds += sum(table["duration_seconds"].to_pylist())
-    return _row("one plain process", seconds, time.time() - began, cpu_seconds(os.getpid()) - cpu)
+    return _row(
+        f"one plain process, {arguments.threads} thread(s)",
+        seconds,
+        time.time() - began,
+        cpu_seconds(os.getpid()) - cpu,
+    )
 
 
 def _job(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Peak memory of jobs.transcribe against the size of the corpus: it must not grow.
 
-    python -m benchmarks.memory --audio librispeech_test_clean_dev.parquet [--copies 1 5] [--json FILE]
+    python -m benchmarks.memory --audio librispeech_test_clean_dev.parquet [--copies 1 5] [--json FILE] [options of jobs.transcribe]
 
 Sums the proportional set size (shared pages counted once) of the driver and all its descendants, Ray's shared object
 store included, twice a second.
@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from benchmarks.corpora import repeat
 from benchmarks.processes import family, set_size
 from benchmarks.table import show
-from pipeline.config import PRESETS
 
 _EVERY_SECONDS = 0.5
 
@@ -28,22 +27,19 @@ def main(argv: list[str] | None = None) -> int:
     """Measure and print; exit code 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", required=True)
-    parser.add_argument("--entities", help="one list for the corpus")
-    parser.add_argument("--preset", default="joint", choices=sorted(PRESETS))
     parser.add_argument("--copies", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args(argv)
+    arguments, options = parser.parse_known_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_measure(arguments, copies, Path(folder)) for copies in arguments.copies]
-    show(f"peak memory of the job, {arguments.preset}", rows, arguments.json)
+        rows = [_measure(arguments.audio, copies, options, Path(folder)) for copies in arguments.copies]
+    show(f"peak memory of jobs.transcribe {' '.join(options)}", rows, arguments.json)
     return 0
 
 
-def _measure(arguments: argparse.Namespace, copies: int, folder: Path) -> dict[str, Any]:
-    audio = repeat(arguments.audio, folder / f"x{copies}.parquet", copies)
+def _measure(source: str, copies: int, options: list[str], folder: Path) -> dict[str, Any]:
+    audio = repeat(source, folder / f"x{copies}.parquet", copies)
     command = [sys.executable, "-m", "jobs.transcribe", "--audio", str(audio), "--output", str(folder / "out")]
-    command += ["--preset", arguments.preset, *(["--entities", arguments.entities] if arguments.entities else [])]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen([*command, *options])
     peaks: list[int] = [0]
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(process.pid, peaks, stop))
