@@ -1,6 +1,6 @@
 """Peak memory of jobs.transcribe against the size of the corpus: it must not grow.
 
-    python -m benchmarks.memory --audio librispeech_test_clean_dev.parquet [--copies 1 5] [--json FILE] [options of jobs.transcribe]
+    python -m benchmarks.memory --audio corpus.parquet [--copies 1 5] [--json FILE] [options of jobs.transcribe]
 
 Sums the proportional set size (shared pages counted once) of the driver and all its descendants, Ray's shared object
 store included, twice a second.
