@@ -91,7 +91,7 @@ def _config(path: str | None) -> RunConfig:
 
 def _load(arguments: argparse.Namespace, config: RunConfig, output: Path) -> tuple[list[Corpus], Corpus | None]:
     sources = arguments.emissions or [
-        _encode(path, config, output / f"emissions_{number}.parquet") for number, path in enumerate(arguments.audio)
+        encode(path, config, output / f"emissions_{number}.parquet") for number, path in enumerate(arguments.audio)
     ]
     references = _one_each(arguments.reference or arguments.audio, len(sources), "--reference")
     lists = _one_each(arguments.lists, len(sources), "--lists")
@@ -108,7 +108,7 @@ def _one_each(paths: Sequence[str] | None, count: int, option: str) -> list[str 
     return [None if path == "-" else path for path in paths]
 
 
-def _encode(path: str, config: RunConfig, target: Path) -> str:
+def encode(path: str, config: RunConfig, target: Path) -> str:
     """Encode an AUDIO file once; the emissions stay beside the results."""
     encoder = Encoder(load_model(config.acoustic), config.acoustic.batch_seconds)
     with pq.ParquetFile(path) as file:

@@ -61,17 +61,18 @@ class HotwordsConfig:
 class BoostingConfig:
     """D1, adaptive subword boosting; pipeline.decoding.search has the formula. Values in nats."""
 
-    scale: float = 0.9  # share of the gap to the frame's best token that a continuing token gets back
-    cap: float = 8.0  # most that one token gets
-    max_gap: float = 10.0  # where the model is surer than this of something else, nothing is boosted
+    scale: float = 0.7  # share of the gap to the frame's best token that a continuing token gets back
+    cap: float = 4.0  # most that one token gets
+    max_gap: float = 9.0  # where the model is surer than this of something else, nothing is boosted
     entry: float = 0.5  # first token of an entity: this,
-    entry_scale: float = 0.5  # plus this share of its gap,
-    entry_cap: float = 4.0  # at most this
-    base: float = 4.0  # of all boosts of an entity, at most this ...
-    per_character: float = 0.5  # ... and this per character are kept when it is complete
-    complete: float = 1.0  # and this is given for completing it
+    entry_scale: float = 0.6  # plus this share of its gap,
+    entry_cap: float = 1.0  # at most this
+    base: float = 8.0  # of all boosts of an entity, at most this ...
+    per_character: float = 1.0  # ... and this per character are kept when it is complete
+    complete: float = -1.0  # and this is given (or taken) for completing it: most list entries are not said
     suppress: float = 8.0  # taken per unit of negative weight from a complete entity
-    fixed: float = 0.0  # above 0: this constant per token in place of all the above
+    fixed: float = 0.0  # above 0: this constant per token in place of the gap's share
+    prune_log_prob: float = -6.0  # what only a boost lifts over the token threshold is dropped this far below the best
     explain: bool = True  # say for each entity what the unbiased search writes there
 
 
@@ -80,7 +81,7 @@ class BoostClassConfig:
     """D2, unigram boosting: a word inside an entity is scored by the language model as one of a class of rare words."""
 
     weight: float = -2.0  # log10 share of one list word in its class
-    known: float = 0.0  # log10, added for words that the language model knows and so has evidence of its own on
+    known: float = -2.0  # log10, added for words that the language model knows and so has evidence of its own on
     common: int = 5000  # the most frequent words of the language model are no members of the class
 
 
@@ -117,7 +118,7 @@ class G2gConfig:
 class GuardConfig:
     """Which entities the phones speak for; pipeline.phonetics.guard has the formula. Values in nats."""
 
-    least_evidence: float = 8.0  # an entity with less is put back to what the unbiased search writes
+    least_evidence: float = 5.0  # an entity with less is put back to what the unbiased search writes
     alternative_weight: float = 0.6
     per_phone: float = 1.2
     max_phones: int = 10

@@ -161,6 +161,7 @@ def _params(config: RunConfig, biased: bool) -> Params:
         per_character=float(boosting.per_character),
         complete=float(boosting.complete) if config.boosting else 0.0,
         suppress=float(boosting.suppress) if config.boosting else 0.0,
+        boost_prune=max(float(boosting.prune_log_prob), float(config.beam.prune_log_prob)),
         heaviest=0.0,
         use_class=biased and config.boost_class is not None,
         class_weight=float(boost_class.weight),

@@ -10,10 +10,10 @@ may overlap ("new york", "york times").
 import functools
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.decoding.compiled import kernel
 from pipeline.decoding.trie import DEAD, ROOT, build_trie, child
 from pipeline.entities.catalog import EntityList
 
@@ -29,6 +29,7 @@ class Graph(NamedTuple):
     output: nearest node along the failures where an entity ends, or DEAD
     final:  weight of the entity that ends here, 0 where none does
     weight: largest weight of an entity below
+    mask:   bit (label mod 32) set for every label that leads on from here, by a child or through a failure
     """
 
     first: npt.NDArray[np.int32]
@@ -38,6 +39,7 @@ class Graph(NamedTuple):
     output: npt.NDArray[np.int32]
     final: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.uint32]
 
 
 def build_graph(entities: EntityList) -> Graph:
@@ -82,25 +84,29 @@ def empty_graph() -> Graph:
     return build_graph(EntityList())
 
 
-@numba.njit(cache=True)
+@kernel
 def _link(first, label, terminal, spelled):  # type: ignore[no-untyped-def]
     size = len(label)
     fail, output = np.full(size, DEAD, np.int32), np.full(size, DEAD, np.int32)
     final, weight = np.zeros(size, np.float32), np.full(size, -np.inf, np.float32)
+    mask = np.zeros(size, np.uint32)
     for node in range(size):
         if terminal[node] >= 0 and node != ROOT:
             final[node] = weight[node] = spelled[terminal[node]]
+        if fail[node] >= 0:
+            mask[node] = mask[fail[node]]
         for below in range(first[node], first[node + 1]):
+            mask[node] |= np.uint32(1) << np.uint32(label[below] & 31)
             fail[below] = follow(first, label, fail, fail[node], label[below])
             if fail[below] > ROOT:
                 output[below] = fail[below] if terminal[fail[below]] >= 0 else output[fail[below]]
     for node in range(size - 1, -1, -1):
         for below in range(first[node], first[node + 1]):
             weight[node] = max(weight[node], weight[below])
-    return fail, output, final, weight
+    return fail, output, final, weight, mask
 
 
-@numba.njit(cache=True)
+@kernel
 def follow(first, label, fail, node, code):  # type: ignore[no-untyped-def]
     """Node after ``code``: the child of ``node`` or of the nearest failure that has one; ROOT after a space."""
     while node >= 0:

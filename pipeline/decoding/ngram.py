@@ -7,11 +7,11 @@ model has, plus the backoff weights of the longer contexts that it has not (Katz
 from pathlib import Path
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.decoding.arpa import read_arpa
+from pipeline.decoding.compiled import kernel
 from pipeline.decoding.kenlm_binary import MAGIC, NgramArrays, read_binary
 from pipeline.errors import ModelError
 
@@ -92,13 +92,13 @@ def build_ngrams(arrays: NgramArrays) -> Ngrams:
     return Ngrams(arrays.unigrams, slots, values, max(arrays.order - 1, 1), begin, end)
 
 
-@numba.njit(cache=True)
+@kernel
 def _slot(key: np.uint64, size: int) -> int:
     mixed = (key ^ (key >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(size - 1))  # type: ignore[return-value]
 
 
-@numba.njit(cache=True)
+@kernel
 def _fill(keys, values, slots, slot_values):  # type: ignore[no-untyped-def]
     for row in range(len(keys)):
         at = _slot(keys[row], len(slots))
@@ -108,7 +108,7 @@ def _fill(keys, values, slots, slot_values):  # type: ignore[no-untyped-def]
         slot_values[at] = values[row]
 
 
-@numba.njit(cache=True, inline="always")
+@kernel
 def find(ngrams, key):  # type: ignore[no-untyped-def]
     """Row of an n-gram's key in the hash table, -1 if the model has it not."""
     size = len(ngrams.slots)
@@ -120,7 +120,7 @@ def find(ngrams, key):  # type: ignore[no-untyped-def]
     return -1
 
 
-@numba.njit(cache=True)
+@kernel
 def extend(ngrams, word, words, backoffs, new_words, new_backoffs):  # type: ignore[no-untyped-def]
     """Return log10 p(word | context) and write the context after it.
 
@@ -150,7 +150,7 @@ def extend(ngrams, word, words, backoffs, new_words, new_backoffs):  # type: ign
     return probability + penalty
 
 
-@numba.njit(cache=True)
+@kernel
 def begin_context(ngrams, words, backoffs):  # type: ignore[no-untyped-def]
     """Write the context at the beginning of a sentence."""
     words[:] = -1
@@ -159,7 +159,7 @@ def begin_context(ngrams, words, backoffs):  # type: ignore[no-untyped-def]
     backoffs[0] = ngrams.unigrams[ngrams.begin, 1]
 
 
-@numba.njit(cache=True)
+@kernel
 def score_sentence(ngrams, sentence):  # type: ignore[no-untyped-def]
     """log10 probability of word ids between sentence markers: what KenLM's Model.score returns."""
     words, backoffs = np.empty(ngrams.context, np.int32), np.empty(ngrams.context, np.float32)

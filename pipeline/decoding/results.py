@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.decoding.compiled import kernel
 from pipeline.decoding.ngram import extend
 from pipeline.decoding.search import logadd, search
 
@@ -25,7 +25,7 @@ WORD = np.dtype(
 )
 
 
-@numba.njit(cache=True)
+@kernel
 def rank(work, size, states, ngrams, params, n_best):  # type: ignore[no-untyped-def]
     """Score sentence ends, join hypotheses with equal text (log-sum-exp), and sort them by total score.
 
@@ -69,7 +69,7 @@ def rank(work, size, states, ngrams, params, n_best):  # type: ignore[no-untyped
     return keep, joined[best_first], lm[keep], boost[keep], totals[best_first]
 
 
-@numba.njit(cache=True)
+@kernel
 def spell(ids, values, tokens, work, index):  # type: ignore[no-untyped-def]
     """Follow a hypothesis back; returns (its WORD rows, code points of its text)."""
     entry, trace = work.beam[index], work.trace
@@ -122,7 +122,7 @@ def spell(ids, values, tokens, work, index):  # type: ignore[no-untyped-def]
     return words[: number + 1], text[:size]
 
 
-@numba.njit(cache=True)
+@kernel
 def best_texts(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, work, n_best):  # type: ignore[no-untyped-def]
     """Search, rank and spell in one call.
 
@@ -154,13 +154,13 @@ def best_texts(ids, values, tokens, ngrams, lexicon, graph, class_scores, params
     return scores, words[:word_count], codes[:code_count], ends
 
 
-@numba.njit(cache=True)
+@kernel
 def _finish(word, pieces, lm, kept, gain):  # type: ignore[no-untyped-def]
     word.confidence = np.exp(word.confidence / pieces)
     word.lm, word.kept, word.gain = lm, kept, gain
 
 
-@numba.njit(cache=True)
+@kernel
 def _span(ids, values, token, start, stop):  # type: ignore[no-untyped-def]
     """One past the last frame that ``token`` leads from ``start`` on, and its best log-probability there."""
     score = np.float64(-np.inf)

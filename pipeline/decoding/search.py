@@ -22,9 +22,10 @@ word that the model knows it has evidence of its own; ``class_known`` is added t
 
 Refund. Boosts stay pending until the entity ends at a word end; then
 
-    w complete + min(pending D1, w (base + per_character * length)) + pending D2
+    max(0, w complete + min(pending D1, w (base + per_character * length)) + pending D2)
 
-is kept: search may go far for a name, the decision is made on a budget. When the text leaves the entity, the pending
+is kept: search may go far for a name, the decision is made on a budget, and being listed never costs a word
+anything. When the text leaves the entity, the pending
 boost is taken back exactly; if a shorter suffix is still inside another entity, its own tokens' share stays.
 Entities of negative weight get w * suppress when they are complete and nothing before.
 
@@ -33,10 +34,10 @@ A merged hypothesis keeps times, trace and boosts of its most probable part. All
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.decoding.compiled import kernel
 from pipeline.decoding.graph import SPACE, follow
 from pipeline.decoding.ngram import begin_context, extend
 from pipeline.decoding.trie import ROOT, child
@@ -117,6 +118,7 @@ class Params(NamedTuple):
     per_character: float
     complete: float
     suppress: float
+    boost_prune: float  # negative: prune of what only a boost lifts over the token threshold
     heaviest: float  # largest weight of an entity that is searched for
     use_class: bool
     class_weight: float  # log10
@@ -137,6 +139,7 @@ class Work(NamedTuple):
     entered: npt.NDArray[np.int32]  # [V] node of the entity graph that a token enters, UNSEEN until asked for
     enters: npt.NDArray[np.bool_]  # [K] may this column's token begin an entity though it is below the threshold
     continues: npt.NDArray[np.bool_]  # [K] or continue one
+    lifted: npt.NDArray[np.float64]  # [K] its log-probability with the most that it may get
 
 
 def make_work(frames: int, width: int, candidates: int, vocabulary: int, context: int) -> Work:
@@ -155,10 +158,11 @@ def make_work(frames: int, width: int, candidates: int, vocabulary: int, context
         entered=np.zeros(vocabulary, np.int32),
         enters=np.zeros(candidates, np.bool_),
         continues=np.zeros(candidates, np.bool_),
+        lifted=np.zeros(candidates, np.float64),
     )
 
 
-@numba.njit(cache=True)
+@kernel
 def logadd(a, b):  # type: ignore[no-untyped-def]
     """ln(e^a + e^b)."""
     if a < b:
@@ -168,7 +172,7 @@ def logadd(a, b):  # type: ignore[no-untyped-def]
     return a + np.log1p(np.exp(b - a))
 
 
-@numba.njit(cache=True)
+@kernel
 def _share_of_suffix(trace, node, tokens, characters):  # type: ignore[no-untyped-def]
     """D1 boost of the trace's last tokens that make up ``characters`` characters, spaces between words included."""
     share = 0.0
@@ -180,7 +184,7 @@ def _share_of_suffix(trace, node, tokens, characters):  # type: ignore[no-untype
     return share
 
 
-@numba.njit(cache=True)
+@kernel
 def _keep(graph, params, node, pending, gains):  # type: ignore[no-untyped-def]
     """What is kept of ``pending``, with its D2 part ``gains``, when the entity at ``node`` is complete."""
     weight = graph.final[node]
@@ -189,10 +193,10 @@ def _keep(graph, params, node, pending, gains):  # type: ignore[no-untyped-def]
     if params.fixed > 0.0:
         return pending
     budget = weight * (params.base + params.per_character * graph.depth[node])
-    return weight * params.complete + gains + min(pending - gains, budget)
+    return max(0.0, weight * params.complete + gains + min(pending - gains, budget))
 
 
-@numba.njit(cache=True)
+@kernel
 def _end_word(entry, ngrams, lexicon, graph, tokens, params, class_scores, work, states):  # type: ignore[no-untyped-def]
     """Fill the end_* fields: the language model scores the word, the graph completes, continues or refunds.
 
@@ -243,7 +247,7 @@ def _end_word(entry, ngrams, lexicon, graph, tokens, params, class_scores, work,
     return states
 
 
-@numba.njit(cache=True)
+@kernel
 def _copy_end(entry, one):  # type: ignore[no-untyped-def]
     """Let the same text in the next frame know how its word ends."""
     one.end_lm, one.end_context, one.end_graph = entry.end_lm, entry.end_context, entry.end_graph
@@ -251,7 +255,7 @@ def _copy_end(entry, one):  # type: ignore[no-untyped-def]
     one.end_gain, one.ended = entry.end_gain, True
 
 
-@numba.njit(cache=True)
+@kernel
 def _walk(graph, tokens, token, node):  # type: ignore[no-untyped-def]
     """Node of the entity graph after the characters of ``token``."""
     for index in range(tokens.lengths[token]):
@@ -261,7 +265,7 @@ def _walk(graph, tokens, token, node):  # type: ignore[no-untyped-def]
     return node
 
 
-@numba.njit(cache=True)
+@kernel
 def _boost(graph, params, length, after, gap):  # type: ignore[no-untyped-def]
     """D1 of a token of ``length`` characters that leads to node ``after``."""
     weight = graph.weight[after]
@@ -276,7 +280,7 @@ def _boost(graph, params, length, after, gap):  # type: ignore[no-untyped-def]
     return weight * min(params.scale * gap, params.cap)
 
 
-@numba.njit(cache=True)
+@kernel
 def _partial(entry, lexicon, params):  # type: ignore[no-untyped-def]
     """Penalty of an unfinished word that begins no known word, so that it does not wait for the word's end."""
     if not params.use_lm or entry.length == 0 or entry.lexicon >= 0:
@@ -286,13 +290,13 @@ def _partial(entry, lexicon, params):  # type: ignore[no-untyped-def]
     return params.unknown * max(1.0, entry.length / _LONG_WORD)
 
 
-@numba.njit(cache=True)
+@kernel
 def _slot_of(text, token, size):  # type: ignore[no-untyped-def]
     mixed = (text ^ (np.uint64(token + 2) * np.uint64(0xD6E8FEB86659FD93))) * np.uint64(0xA3B195354A39B70D)
     return np.int64((mixed ^ (mixed >> np.uint64(31))) & np.uint64(size - 1))
 
 
-@numba.njit(cache=True)
+@kernel
 def _find(work, text, token):  # type: ignore[no-untyped-def]
     """(slot, candidate index or NONE) of a text and last token among this frame's candidates."""
     size = len(work.slots)
@@ -305,7 +309,7 @@ def _find(work, text, token):  # type: ignore[no-untyped-def]
     return at, NONE
 
 
-@numba.njit(cache=True)
+@kernel
 def _clear(work, count):  # type: ignore[no-untyped-def]
     size = len(work.slots)
     for index in range(count):
@@ -315,7 +319,7 @@ def _clear(work, count):  # type: ignore[no-untyped-def]
             at = (at + 1) & (size - 1)
 
 
-@numba.njit(cache=True)
+@kernel
 def _nth_largest(scores, count, n):  # type: ignore[no-untyped-def]
     """The n-th largest of scores[:count] (quickselect, reorders them)."""
     low, high, target = 0, count - 1, n - 1
@@ -340,7 +344,7 @@ def _nth_largest(scores, count, n):  # type: ignore[no-untyped-def]
     return scores[target]
 
 
-@numba.njit(cache=True)
+@kernel
 def _stay(work, size, blank):  # type: ignore[no-untyped-def]
     """Candidates that keep their text: a blank, or the last token again. Returns the best score."""
     best = -np.inf
@@ -358,7 +362,7 @@ def _stay(work, size, blank):  # type: ignore[no-untyped-def]
     return best
 
 
-@numba.njit(cache=True)
+@kernel
 def _only_blank(work, size, blank):  # type: ignore[no-untyped-def]
     """A frame with nothing but the blank changes no text and no order."""
     for index in range(size):
@@ -368,7 +372,7 @@ def _only_blank(work, size, blank):  # type: ignore[no-untyped-def]
         entry.score += blank
 
 
-@numba.njit(cache=True)
+@kernel
 def _enter(graph, tokens, token, work):  # type: ignore[no-untyped-def]
     """Node that ``token`` leads to from the root, walked once per utterance."""
     if work.entered[token] == _UNSEEN:
@@ -376,7 +380,7 @@ def _enter(graph, tokens, token, work):  # type: ignore[no-untyped-def]
     return work.entered[token]
 
 
-@numba.njit(cache=True)
+@kernel
 def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # type: ignore[no-untyped-def]
     """Mark the columns below the threshold that a boost may lift over it; returns one past the last of them."""
     top, reached = np.float64(values[frame, 0]), active
@@ -391,6 +395,8 @@ def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # typ
             continue
         most = params.fixed if params.fixed > 0.0 else min(params.scale * gap, params.cap)
         work.continues[column] = params.heaviest * most >= need
+        first = params.fixed if params.fixed > 0.0 else min(params.entry + params.entry_scale * gap, params.entry_cap)
+        work.lifted[column] = values[frame, column] + params.heaviest * max(most, first)
         node = _enter(graph, tokens, token, work)
         work.enters[column] = (
             node > ROOT and _boost(graph, params, tokens.lengths[token], node, gap) >= need and need < np.inf
@@ -400,7 +406,7 @@ def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # typ
     return reached
 
 
-@numba.njit(cache=True)
+@kernel
 def _any_inside(work, size):  # type: ignore[no-untyped-def]
     for index in range(size):  # noqa: SIM110 (numba has no generators)
         if work.beam[index].graph > ROOT:
@@ -408,7 +414,7 @@ def _any_inside(work, size):  # type: ignore[no-untyped-def]
     return False
 
 
-@numba.njit(cache=True)
+@kernel
 def _any_enters(work, active, reached):  # type: ignore[no-untyped-def]
     for column in range(active, reached):  # noqa: SIM110 (numba has no generators)
         if work.enters[column]:
@@ -416,7 +422,37 @@ def _any_enters(work, active, reached):  # type: ignore[no-untyped-def]
     return False
 
 
-@numba.njit(cache=True)
+@kernel
+def _worth_a_try(entry, column, token, graph, tokens, work):  # type: ignore[no-untyped-def]
+    """May the token of a column below the threshold begin or continue an entity after this text?"""
+    begins = tokens.begins[token]
+    if work.enters[column] and (begins or entry.graph == ROOT):
+        return True
+    if not work.continues[column] or entry.graph <= ROOT:
+        return False
+    label = SPACE if begins and entry.length > 0 else tokens.codes[token, 0]
+    return (graph.mask[entry.graph] >> np.uint32(label & 31)) & np.uint32(1) != 0
+
+
+@kernel
+def _any_worth_a_try(ids, values, frame, reached, size, graph, tokens, params, work):  # type: ignore[no-untyped-def]
+    """Is there a text and a column beyond the blank's that together could stay near the best?"""
+    best = -np.inf
+    for index in range(size):
+        best = max(best, work.beam[index].score)
+    least = best + values[frame, 0] + params.boost_prune
+    for index in range(size):
+        entry = work.beam[index]
+        for column in range(1, reached):
+            if entry.score + work.lifted[column] < least:
+                continue
+            token = ids[frame, column]
+            if tokens.lengths[token] >= 0 and _worth_a_try(entry, column, token, graph, tokens, work):
+                return True
+    return False
+
+
+@kernel
 def _select(work, count, params, frame, best, traces):  # type: ignore[no-untyped-def]
     """Move the best candidates to the beam and give new ones a trace node; returns (their number, traces used)."""
     candidates, scores = work.candidates, work.scores
@@ -448,7 +484,7 @@ def _select(work, count, params, frame, best, traces):  # type: ignore[no-untype
     return size, traces
 
 
-@numba.njit(cache=True)
+@kernel
 def _start(work, ngrams, params):  # type: ignore[no-untyped-def]
     """The empty text."""
     work.entered[:] = _UNSEEN
@@ -462,7 +498,7 @@ def _start(work, ngrams, params):  # type: ignore[no-untyped-def]
     start.graph, start.trace, start.gap, start.ended, start.fresh = ROOT, 0, False, False, False
 
 
-@numba.njit(cache=True)
+@kernel
 def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, work):  # type: ignore[no-untyped-def]
     """Run the search; returns (hypotheses in work.beam, contexts used). See the module's text for the objective.
 
@@ -493,6 +529,9 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
         inside = reached > active and _any_inside(work, size)
         if reached > active and not inside and not _any_enters(work, active, reached):
             reached = active
+        alone = active == 1 and inside and ids[frame, 0] == tokens.blank
+        if alone and not _any_worth_a_try(ids, values, frame, reached, size, graph, tokens, params, work):
+            reached = active
         if reached == 1 and ids[frame, 0] == tokens.blank:
             _only_blank(work, size, blank)
             continue
@@ -512,8 +551,9 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                     continue
                 begins = tokens.begins[token]
                 if column >= active:
-                    entering = work.enters[column] and (begins or entry.graph == ROOT)
-                    if not entering and not (work.continues[column] and entry.graph > ROOT):
+                    if total + rest + work.lifted[column] < best + params.boost_prune:
+                        continue
+                    if not _worth_a_try(entry, column, token, graph, tokens, work):
                         continue
                 value = np.float64(values[frame, column])
                 mass = (entry.blank if token == entry.last else total) + value
@@ -541,7 +581,7 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                         pending = min(pending - gains, share)
                         gains = 0.0
                 part = mass + kept + pending + boost
-                if part + lm < best + params.prune:
+                if part + lm < best + (params.boost_prune if column >= active else params.prune):
                     continue
                 text = entry.text
                 if length > 0:

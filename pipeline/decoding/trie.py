@@ -7,9 +7,10 @@ of their labels. Labels are Unicode code points; a space stands between the word
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.decoding.compiled import kernel
 
 ROOT = 0
 DEAD = -1
@@ -33,7 +34,7 @@ def build_trie(spellings: Sequence[str]) -> Trie:
     return Trie(*_build(codes, ends))
 
 
-@numba.njit(cache=True)
+@kernel
 def _build(codes, ends):  # type: ignore[no-untyped-def]
     most = len(codes) - len(ends) + 1
     first, label = np.empty(most + 1, np.int32), np.empty(most, np.int32)
@@ -61,7 +62,7 @@ def _build(codes, ends):  # type: ignore[no-untyped-def]
     return first[: count + 1].copy(), label[:count].copy(), terminal[:count].copy(), depth[:count].copy()
 
 
-@numba.njit(cache=True)
+@kernel
 def child(first, label, node, code):  # type: ignore[no-untyped-def]
     """Node that ``code`` leads to from ``node``, or DEAD."""
     low, high = first[node], first[node + 1]

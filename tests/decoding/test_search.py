@@ -95,10 +95,11 @@ def test_a_fixed_bonus_adds_exactly_its_amount_to_texts_with_the_entity(seed):
         assert (one.boost == 0.0) if times == 0 else (1.5 * times <= one.boost <= 3.0 * times)
 
 
+STRONG = BoostingConfig(scale=0.9, cap=8.0, max_gap=10.0, entry_cap=4.0, complete=1.0)
 BIASED = RunConfig(
     beam=BeamConfig(width=32, decoder="rollcall"),
     language_model=None,
-    boosting=BoostingConfig(),
+    boosting=STRONG,
     boost_class=BoostClassConfig(),
 )
 
@@ -155,6 +156,14 @@ def test_phrases_overlap_and_the_inner_entity_keeps_its_share():
         assert best.text == "new york times"
         assert best.boost > 0
         assert decode(emissions, entities)[0].entities[0].techniques == ("boosting",)
+
+
+def test_being_listed_costs_a_word_nothing():
+    emissions = emissions_of(letters("call cat now"), len(LETTERS), 0.9)
+    config = dataclasses.replace(BIASED, boosting=dataclasses.replace(STRONG, complete=-9.0))
+    unbiased, biased = decode(emissions, EMPTY)[0], decode(emissions, listed("cat"), config)[0]
+    assert (biased.text, biased.boost) == (unbiased.text, 0.0)
+    assert biased.total == pytest.approx(unbiased.total, abs=0.05)
 
 
 def test_negative_weights_suppress():

@@ -1,0 +1,75 @@
+"""The labelled sets that the decoding benchmarks share: emissions made once per model, lists of several kinds."""
+
+import argparse
+import dataclasses
+import random
+from pathlib import Path
+
+import yaml
+
+from jobs.tune import encode
+from pipeline.acoustic.loading import load_tokens
+from pipeline.acoustic.tokens import Tokens
+from pipeline.config import RunConfig, baseline, override
+from pipeline.decoding.evaluation import Corpus, load_corpus, sample, with_lists
+from pipeline.entities.catalog import Entity, EntityList
+
+LIST_OF_1000 = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What a decoding benchmark runs on."""
+
+    config: RunConfig  # unbiased, with the shipped or a given model
+    tokens: Tokens
+    sets: dict[str, Corpus]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="development data (default there)")
+    parser.add_argument("--emissions", type=Path, default=Path("out/emissions"), help="kept here, made where missing")
+    parser.add_argument("--config", type=Path, help="YAML over the baseline preset, e.g. another model")
+    parser.add_argument("--utterances", type=int, help="about this many of each set; default all")
+    parser.add_argument("--width", type=int, default=32, help="beam of every system (default %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the rows here too")
+
+
+def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
+    """Return the sets ``names`` of is21-100, is21-1000, adversarial-100 and names_dev."""
+    values = {} if options.config is None else yaml.safe_load(options.config.read_text())
+    config = override(baseline(), values or {})
+    config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
+    sets = {name: _set(name, options, config) for name in names}
+    if options.utterances:
+        sets = {name: sample(corpus, options.utterances) for name, corpus in sets.items()}
+    return Bench(config, load_tokens(config.acoustic), sets)
+
+
+def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:
+    data: Path = options.data
+    stem = "names_dev" if name == "names_dev" else "librispeech_test_clean_dev"
+    audio, emissions = data / f"{stem}.parquet", options.emissions / f"{stem}.parquet"
+    if not emissions.is_file():
+        options.emissions.mkdir(parents=True, exist_ok=True)
+        encode(str(audio), config, emissions)
+    lists = {
+        "names_dev": None,
+        "adversarial-100": str(data / "adversarial_100.tsv"),
+    }.get(name, str(data / "is21_deep_bias" / "test-clean-dev.biasing_100.tsv"))
+    corpus = load_corpus(str(emissions), str(audio), lists)
+    return _grown(corpus, data / "is21_deep_bias" / "all_rare_words.txt") if name == "is21-1000" else corpus
+
+
+def _grown(corpus: Corpus, words: Path) -> Corpus:
+    """Fill every list up to 1,000 with rare words, as the benchmark's larger lists are made; fixed by utterance."""
+    pool = sorted(set(words.read_text().split()))
+    lists = {}
+    for one in corpus.utterances:
+        name = one.reference.utterance_id
+        entities = {entity.text: entity for entity in corpus.lists.of(name).entities}
+        for word in random.Random(name).sample(pool, 2 * LIST_OF_1000):
+            if len(entities) < LIST_OF_1000 and word not in one.reference.text.split():
+                entities.setdefault(word, Entity(word, word))
+        lists[name] = EntityList(tuple(entities[text] for text in sorted(entities)))
+    return with_lists(corpus, lambda name: lists[name])

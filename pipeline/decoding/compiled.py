@@ -1,0 +1,37 @@
+"""Compiled functions whose cache cannot be stale.
+
+numba keeps compiled code on disk and checks only the file that a function stands in: a change in a function that it
+calls, in another file, goes unnoticed. So the cache folder is named by the content of all of this package's sources.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+_CONFIG: Any = numba.config
+
+
+def _cache_folder() -> str:
+    """Folder beside the sources, or numba's own choice ("") where that is set already or not writable."""
+    here = Path(__file__).resolve().parent
+    if _CONFIG.CACHE_DIR or not os.access(here, os.W_OK):
+        return str(_CONFIG.CACHE_DIR)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py"))))
+    return str(here / "__pycache__" / f"kernels-{digest.hexdigest()[:12]}")
+
+
+_FOLDER = _cache_folder()
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile ``function`` on its first call and cache it on disk, so that workers only load it."""
+    before = _CONFIG.CACHE_DIR
+    _CONFIG.CACHE_DIR = _FOLDER
+    try:
+        return numba.njit(cache=True)(function)
+    finally:
+        _CONFIG.CACHE_DIR = before
