@@ -85,6 +85,8 @@ def read_options(text: str | None) -> dict[str, Any]:
 def read_config(arguments: argparse.Namespace) -> RunConfig:
     """Return the preset with --config and then --model put over it; raises ConfigError."""
     config = configuration.PRESETS[arguments.preset]()
+    for technique in arguments.without:
+        config = configuration.without(config, technique)
     if arguments.config:
         location = storage.open_filesystem(arguments.config)
         storage.check_readable(location)

@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", metavar="O", required=True, help="folder for runs; s3:// too")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="baseline", help="default: %(default)s")
+    parser.add_argument("--without", metavar="NAME", action="append", default=[], help="one technique of it off")
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
     parser.add_argument("--summary", metavar="JSON", help="write what run.json holds to this file too")
