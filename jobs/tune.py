@@ -85,8 +85,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _config(path: str | None) -> RunConfig:
-    values = {} if path is None else yaml.safe_load(Path(path).read_text())
-    return override(joint(), values or {})
+    if path is None:
+        return joint()
+    try:
+        return override(joint(), yaml.safe_load(Path(path).read_text()) or {})
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as a YAML configuration: {error}") from error
 
 
 def _load(arguments: argparse.Namespace, config: RunConfig, output: Path) -> tuple[list[Corpus], Corpus | None]:
@@ -111,10 +115,12 @@ def _one_each(paths: Sequence[str] | None, count: int, option: str) -> list[str 
 def encode(path: str, config: RunConfig, target: Path) -> str:
     """Encode an AUDIO file once; the emissions stay beside the results."""
     encoder = Encoder(load_model(config.acoustic), config.acoustic.batch_seconds)
-    with pq.ParquetFile(path) as file:
-        tables = [
-            encoder.encode(pa.Table.from_batches([batch])) for batch in track(file.iter_batches(_ENCODE_ROWS), "encode")
-        ]
+    try:
+        with pq.ParquetFile(path) as file:
+            batches = track(file.iter_batches(_ENCODE_ROWS), "encode")
+            tables = [encoder.encode(pa.Table.from_batches([batch])) for batch in batches]
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise InputError(f"{path} cannot be read as AUDIO parquet: {error}; `jobs.ingest` writes it.") from error
     pq.write_table(pa.concat_tables(tables), target)
     return str(target)
 

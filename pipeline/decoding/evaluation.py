@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.acoustic.emissions import SparseLogProbs
@@ -85,7 +86,10 @@ def load_corpus(emissions: str, references: str | None = None, lists: str | None
 
 def _emissions(path: str) -> list[tuple[str, SparseLogProbs]]:
     needed = ["utterance_id", "frames", "k", "token_ids", "token_log_probs"]
-    names = pq.read_schema(path).names
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} cannot be read as parquet: {error}. Needed is an EMISSIONS file.") from error
     if missing := [name for name in needed if name not in names]:
         raise InputError(f"{path}: columns {missing} are missing; it has {names}. Needed is an EMISSIONS file.")
     table, result = pq.read_table(path, columns=needed).combine_chunks(), []

@@ -1,0 +1,87 @@
+"""Tuning end to end on a few utterances of made-up emissions in the shipped model's pieces."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jobs import tune
+from pipeline.acoustic.emissions import sparsify
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import AcousticConfig, joint, override
+from pipeline.decoding.evaluation import load_corpus, sample
+from pipeline.decoding.tuning import SPACE, configured, current
+
+SAID = ("we met nilsson there", "call nielsen now", "the nilsson house", "they saw nielsen here")
+
+
+def write_corpus(folder):
+    """Four speakers; every name is torn between its true spelling and "nelson"."""
+    tokens, rows = load_tokens(AcousticConfig()), []
+    for number, text in enumerate(SAID):
+        heard = [tokens.encoder(word) for word in text.split()]
+        frames = [token for word in heard for step in word for token in (step, tokens.blank)]
+        probabilities = np.full((len(frames), len(tokens.pieces)), 0.05 / len(tokens.pieces), np.float32)
+        probabilities[np.arange(len(frames)), frames] = 0.9
+        kept = sparsify(np.log(probabilities), 32)
+        rows.append(
+            {
+                "utterance_id": f"u{number}",
+                "speaker": f"s{number}",
+                "text": text,
+                "duration_seconds": len(frames) * 0.04,
+                "frames": kept.frames,
+                "k": 32,
+                "token_ids": kept.ids.ravel(),
+                "token_log_probs": kept.values.astype(np.float32).ravel(),
+            }
+        )
+    path = folder / "emissions.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    lists = folder / "lists.txt"
+    lists.write_text("Nilsson\nNielsen\n")
+    return path, lists
+
+
+def test_tuning_writes_its_table_and_a_config_that_loads(tmp_path, capsys):
+    emissions, lists = write_corpus(tmp_path)
+    command = ["--emissions", str(emissions), "--lists", str(lists), "--guard", str(lists), "--trials", "3"]
+    assert tune.main([*command, "--output", str(tmp_path / "out")]) == 0
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "tuning half / confirming half" in table
+    assert table.count("\n| ") == 5  # head, unbiased and three trials
+    trials = [json.loads(line) for line in (tmp_path / "out" / "trials.jsonl").read_text().splitlines()]
+    assert len(trials) == 3
+    best = max(trials, key=lambda trial: trial["objective"])
+    tuned = override(joint(), yaml.safe_load((tmp_path / "out" / "best.yaml").read_text()))
+    assert {key: current(tuned)[key] for key in SPACE} == {key: best[key] for key in SPACE}
+    capsys.readouterr()
+    assert tune.main([*command, "--output", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "trials.jsonl").read_text() == (tmp_path / "out" / "trials.jsonl").read_text()
+
+
+def test_halves_share_no_speaker(tmp_path):
+    corpus = load_corpus(str(write_corpus(tmp_path)[0]))
+    first, second = corpus.halves()
+    assert {one.reference.speaker for one in first.utterances} == {"s0", "s2"}
+    assert {one.reference.speaker for one in second.utterances} == {"s1", "s3"}
+    assert len(sample(corpus, 2).utterances) == 2
+
+
+def test_bad_input_is_a_clear_error(tmp_path, capsys):
+    emissions, lists = write_corpus(tmp_path)
+    wrong = ["--emissions", str(lists), "--output", str(tmp_path / "out")]
+    assert tune.main(["--emissions", str(emissions), "--lists", "a", "b", "--output", str(tmp_path / "out")]) == 2
+    assert "--lists needs one value per data file (1), got 2" in capsys.readouterr().err
+    assert tune.main(wrong) == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_dotted_values_reach_the_configuration():
+    config = configured(joint(), {"boosting.scale": 0.25, "boost_class.weight": -3.5})
+    assert config.boosting is not None
+    assert (config.boosting.scale, config.boosting.cap) == (0.25, joint().boosting.cap)
+    assert config.boost_class.weight == pytest.approx(-3.5)
