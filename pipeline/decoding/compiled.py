@@ -1,7 +1,8 @@
 """Compiled functions whose cache cannot be stale.
 
 numba keeps compiled code on disk and checks only the file that a function stands in: a change in a function that it
-calls, in another file, goes unnoticed. So the cache folder is named by the content of all of this package's sources.
+calls, in another file, goes unnoticed. So the cache folder is named by the content of all of this package's files
+with compiled functions.
 """
 
 import hashlib
@@ -20,7 +21,8 @@ def _cache_folder() -> str:
     here = Path(__file__).resolve().parent
     if _CONFIG.CACHE_DIR or not os.access(here, os.W_OK):
         return str(_CONFIG.CACHE_DIR)
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py"))))
+    sources = (path.read_bytes() for path in sorted(here.glob("*.py")))
+    digest = hashlib.sha256(b"".join(source for source in sources if b"\n@kernel" in source))
     return str(here / "__pycache__" / f"kernels-{digest.hexdigest()[:12]}")
 
 
