@@ -34,18 +34,18 @@ class LanguageModelConfig:
 
     path: str = str(_MODELS / "language_model" / "3gram.binary")
     unigrams: str | None = str(_MODELS / "language_model" / "words.txt.gz")  # word list; needed for binaries
-    alpha: float = 0.5  # weight of the LM's natural-log score
+    alpha: float = 0.7  # weight of the LM's natural-log score
     beta: float = 1.5  # bonus per word
-    unknown_penalty: float = -10.0  # added to a word that the LM does not know
+    unknown_penalty: float = -14.0  # added to a word that the LM does not know
 
 
 @dataclasses.dataclass(frozen=True)
 class BeamConfig:
     """Prefix beam search."""
 
-    width: int = 64
-    prune_log_prob: float = -12.0  # hypotheses this far below the best are dropped
-    token_min_log_prob: float = -6.0  # candidates below this are skipped at a frame
+    width: int = 128
+    prune_log_prob: float = -16.0  # hypotheses this far below the best are dropped
+    token_min_log_prob: float = -8.0  # candidates below this are skipped at a frame
     n_best: int = 8
     decoder: str = "rollcall"  # ours; "pyctcdecode" and "greedy" for comparison
 
