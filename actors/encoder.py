@@ -1,5 +1,6 @@
 """Audio rows to EMISSIONS rows on a GPU or a CPU core."""
 
+import os
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,9 @@ class EncoderActor:
     """Holds one acoustic model."""
 
     def __init__(self, config: AcousticConfig, list_column: str | None, threads: int, meter: Any) -> None:
+        # oneDNN keeps compiled kernels for 1,024 shapes by default, and every length of audio is a shape of its own:
+        # 200 MB per worker that are hardly ever used again. Read when torch first computes.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         import torch  # here and below: the driver, which only names this class, needs no models in its memory
 
         from pipeline.acoustic.loading import load_model
