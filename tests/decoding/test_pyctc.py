@@ -14,7 +14,7 @@ from tests.decoding.inventory import CHARACTERS, LETTERS, PIECES, TOKENS, emissi
 @pytest.fixture
 def config(tmp_path):
     return RunConfig(
-        beam=BeamConfig(width=16, decoder="pyctcdecode"),
+        beam=BeamConfig(width=16, prune_log_prob=-12.0, token_min_log_prob=-6.0, decoder="pyctcdecode"),
         language_model=LanguageModelConfig(path=str(write_arpa(tmp_path)), unigrams=None, unknown_penalty=-1.0),
         hotwords=HotwordsConfig(),
     )

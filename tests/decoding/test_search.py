@@ -97,7 +97,7 @@ def test_a_fixed_bonus_adds_exactly_its_amount_to_texts_with_the_entity(seed):
 
 STRONG = BoostingConfig(scale=0.9, cap=8.0, max_gap=10.0, entry_cap=4.0, complete=1.0)
 BIASED = RunConfig(
-    beam=BeamConfig(width=32, decoder="rollcall"),
+    beam=BeamConfig(width=32, prune_log_prob=-12.0, token_min_log_prob=-6.0, decoder="rollcall"),
     language_model=None,
     boosting=STRONG,
     boost_class=BoostClassConfig(),
