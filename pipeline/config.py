@@ -80,7 +80,7 @@ class BoostingConfig:
 class BoostClassConfig:
     """D2, unigram boosting: a word inside an entity is scored by the language model as one of a class of rare words."""
 
-    weight: float = -2.0  # log10 share of one list word in its class
+    weight: float = -2.5  # log10 share of one list word in its class
     known: float = -2.0  # log10, added for words that the language model knows and so has evidence of its own on
     common: int = 5000  # the most frequent words of the language model are no members of the class
 
