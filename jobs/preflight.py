@@ -2,8 +2,6 @@
 
 import argparse
 import dataclasses
-import json
-from typing import Any
 
 import numpy as np
 import yaml
@@ -16,6 +14,7 @@ from pipeline.corpus import Corpus, column_names, id_hashes, scan_corpus
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.errors import ConfigError, InputError
 from pipeline.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
+from pipeline.s3_options import parse_options
 
 OWN_LISTS = "entities"
 """Audio column with an utterance's own list, used if there is no --entities."""
@@ -46,7 +45,7 @@ class Transcription:
 def prepare(arguments: argparse.Namespace) -> Transcription:
     """Check the command's inputs and make the run's folder; raises RollcallError with what to do."""
     check_counts(arguments)
-    options = read_options(arguments.storage_options)
+    options = parse_options(arguments.storage_options)
     config = read_config(arguments)
     settled = config_fingerprint(config)  # reads the language model, so a missing one ends here
     model = model_fingerprint(config.acoustic.model)
@@ -69,17 +68,6 @@ def check_counts(arguments: argparse.Namespace) -> None:
         count = getattr(arguments, name)
         if count is not None and count < 1:
             raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {count}.")
-
-
-def read_options(text: str | None) -> dict[str, Any]:
-    """Return --storage-options, a JSON object; raises ConfigError."""
-    try:
-        options = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--storage-options is not JSON ({error}).") from error
-    if not isinstance(options, dict):
-        raise ConfigError(f"--storage-options must be a JSON object, got {text}.")
-    return options
 
 
 def read_config(arguments: argparse.Namespace) -> RunConfig:

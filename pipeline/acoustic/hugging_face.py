@@ -21,6 +21,7 @@ from torch import nn
 from pipeline.acoustic.emissions import FLOOR_LOG_PROB, Emissions, sparsify
 from pipeline.acoustic.hugging_face_tokens import NEVER, fold_tokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
+from pipeline.acoustic.model import choose_device
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError
@@ -169,7 +170,7 @@ class HuggingFaceCtc:
 
     def __init__(self, network: Any, extractor: Any, tokenizer: Any, config: AcousticConfig, model_id: str) -> None:
         self.model_id = model_id
-        self._device = _device(config.device)
+        self._device = choose_device(config.device)
         self._autocast = _autocast_type(config.dtype, self._device)
         self._network, self._extractor, self._top_k = network.eval().to(self._device), extractor, config.top_k
         folded = fold_tokens(tokenizer, network.config.vocab_size, network.config.pad_token_id)
@@ -274,12 +275,6 @@ def _tapped_layers(wanted: tuple[int, ...] | None, depth: int) -> tuple[int, ...
     if wrong:
         raise ConfigError(f"acoustic.tapped_layers has {wrong}; the model's layers are 1 to {depth}.")
     return wanted
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def _autocast_type(name: str, device: torch.device) -> torch.dtype | None:

@@ -14,7 +14,10 @@ def load_model(config: AcousticConfig) -> CtcModel:
     folder = Path(config.model)
     if checkpoint.is_model_directory(folder):
         return RollcallCtc(folder, config)
-    return _hugging_face(config)
+    # transformers takes seconds and 200 MB in every worker, so only runs that need it import it.
+    from pipeline.acoustic.hugging_face import load_hugging_face
+
+    return load_hugging_face(config)
 
 
 def load_tokens(config: AcousticConfig) -> Tokens:
@@ -22,11 +25,6 @@ def load_tokens(config: AcousticConfig) -> Tokens:
     folder = Path(config.model)
     if checkpoint.is_model_directory(folder):
         return checkpoint.load_tokens(folder / checkpoint.TOKENISER)
-    return _hugging_face(config).tokens
+    from pipeline.acoustic.hugging_face import load_hugging_face_tokens
 
-
-def _hugging_face(config: AcousticConfig) -> CtcModel:
-    # transformers takes seconds and 200 MB in every worker, so only runs that need it import it.
-    from pipeline.acoustic.hugging_face import load_hugging_face
-
-    return load_hugging_face(config)
+    return load_hugging_face_tokens(config)
