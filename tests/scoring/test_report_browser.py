@@ -93,11 +93,16 @@ def test_it_plays_from_a_word(browser: Browser, tmp_path: Path) -> None:
     assert main([*options, "--output", str(tmp_path / "out")]) == 0
     browser.open(tmp_path / "out/report.html")
     browser.click("#entities button.open")
-    browser.click("#entities [data-t='1.0']")
+    browser.click("#entities i[data-t='1.0']")
     played = """const player = document.querySelector('audio');
         return new Promise(done => player.addEventListener('timeupdate', () => player.currentTime > 1.05 &&
             done([player.paused && !player.ended, player.error, Math.round(player.duration * 10)])))"""
     assert browser.run(played) == [False, None, 20]
+    browser.type("#entities button.play", " ")  # Leeds, missed, from 0.5 to 1.0 s, and a little around it
+    stopped = """const player = document.querySelector('#entities audio');
+        return new Promise(done => player.addEventListener('pause', () => done(player.currentTime)))"""
+    assert 1.2 < browser.run(stopped) < 1.8
+    assert browser.run("return [...document.querySelectorAll('audio')].every(player => player.src)")
     assert browser.console() == []
 
 

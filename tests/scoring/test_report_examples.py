@@ -13,10 +13,13 @@ import soundfile
 
 from jobs.score import main
 from pipeline import schemas
+from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import InputError
 from pipeline.scoring.report import ExampleSource
 from pipeline.scoring.report.aligned import explanation
+from pipeline.scoring.report.sound import Spoken, spoken_entities
 from pipeline.scoring.run_facts import run_facts
+from pipeline.scoring.score import Lists, Reference, Written, score
 
 
 def tone(seconds: float, format: str = "WAV") -> bytes:
@@ -67,11 +70,28 @@ def test_the_report_of_a_run_has_times_sound_and_facts(tmp_path: Path) -> None:
     options = ["--transcripts", run, "--reference", audio, "--lists", str(tmp_path / "names.txt")]
     assert main([*options, "--output", str(tmp_path / "out")]) == 0
     document = (tmp_path / "out/report.html").read_text()
-    assert document.count("data:audio/ogg;base64,T2dnUw") == 1  # "OggS"; shown twice, embedded once
+    assert document.count("data:audio/ogg;base64,T2dnUw") == 1  # "OggS"; embedded once,
+    assert document.count('data-clip="clip-0"') == 3  # heard in all places that show the utterance
     assert 'data-t="0.5" title="0.50 to 1.00 s"' in document
     assert "leads 0.50–1.00" in document
     for fact in ("m-17", "hotwords", "3 s"):
         assert fact in document
+
+
+def test_entities_are_heard_where_they_were_written_or_missed() -> None:
+    names = EntityList(tuple(Entity(name.lower(), name) for name in ("Leeds", "York", "Bath")))
+    said = [Reference("a", "from leeds to leeds and bath")]
+    result = score(said, {"a": Written("from leeds to leads and york")}, Lists(lambda _: names))
+    times = [(at / 2, at / 2 + 0.5) for at in range(6)]
+    assert spoken_entities(result.utterances[0], times) == [
+        Spoken("Leeds", "found", 0.5, 1.0),
+        Spoken("Leeds", "missed", 1.5, 2.0),
+        Spoken("York", "inserted", 2.5, 3.0),
+        Spoken("Bath", "missed", 2.5, 3.0),
+    ]
+    assert spoken_entities(result.utterances[0], times[:-1]) == []
+    gone = score(said, {"a": Written("from to")}, Lists(lambda _: names)).utterances[0]
+    assert spoken_entities(gone, times[:2])[0] == Spoken("Leeds", "missed", 0.0, 1.0)  # between its neighbours
 
 
 def test_only_wanted_utterances_are_read_and_sound_stops_at_its_budget(tmp_path: Path) -> None:

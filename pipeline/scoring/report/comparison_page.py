@@ -83,6 +83,7 @@ def _unjudged(page: ComparisonInput) -> Html:
             section("entities-part", "Entities that differ", entity_changes(comparison, only)),
             section("changes", "Utterances that differ most", join([legend(), drawn]) if drawn else None),
             section("runs-part", "The runs", _runs(page)),
+            drawing.sounds.embedded(),
         ]
     )
 
@@ -104,6 +105,7 @@ def _judged(page: ComparisonInput) -> Html:
             section("entities-part", "Entities lost and gained", entity_changes(comparison, _KINDS)),
             section("improvements", "Improvements", _changes(comparison, better, drawing, worse_ones=False)),
             section("runs-part", "The runs", _runs(page)),
+            drawing.sounds.embedded(),
         ]
     )
 

@@ -79,6 +79,7 @@ def _sections(report: ReportInput) -> Html:
         section("confused", "Confusions", confusion_table(mistakes) if mistakes else None),
         section("by-speaker", "By speaker", speaker_table(result, baseline)),
         section("worst", "Worst utterances", worst_utterances(chosen, drawing)),
+        drawing.sounds.embedded(),
     ]
     return join(sections)
 

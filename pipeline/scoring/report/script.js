@@ -9,6 +9,14 @@
   const compare = (a, b) =>
     typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
 
+  // Each clip stands once in the page, as data; players in any number of figures are connected to it by name.
+  const connect = (part) => {
+    for (const player of part.querySelectorAll("audio[data-clip]")) {
+      if (!player.src) player.src = document.getElementById(player.dataset.clip).value;
+    }
+  };
+  connect(document);
+
   for (const table of document.querySelectorAll("table.sortable")) {
     const headers = [...table.tHead.rows[0].cells];
     headers.forEach((header, column) =>
@@ -26,18 +34,27 @@
       if (!button) return;
       const detail = document.getElementById(button.getAttribute("aria-controls"));
       detail.querySelectorAll("template").forEach((template) => template.replaceWith(template.content));
+      connect(detail);
       detail.hidden = !detail.hidden;
       button.setAttribute("aria-expanded", String(!detail.hidden));
     });
   }
 
-  // A click on a word plays the clip of its figure from there; the player itself works from the keyboard.
+  // A word plays the clip of its figure from there, the button of an entity only the entity; one clip at a time.
+  let playing = null;
   document.addEventListener("click", (event) => {
     const word = event.target.closest("[data-t]");
     const player = word?.closest("figure").querySelector("audio");
     if (!player) return;
+    const end = Number(word.dataset.end ?? Infinity);
     const play = () => {
+      if (playing && playing !== player) playing.pause();
+      playing = player;
       player.currentTime = Number(word.dataset.t);
+      player.ontimeupdate = () => {
+        if (player.currentTime >= end) player.pause();
+      };
+      player.onpause = () => (player.ontimeupdate = null);
       player.play();
     };
     if (player.readyState >= 1) play();

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.scoring.mistakes import Mistake
 from pipeline.scoring.report.aligned import aligned, explanation, legend, word_times
-from pipeline.scoring.report.examples import Examples, data_uri
+from pipeline.scoring.report.examples import Examples
 from pipeline.scoring.report.markup import Child, Html, join, tag
+from pipeline.scoring.report.sound import Sounds, listen
 from pipeline.scoring.score import ScoreResult, UtteranceScore
 
 WORST = 40
@@ -26,7 +27,7 @@ class Drawing:
             {one.utterance_id: one for one in baseline.utterances} if baseline is not None else {}
         )
         self._examples, self._labels = examples, labels
-        self._sounded: set[str] = set()
+        self.sounds = Sounds(examples.clips)
 
     def draw(self, utterance: UtteranceScore) -> Html:
         """Return one utterance as a figure."""
@@ -36,15 +37,13 @@ class Drawing:
             about.append(f", speaker {utterance.speaker}")
         if utterance.error is not None:
             about.append(tag("strong", f" {utterance.error}"))
-        return tag("figure", tag("figcaption", about), self._sound(utterance.utterance_id), self._text(utterance))
+        return tag("figure", tag("figcaption", about), self._sound(utterance), self._text(utterance))
 
-    def _sound(self, name: str) -> Html | None:
-        """The clip, once per page: a second figure of the same utterance points to the first."""
-        clip = self._examples.clips.get(name)
-        if clip is None or name in self._sounded:
-            return None
-        self._sounded.add(name)
-        return tag("audio", controls=True, preload="none", src=data_uri(clip), aria_label=f"Audio of {name}")
+    def _sound(self, utterance: UtteranceScore) -> list[Html | None] | None:
+        """A player and a button per entity; None without a clip."""
+        player = self.sounds.player(utterance.utterance_id)
+        times = self._examples.times.get(utterance.utterance_id, ())
+        return None if player is None else [player, listen(utterance, times)]
 
     def _text(self, utterance: UtteranceScore) -> Html:
         if len(utterance.reference.split()) + len(utterance.hypothesis.split()) > _LONGEST:
