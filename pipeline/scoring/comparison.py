@@ -1,13 +1,10 @@
 """Two runs on the same utterances: what changed, what got worse first, and whether it is more than chance."""
 
 import dataclasses
-import math
 from collections import Counter
 
-import numpy as np
-
 from pipeline.scoring.difference import RateDifference, differences, verdict
-from pipeline.scoring.metrics import COLUMNS, GROUPS
+from pipeline.scoring.matched_pairs import matched_pairs
 from pipeline.scoring.score import ScoreResult, UtteranceScore
 
 
@@ -60,7 +57,7 @@ class EntityChange:
 class Comparison:
     """``changes`` holds the utterances whose text differs, regressions first; ``entities`` likewise.
 
-    matched_pairs: two-sided p-value by word error rate (see matched_pairs_p).
+    matched_pairs: two-sided p-value by word error rate (pipeline.scoring.matched_pairs).
     """
 
     first: ScoreResult
@@ -82,8 +79,7 @@ def compare(first: ScoreResult, second: ScoreResult) -> Comparison:
     pairs = zip(first.utterances, second.utterances, strict=True)
     changes = [_change(before, after) for before, after in pairs if before.hypothesis != after.hypothesis]
     changes.sort(key=lambda change: (-change.harm, -change.more_errors, change.after.utterance_id))
-    tests = {group: matched_pairs_p(first, second, group) for group in GROUPS}
-    return Comparison(first, second, rates, tests, tuple(changes), _entities(changes))
+    return Comparison(first, second, rates, matched_pairs(first, second), tuple(changes), _entities(changes))
 
 
 def _change(before: UtteranceScore, after: UtteranceScore) -> UtteranceChange:
@@ -109,18 +105,3 @@ def _entities(changes: list[UtteranceChange]) -> tuple[EntityChange, ...]:
     return tuple(
         sorted(entities, key=lambda one: (-one.lost - one.new_false, -one.gained - one.gone_false, one.entity))
     )
-
-
-def matched_pairs_p(first: ScoreResult, second: ScoreResult, group: str) -> float | None:
-    """Return the two-sided p-value of the matched pairs test on the word errors of ``group``.
-
-    The segments are the utterances, which are independent of each other (Gillick and Cox, "Some statistical issues in
-    the comparison of speech recognition algorithms", ICASSP 1989): z is the mean difference of errors over its standard
-    error. None where no utterance differs, or there are fewer than two.
-    """
-    at = COLUMNS.index(f"{group}_words")
-    change = (second.counts - first.counts)[:, at + 1 : at + 4].sum(axis=1)
-    if len(change) < 2 or not np.any(change):
-        return None
-    error = float(np.std(change, ddof=1)) / math.sqrt(len(change))
-    return math.erfc(abs(float(np.mean(change))) / error / math.sqrt(2)) if error > 0 else 0.0

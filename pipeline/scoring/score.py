@@ -69,6 +69,7 @@ class UtteranceScore:
     reference: str
     hypothesis: str
     words: tuple[WordCounts, WordCounts, WordCounts]  # all, U, B
+    biased: Biased
     entities: EntityMatch
     said: tuple[Found, ...]
     written: tuple[Found, ...]
@@ -231,6 +232,7 @@ def _score_one(reference: Reference, hypothesis: Written | None, lists: Lists, l
         reference=reference.text,
         hypothesis=text,
         words=(all_errors(unbiased_counts, biased_counts, least), unbiased_counts, biased_counts),
+        biased=biased,
         entities=match_entities(said, written),
         said=said,
         written=written,

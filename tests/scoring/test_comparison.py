@@ -7,8 +7,9 @@ import pytest
 
 from jobs.compare import main
 from pipeline.entities.catalog import Entity, EntityList
-from pipeline.scoring.comparison import EntityChange, compare, matched_pairs_p
+from pipeline.scoring.comparison import EntityChange, compare
 from pipeline.scoring.difference import differences, verdict
+from pipeline.scoring.matched_pairs import matched_pairs, segments_of
 from pipeline.scoring.report import ComparisonInput, build_comparison
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
 from tests.scoring.test_report import HOSTILE, Structure
@@ -50,7 +51,21 @@ def test_matched_pairs_agree_with_the_normal_distribution() -> None:
     """Errors change by +1, +1, +1, -1: mean 0.5, standard error 0.5, so z = 1 and p = 0.3173."""
     before = run("to leeds", "to york", "to leeds", "to work")
     after = run("to leads", "to work", "to leads", "to york")
-    assert matched_pairs_p(before, after, "wer") == pytest.approx(0.3173, abs=1e-4)
+    assert matched_pairs(before, after)["wer"] == pytest.approx(0.3173, abs=1e-4)
+
+
+def test_two_words_right_in_both_runs_part_segments() -> None:
+    said = [Reference("a", "one two leeds four five six seven eight")]
+    lists = Lists(lambda _: NAMES)
+    before = score(said, {"a": Written("won two leads four five six eight")}, lists).utterances[0]
+    after = score(said, {"a": Written("one two leeds four five six seven and eight")}, lists).utterances[0]
+    # "won two leads" is one segment, one U and one B error; three right words; then a deletion and an insertion.
+    assert segments_of(before, after) == [((1, 1), (0, 0)), ((1, 0), (1, 0))]
+
+
+def test_where_every_segment_changes_alike_the_sign_test_speaks() -> None:
+    good, bad = run(*["to leeds", "to york"] * 2), run(*["to leeds", "to work"] * 2)
+    assert matched_pairs(good, bad) == {"wer": 0.5, "u_wer": None, "b_wer": 0.5}
 
 
 def test_the_page_escapes_and_says_what_changed() -> None:

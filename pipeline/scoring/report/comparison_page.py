@@ -19,8 +19,9 @@ ENTITIES = 1000
 _CLIP_BYTES = 2_500_000  # as in the report
 _KINDS = ("Lost", "Newly inserted", "Gained", "No longer inserted")
 _TESTS = (
-    "Bootstrap p: twice the smaller share of the paired resamples on the other side of zero. Matched pairs p: the mean "
-    "difference of errors per utterance over its standard error (Gillick and Cox 1989).",
+    "Bootstrap p: twice the smaller share of the paired resamples on the other side of zero. Matched pairs p: "
+    "MAPSSWE, the mean difference of errors per segment over its standard error; segments are parted by two words that "
+    "both runs got right (Gillick and Cox 1989).",
     "An utterance is a regression if it has more word errors, lost an entity or got a false one.",
 )
 
