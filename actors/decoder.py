@@ -18,11 +18,14 @@ class DecoderActor:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
         from pipeline.decoding.build import build_decoder
+        from pipeline.entities.shortlist import build_shortlister
         from pipeline.phonetics.second_pass import build_phonetics
 
         decoder = build_decoder(config, load_tokens(config.acoustic))
         phonetics = build_phonetics(config)
-        self._transcriber = Transcriber(decoder, snapshot.load(lists), config_fingerprint, phonetics)
+        pronouncer = None if phonetics is None else phonetics.pronouncer
+        shortlister = build_shortlister(config, pronouncer)
+        self._transcriber = Transcriber(decoder, snapshot.load(lists), config_fingerprint, phonetics, shortlister)
         self._meter = meter
 
     def __call__(self, emissions: pa.Table) -> pa.Table:

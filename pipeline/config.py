@@ -51,6 +51,19 @@ class BeamConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ShortlistConfig:
+    """Which entities are plausible in an utterance; pipeline.entities.shortlist has the formula. Values in nats."""
+
+    per_phone: float = 1.5  # what each phone of a pronunciation may cost ...
+    spare: float = 1.0  # ... but for this many: short ones must fit better
+    most: float = 12.0  # no pronunciation may cost more
+    clip: float = 6.0  # most that one misheard phone counts
+    confusion: float = 6.0  # times the articulatory distance: what a similar phone in its place costs
+    drop: float = 4.0  # a phone that is not heard
+    insert: float = 3.0  # most for a phone that is heard on top
+
+
+@dataclasses.dataclass(frozen=True)
 class HotwordsConfig:
     """pyctcdecode's constant bonus per list word: the baseline technique that the others are measured against."""
 
@@ -144,10 +157,14 @@ class RunConfig:
     lexicon: LexiconConfig | None = None
     g2g: G2gConfig | None = None
     guard: GuardConfig | None = None  # takes effect with any of the above
+    shortlist: ShortlistConfig | None = None  # only what is plausible in the audio is handed to any of the above
 
 
 TECHNIQUES = ("hotwords", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
-"""Names that ``without`` takes: the optional fields of RunConfig that bias towards the entity list."""
+"""The optional fields of RunConfig that bias towards the entity list."""
+
+SWITCHES = (*TECHNIQUES, "guard", "shortlist")
+"""Names that ``without`` takes: the techniques, and what keeps them in check."""
 
 
 def baseline() -> RunConfig:
@@ -163,7 +180,12 @@ def joint() -> RunConfig:
         rescoring=RescoringConfig(),
         lexicon=LexiconConfig(),
         guard=GuardConfig(),
+        shortlist=ShortlistConfig(),
     )
+
+
+def _alone(**technique: Any) -> RunConfig:
+    return RunConfig(shortlist=ShortlistConfig(), **technique)
 
 
 def _hotwords() -> RunConfig:
@@ -174,19 +196,19 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     "baseline": baseline,
     "joint": joint,
     "hotwords": _hotwords,
-    "boosting": lambda: RunConfig(boosting=BoostingConfig()),
-    "boost_class": lambda: RunConfig(boost_class=BoostClassConfig()),
-    "rescoring": lambda: RunConfig(rescoring=RescoringConfig()),
-    "lexicon": lambda: RunConfig(lexicon=LexiconConfig()),
-    "g2g": lambda: RunConfig(g2g=G2gConfig()),
+    "boosting": lambda: _alone(boosting=BoostingConfig()),
+    "boost_class": lambda: _alone(boost_class=BoostClassConfig()),
+    "rescoring": lambda: _alone(rescoring=RescoringConfig()),
+    "lexicon": lambda: _alone(lexicon=LexiconConfig()),
+    "g2g": lambda: _alone(g2g=G2gConfig()),
 }
 """What ``--preset`` takes: the two that matter, and each technique alone on top of the baseline."""
 
 
 def without(config: RunConfig, technique: str) -> RunConfig:
-    """Return ``config`` with one technique off; raises ConfigError for a name that is none."""
-    if technique not in TECHNIQUES:
-        raise ConfigError(f"unknown technique '{technique}'; there are {list(TECHNIQUES)}.")
+    """Return ``config`` with one of SWITCHES off; raises ConfigError for another name."""
+    if technique not in SWITCHES:
+        raise ConfigError(f"unknown technique '{technique}'; there are {list(SWITCHES)}.")
     off: dict[str, Any] = {technique: None}
     return dataclasses.replace(config, **off)
 

@@ -11,6 +11,7 @@ from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.decoding.interface import Decoder, EntitySpan, Hypothesis, Word
 from pipeline.entities.catalog import EntityList
 from pipeline.entities.lists import EntitySource
+from pipeline.entities.shortlist import Shortlister
 from pipeline.errors import RowError
 from pipeline.phonetics.second_pass import PhoneticPass
 from pipeline.schemas import EMISSIONS, TRANSCRIPTS
@@ -31,12 +32,17 @@ _SCALARS = (
 
 @dataclasses.dataclass(frozen=True)
 class Transcriber:
-    """The second pass over tables of EMISSIONS rows: beam search, then what the phones say of its n-best."""
+    """The second pass over tables of EMISSIONS rows: shortlist, beam search, what the phones say of its n-best.
+
+    Everything after the shortlist sees only the entities on it, so a row depends on the rest of its list in nothing
+    but ``list_version``.
+    """
 
     decoder: Decoder
     entities: EntitySource
     config_fingerprint: str
     phonetics: PhoneticPass | None = None
+    shortlister: Shortlister | None = None
 
     def transcribe(self, emissions: pa.Table) -> pa.Table:
         """Return the TRANSCRIPTS rows of EMISSIONS rows, in their order; errors are carried along."""
@@ -52,12 +58,15 @@ class Transcriber:
         if heard is None:
             return row
         try:
-            nbest = self._decode(heard, entities)
+            plausible = self._shortlist(heard, entities)
+            nbest = self._decode(heard, plausible)
         except (RowError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
             # One row that a decoder cannot take must not end a run of millions; run.json counts errors by kind.
             return row | {"error": f"{scalars['utterance_id']}: the decoder failed ({type(error).__name__}: {error})."}
-        return row | transcript_fields(nbest, entities, scalars["frame_seconds"])
+        return row | transcript_fields(nbest, plausible, scalars["frame_seconds"])
 
+    def _shortlist(self, heard: Emissions, entities: EntityList) -> EntityList:
+        return entities if self.shortlister is None else self.shortlister.shortlist(heard.phone_log_probs, entities)
 
     def _decode(self, heard: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every phonetic technique off, it is the beam search's own."""

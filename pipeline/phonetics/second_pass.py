@@ -26,7 +26,7 @@ class PhoneticPass:
 
     def __init__(self, config: RunConfig, models: Path = MODELS, cache: Path | None = None) -> None:
         """``cache``: a folder where pronunciations of lists are kept. Raises ModelError for missing models."""
-        pronouncer = Pronouncer(models)
+        self.pronouncer = pronouncer = Pronouncer(models)
         lists = ListPronouncer(pronouncer, cache)
         known = known_words(config, pronouncer)
         guard = (

@@ -1,0 +1,250 @@
+"""The shortlist: which entities of a list are plausible in an utterance, from the first pass's phones alone.
+
+An entity is on the shortlist if and only if one of its pronunciations p_1..p_m lies somewhere in the audio at
+
+    cost(p) <= min(per_phone * (m - spare), most)
+
+The audio is cut into slots: maximal runs of frames with the same best phone, and the runs of blanks in which some
+phone comes within ``clip`` nats of the blank. gap_s(q) is by how much phone q stays below the best symbol in the best
+frame for it of slot s, at most ``clip``; confused(q, r) = ``confusion`` * articulatory distance (0 to 1) is what
+hearing r for q costs at least, so
+
+    g_s(q) = min over r of (gap_s(r) + confused(q, r)), at most clip.
+
+cost(p) is the cheapest way to lay the phones in their order over slots, beginning and ending anywhere: g_s(p_i) for
+each, ``drop`` for a phone that takes no slot, and for each of at most three slots left out between two phones what
+the blank lacks there, at most ``insert``.
+
+Membership is a property of the entity and the audio, never of the other entities: two lists with the same shortlist
+for an utterance give the same transcript, and whoever knows an utterance's phones knows which list changes can touch
+it. The pronunciations of a list stand in one trie, built once; a cost vector over all slots goes down it, and
+subtrees that can no longer come in are left out. Where there is no phone head every entity passes.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import RunConfig, ShortlistConfig
+from pipeline.decoding.trie import Trie, build_trie
+from pipeline.entities.catalog import EMPTY, Entity, EntityList
+from pipeline.phonetics.phones import PHONE_IDS, Pronunciation, substitution_costs
+from pipeline.phonetics.pronunciation import Pronouncer
+
+_FIRST_CODE = ord("A")  # phones as characters of a trie
+_LANES = 8  # vectors are padded to whole registers
+_FAR = np.float32(1e4)  # cost of what cannot be; far above any limit
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledList:
+    """The pronunciations of a list, ready to be matched.
+
+    trie:   of all different pronunciations
+    longest: [N] length of the longest pronunciation at or below each node
+    owners, starts: entities (indices into the list) that have pronunciation k: owners[starts[k] : starts[k + 1]]
+    silent: entities without any pronunciation, which always pass
+    """
+
+    entities: EntityList
+    trie: Trie
+    longest: npt.NDArray[np.int32]
+    owners: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
+    silent: npt.NDArray[np.int32]
+
+
+class Shortlister:
+    """Loaded once per worker; deterministic. ``select`` is a pure function of its arguments."""
+
+    def __init__(self, config: ShortlistConfig, pronouncer: Pronouncer, keep: int = 256) -> None:
+        """``keep``: compiled lists that are remembered."""
+        self._config, self._pronouncer, self._keep = config, pronouncer, keep
+        self._said: dict[Entity, tuple[str, ...]] = {}
+        self._compiled: dict[int, CompiledList] = {}
+        self._confused = (substitution_costs() * np.float32(config.confusion)).astype(np.float32)
+
+    def shortlist(self, phone_log_probs: npt.NDArray[np.float16] | None, entities: EntityList) -> EntityList:
+        """Return the entities that are plausible in the audio, in their order; all of them without a phone head."""
+        if phone_log_probs is None or not entities.entities:
+            return entities
+        chosen = self.select(phone_log_probs, self.compile(entities))
+        if len(chosen) == len(entities):
+            return entities
+        return EntityList(tuple(entities.entities[k] for k in chosen)) if len(chosen) else EMPTY
+
+    def select(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.int32]:
+        """Return the indices, ascending, of the entities on the shortlist; see the module's text for the formula.
+
+        phone_log_probs: [T, 40] in nats, column 0 the blank
+        """
+        costs = self.costs(phone_log_probs, compiled)
+        found = np.flatnonzero(costs < _FAR)
+        parts = [compiled.owners[compiled.starts[k] : compiled.starts[k + 1]] for k in found]
+        chosen: npt.NDArray[np.int32] = np.unique(np.concatenate([compiled.silent, *parts]))
+        return chosen
+
+    def costs(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.float32]:
+        """Return [K] the cost in nats of each different pronunciation, 1e4 for those above their limit."""
+        config, trie = self._config, compiled.trie
+        count = len(compiled.starts) - 1
+        if len(phone_log_probs) == 0 or count == 0:
+            return np.full(count, _FAR)
+        log_probs = phone_log_probs.astype(np.float32)
+        gaps, skips = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
+        limits = _limits(config, int(compiled.longest[0]))
+        return np.asarray(
+            _match(trie.first, trie.label, trie.terminal, compiled.longest, gaps, skips, limits,
+                   np.float32(config.drop), count)
+        )  # fmt: skip
+
+    def compile(self, entities: EntityList) -> CompiledList:
+        """Return the list's pronunciations as a trie, built at most once while the list object is remembered."""
+        kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
+        if kept is None:
+            kept = compile_list(entities, [self._pronunciations(entity) for entity in entities.entities])
+        self._compiled[id(entities)] = kept
+        while len(self._compiled) > self._keep:
+            self._compiled.pop(next(iter(self._compiled)))
+        return kept
+
+    def _pronunciations(self, entity: Entity) -> tuple[str, ...]:
+        said = self._said.get(entity)
+        if said is None:
+            said = tuple(_codes(one) for one in self._pronouncer.entity(entity))
+            self._said[entity] = said
+        return said
+
+
+def build_shortlister(config: RunConfig, pronouncer: Pronouncer | None = None) -> Shortlister | None:
+    """Return the shortlister, or None where it is off. Raises ModelError for missing pronunciation models."""
+    return None if config.shortlist is None else Shortlister(config.shortlist, pronouncer or Pronouncer())
+
+
+def compile_list(entities: EntityList, pronunciations: Sequence[Sequence[str]]) -> CompiledList:
+    """Compile a list; ``pronunciations`` of each of its entities, a character per phone."""
+    having: dict[str, list[int]] = {}
+    silent = []
+    for index, said in enumerate(pronunciations):
+        if not said:
+            silent.append(index)
+        for one in said:
+            having.setdefault(one, []).append(index)
+    spelled = sorted(having)
+    owners = np.array([index for one in spelled for index in having[one]], np.int32)
+    starts = np.cumsum([0, *(len(having[one]) for one in spelled)])
+    trie = build_trie(spelled)
+    longest = _longest(trie.first, trie.terminal, trie.depth)
+    trie = trie._replace(label=(trie.label - _FIRST_CODE).astype(np.int32))
+    return CompiledList(entities, trie, longest, owners, starts, np.array(silent, np.int32))
+
+
+def _codes(pronunciation: Pronunciation) -> str:
+    return "".join(chr(_FIRST_CODE + PHONE_IDS[phone]) for phone in pronunciation)
+
+
+@functools.lru_cache(maxsize=64)
+def _limits(config: ShortlistConfig, longest: int) -> npt.NDArray[np.float32]:
+    """[longest + 1] the most that a pronunciation of so many phones may cost."""
+    phones = np.arange(longest + 1, dtype=np.float32)
+    return np.minimum(config.per_phone * (phones - config.spare), config.most).astype(np.float32)
+
+
+@numba.njit(cache=True)
+def _longest(first, terminal, depth):  # type: ignore[no-untyped-def]
+    longest = np.zeros(len(depth), np.int32)
+    for node in range(len(depth) - 1, -1, -1):
+        if terminal[node] >= 0:
+            longest[node] = max(longest[node], depth[node])
+        for below in range(first[node], first[node + 1]):
+            longest[node] = max(longest[node], longest[below])
+    return longest
+
+
+@numba.njit(cache=True)
+def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
+    """Return (g [39, S + pad], cost of leaving out each slot [S + pad])."""
+    frames, phones = log_probs.shape[0], log_probs.shape[1] - 1
+    raw, skip = np.empty((frames, phones), np.float32), np.empty(frames, np.float32)
+    size, frame = 0, 0
+    while frame < frames:
+        best = np.argmax(log_probs[frame])
+        raw[size], skip[size] = clip, np.float32(0.0)
+        heard = bool(best > 0)
+        while frame < frames and np.argmax(log_probs[frame]) == best:
+            top = log_probs[frame, best]
+            skip[size] = max(skip[size], min(top - log_probs[frame, 0], insert))
+            for phone in range(phones):
+                gap = top - log_probs[frame, phone + 1]
+                if gap < raw[size, phone]:
+                    raw[size, phone] = gap
+                    heard = True
+            frame += 1
+        size += 1 if heard else 0
+    padded = (size // 8 + 2) * 8
+    gaps, skips = np.full((phones, padded), np.float32(1e4), np.float32), np.zeros(padded, np.float32)
+    for slot in range(size):
+        skips[slot] = skip[slot]
+        for phone in range(phones):
+            least = clip
+            for other in range(phones):
+                least = min(least, raw[slot, other] + confused[phone, other])
+            gaps[phone, slot] = least
+    return gaps, skips
+
+
+@numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
+def _step(before, after, once, lead, gap, skips, drop):  # type: ignore[no-untyped-def]
+    """One phone further. ``before``[i]: least cost with i slots behind; writes the phone's own and what may follow.
+
+    Returns the least cost of a path that ends with this phone.
+    """
+    size = len(before)
+    after[0] = before[0] + drop
+    for i in range(1, size):
+        placed = before[i - 1] + gap[i - 1]
+        dropped = before[i] + drop
+        after[i] = placed if placed < dropped else dropped
+    least = after[0]
+    for i in range(1, size):
+        least = after[i] if after[i] < least else least
+    once[0] = after[0]
+    for i in range(1, size):
+        skipped = after[i - 1] + skips[i - 1]
+        once[i] = after[i] if after[i] < skipped else skipped
+    lead[0], lead[1] = once[0], once[1]
+    for i in range(2, size):
+        skipped = once[i - 2] + skips[i - 1] + skips[i - 2]
+        lead[i] = once[i] if once[i] < skipped else skipped
+    return least
+
+
+@numba.njit(cache=True)
+def _match(first, label, terminal, longest, gaps, skips, limits, drop, count):  # type: ignore[no-untyped-def]
+    """Walk the trie depth first; returns [count] the cost of each pronunciation within its limit, else 1e4."""
+    size, deepest = gaps.shape[1], len(limits)
+    costs = np.full(count, np.float32(1e4), np.float32)
+    lead = np.zeros((deepest + 1, size), np.float32)
+    after, once = np.empty(size, np.float32), np.empty(size, np.float32)
+    at, stop = np.empty(deepest + 1, np.int32), np.empty(deepest + 1, np.int32)
+    at[0], stop[0] = first[0], first[1]
+    depth = 0
+    while depth >= 0:
+        if at[depth] == stop[depth]:
+            depth -= 1
+            continue
+        node = at[depth]
+        at[depth] += 1
+        least = _step(lead[depth], after, once, lead[depth + 1], gaps[label[node]], skips, drop)
+        if least > limits[longest[node]]:
+            continue
+        if terminal[node] >= 0 and least <= limits[depth + 1]:
+            costs[terminal[node]] = least
+        if first[node] < first[node + 1]:
+            depth += 1
+            at[depth], stop[depth] = first[node], first[node + 1]
+    return costs
