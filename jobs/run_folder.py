@@ -22,6 +22,11 @@ class RunFolder:
         return self.root.join("transcripts")
 
     @property
+    def data(self) -> Location:
+        """Where the rows are."""
+        return self.transcripts
+
+    @property
     def lists(self) -> Location:
         """The run's copy of its entity lists (pipeline.entities.snapshot)."""
         return self.root.join("lists")
@@ -41,10 +46,10 @@ class RunFolder:
         return self.root.join("_writing")
 
     def files(self) -> list[Location]:
-        """Return the transcript files written so far, sorted."""
-        if not exists(self.transcripts):
+        """Return the files of rows written so far, sorted."""
+        if not exists(self.data):
             return []
-        paths = [path for _, files in walk_files(self.transcripts) for path, _ in files]
+        paths = [path for _, files in walk_files(self.data) for path, _ in files]
         return [Location(self.root.filesystem, path) for path in paths if path.endswith(".parquet")]
 
     def read_record(self) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Writes TRANSCRIPTS so that readers see whole files only."""
+"""Writes TRANSCRIPTS and EMISSIONS so that readers see whole files only."""
 
 import os
 from typing import Any
@@ -10,17 +10,18 @@ from ray.data.block import BlockAccessor
 from ray.data.datasource import BlockBasedFileDatasink
 
 from jobs.run_folder import RunFolder
+from pipeline.emission_cache import write_emissions
 from pipeline.schemas import TRANSCRIPTS
 
 
-class TranscriptSink(BlockBasedFileDatasink):
-    """One parquet file per block, which readers see whole or not at all.
+class FolderSink(BlockBasedFileDatasink):
+    """One parquet file per block in the folder's ``data``, which readers see whole or not at all.
 
     Objects on s3 appear when their upload is complete; local files are written elsewhere on the same disk and renamed.
     """
 
     def __init__(self, folder: RunFolder, attempt: str) -> None:
-        super().__init__(folder.transcripts.path, filesystem=folder.root.arrow(), file_format="parquet")
+        super().__init__(folder.data.path, filesystem=folder.root.arrow(), file_format="parquet")
         self._writing = folder.writing.join(attempt).path if folder.root.is_local else None
 
     def write_block(self, block: BlockAccessor, block_index: int, ctx: TaskContext) -> None:
@@ -36,6 +37,18 @@ class TranscriptSink(BlockBasedFileDatasink):
             os.fsync(file.fileno())
         os.replace(unfinished, os.path.join(self.path, name))
 
+
+class TranscriptSink(FolderSink):
+    """For TRANSCRIPTS rows."""
+
     def write_block_to_file(self, block: BlockAccessor, file: Any) -> None:
         """Write with the schema's units and meanings in the metadata."""
         pq.write_table(block.to_arrow().cast(TRANSCRIPTS), file, compression="zstd")
+
+
+class EmissionSink(FolderSink):
+    """For EMISSIONS rows."""
+
+    def write_block_to_file(self, block: BlockAccessor, file: Any) -> None:
+        """Write as the cache is written everywhere."""
+        write_emissions(block.to_arrow(), file)

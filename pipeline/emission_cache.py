@@ -1,0 +1,95 @@
+"""The cached first pass: EMISSIONS rows in parquet files, and what says which run may use them.
+
+Nothing is rounded on the way to disk: the encoder rounds to float16 before anything else sees its output, whether it
+is cached or not, so that a transcript from the cache equals the one from the audio. What makes the files small is how
+they are written: the bytes of each number apart (byte stream split), so that exponents and the high bytes of token
+ids, which hardly vary, are compressed away.
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import AcousticConfig
+from pipeline.errors import InputError
+from pipeline.fingerprint import fingerprint
+from pipeline.schemas import EMISSIONS
+from pipeline.storage import Location, exists, read_bytes
+
+FORMAT = 1
+"""Of the files; higher with every change to the rounding or to EMISSIONS that makes older caches unfit."""
+_SPLIT = ("token_ids", "token_log_probs", "phone_log_probs")
+_LEVEL = 3  # of zstd; 9 wins 1% more
+
+
+def write_emissions(table: pa.Table, file: Any) -> None:
+    """Write EMISSIONS rows as the cache keeps them, to a path or an open file."""
+    leaves = {name: f"{name}.list.element" for name in EMISSIONS.names}
+    pq.write_table(
+        table.cast(EMISSIONS),
+        file,
+        compression="zstd",
+        compression_level=_LEVEL,
+        use_dictionary=["model_id", "entities.list.element"],
+        column_encoding={leaves[name]: "BYTE_STREAM_SPLIT" for name in _SPLIT},
+        write_statistics=["utterance_id"],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheIdentity:
+    """What a cache is of. ``check`` says whether a run may read it.
+
+    audio:       version of the corpus (pipeline.corpus)
+    model:       hash of the acoustic model's folder (pipeline.fingerprint.model_fingerprint)
+    acoustic:    configuration that decides the numbers: candidates per frame, precision, levels
+    list_column: audio column whose lists the rows carry, or None
+    """
+
+    audio: str
+    model: str
+    acoustic: dict[str, Any]
+    list_column: str | None
+    format: int = FORMAT
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the folder of the cache."""
+        return fingerprint(dataclasses.asdict(self))
+
+    def check(self, wanted: "CacheIdentity", source: str) -> None:
+        """Raise InputError, naming what differs, unless rows of this cache are those of a first pass of ``wanted``."""
+        names = ("format", "model", "acoustic", "list_column")
+        differing = [name for name in names if getattr(self, name) != getattr(wanted, name)]
+        if differing:
+            came = {name: getattr(self, name) for name in differing}
+            needed = {name: getattr(wanted, name) for name in differing}
+            raise InputError(
+                f"{source}: the cached first pass has {came}, this run needs {needed}; "
+                "cache it anew from the audio with `python -m jobs.transcribe --cache-emissions`."
+            )
+
+
+def acoustic_identity(config: AcousticConfig) -> dict[str, Any]:
+    """Return what of the configuration decides the first pass: not where the model lies or how batches are packed."""
+    values = dataclasses.asdict(config)
+    kept = {name: value for name, value in values.items() if name not in ("model", "device", "batch_seconds")}
+    plain: dict[str, Any] = json.loads(json.dumps(kept))  # as read back from a file: tuples are lists
+    return plain
+
+
+def read_identity(record: Location) -> tuple[CacheIdentity, dict[str, Any]]:
+    """Return the identity in a cache's record, and the whole record; raises InputError if it is none."""
+    if not exists(record):
+        raise InputError(
+            f"{record.parent.uri}: holds no {record.name}, so it is no finished cache of a first pass; "
+            "`python -m jobs.transcribe --cache-emissions` makes one."
+        )
+    try:
+        content: dict[str, Any] = json.loads(read_bytes(record))
+        return CacheIdentity(**content["identity"]), content
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{record.uri}: is broken ({error}); remove the cache and make it anew.") from error
