@@ -18,10 +18,11 @@ import torch
 import transformers
 from torch import nn
 
+from pipeline.acoustic.adapter import OutputLayer
 from pipeline.acoustic.emissions import FLOOR_LOG_PROB, Emissions, sparsify
 from pipeline.acoustic.hugging_face_tokens import NEVER, fold_tokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
-from pipeline.acoustic.model import choose_device
+from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError
@@ -171,7 +172,7 @@ class HuggingFaceCtc:
     def __init__(self, network: Any, extractor: Any, tokenizer: Any, config: AcousticConfig, model_id: str) -> None:
         self.model_id = model_id
         self._device = choose_device(config.device)
-        self._autocast = _autocast_type(config.dtype, self._device)
+        self._dtype = choose_dtype(config.dtype, self._device)
         self._network, self._extractor, self._top_k = network.eval().to(self._device), extractor, config.top_k
         folded = fold_tokens(tokenizer, network.config.vocab_size, network.config.pad_token_id)
         self.tokens, self._fold = folded.tokens, folded.fold
@@ -210,12 +211,18 @@ class HuggingFaceCtc:
 
         return hook
 
+    def output_layer(self) -> OutputLayer:
+        """Return a copy of the CTC layer, for what biases the last state (pipeline.acoustic.adapter)."""
+        layer = self._network.ctc_head if self._parakeet else self._network.lm_head
+        weight = layer.weight.reshape(layer.weight.shape[0], -1)  # Parakeet's is a convolution over one frame
+        return OutputLayer(weight, layer.bias, torch.from_numpy(self._fold))
+
     def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
         """Return the emissions of each mono 16 kHz waveform, computed as one padded batch."""
         if not waveforms:
             return []
         inputs, lengths = self._features(waveforms)
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), autocast(self._device, self._dtype):
             logits = self._network(**inputs).logits
         log_probs = self._log_probs(logits.float())  # [B, T, V]
         states = self._states() if with_states else None
@@ -246,11 +253,6 @@ class HuggingFaceCtc:
         self._padding.samples, self._padding.frames = [len(wave) for wave in padded], frames
         return {name: value.to(self._device) for name, value in inputs.items()}, frames
 
-    def _precision(self) -> contextlib.AbstractContextManager[Any]:
-        if self._autocast is None:
-            return contextlib.nullcontext()
-        return torch.autocast(self._device.type, self._autocast)
-
     def _log_probs(self, logits: torch.Tensor) -> npt.NDArray[np.float32]:
         """Log-softmax over what can be written, folded: pieces that are equal once normalised add up."""
         fold = torch.from_numpy(self._fold).to(logits.device)
@@ -275,14 +277,3 @@ def _tapped_layers(wanted: tuple[int, ...] | None, depth: int) -> tuple[int, ...
     if wrong:
         raise ConfigError(f"acoustic.tapped_layers has {wrong}; the model's layers are 1 to {depth}.")
     return wanted
-
-
-def _autocast_type(name: str, device: torch.device) -> torch.dtype | None:
-    """None is plain float32. On CPUs bfloat16 is fast only with instructions for it; elsewhere it is emulated."""
-    types = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": None}
-    if name in types:
-        return types[name]
-    if name != "auto":
-        raise ConfigError(f"acoustic.dtype '{name}'; there are {['auto', *types]}.")
-    cpu = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if (torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu) else None

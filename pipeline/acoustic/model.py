@@ -8,12 +8,14 @@ import numpy.typing as npt
 import torch
 
 from pipeline.acoustic import checkpoint
+from pipeline.acoustic.adapter import OutputLayer
 from pipeline.acoustic.backbone import FRAME_SAMPLES
 from pipeline.acoustic.emissions import Emissions, SparseLogProbs, sparsify
 from pipeline.acoustic.features import log_mel
 from pipeline.acoustic.head import HeadOutput
 from pipeline.acoustic.interface import SAMPLE_RATE
 from pipeline.acoustic.network import CtcNetwork
+from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError
 
@@ -21,27 +23,14 @@ MAX_SECONDS = 120.0  # as long as one row of audio may be
 WINDOW_FRAMES = 700  # 28 s at 25 Hz: Whisper's encoder knows positions up to 30 s
 OVERLAP_FRAMES = 100  # each side of a seam is heard with 2 s of context
 
-def choose_device(name: str) -> torch.device:
-    """Return the device that ``auto``, ``cpu`` or ``cuda`` means here."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def choose_dtype(name: str) -> torch.dtype:
-    """Return the autocast type: bfloat16 for ``auto``, as CPUs with AVX-512 and every recent GPU are fastest in it."""
-    kinds = {"auto": torch.bfloat16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-    if name not in kinds:
-        raise ConfigError(f"acoustic.dtype must be one of {sorted(kinds)}, got {name!r}.")
-    return kinds[name]
-
 
 class RollcallCtc:
     """Whisper encoder, Conformer-like head, subword and phone CTC."""
 
     def __init__(self, folder: Path, config: AcousticConfig) -> None:
         network, shapes = checkpoint.load(folder)
-        self.device, self._dtype = choose_device(config.device), choose_dtype(config.dtype)
+        self.device = choose_device(config.device)
+        self._dtype = choose_dtype(config.dtype, self.device)
         self.network: CtcNetwork = network.to(self.device)
         self.tokens = checkpoint.load_tokens(folder / checkpoint.TOKENISER)
         self.phones: tuple[str, ...] | None = tuple(shapes["phones"])
@@ -57,6 +46,11 @@ class RollcallCtc:
                     f"acoustic.tapped_layers {list(levels)}: this model's CTC levels are fixed in training at "
                     f"{list(network.head.config.token_levels)}; leave tapped_layers out."
                 )
+
+    def output_layer(self) -> OutputLayer:
+        """Return a copy of the final subword CTC layer, for what biases the last state (pipeline.acoustic.adapter)."""
+        layer = self.network.head.tokens
+        return OutputLayer(layer.weight, layer.bias, torch.arange(len(layer.weight)))
 
     def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
         """Return the emissions of mono 16 kHz waveforms, each at most ``max_seconds`` long.
@@ -82,7 +76,7 @@ class RollcallCtc:
                 kept = min(mel.shape[1], frames[row] * unit)
                 batch[row, :, :kept] = mel[:, :kept]
             lengths = torch.tensor(frames, device=self.device) * self._stack
-            with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
+            with autocast(self.device, self._dtype):
                 output = self.network(batch, lengths)
         return [self._emissions(output, row, count, with_states) for row, count in enumerate(frames)]
 

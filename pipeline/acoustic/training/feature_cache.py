@@ -19,6 +19,7 @@ import torch
 from pipeline.acoustic.backbone import FRAME_SAMPLES, WhisperBackbone
 from pipeline.acoustic.features import log_mel
 from pipeline.acoustic.interface import SAMPLE_RATE
+from pipeline.acoustic.precision import autocast, choose_dtype
 from pipeline.audio import decode_audio
 from pipeline.errors import InputError, RowError
 from pipeline.text import normalise
@@ -52,7 +53,7 @@ def extract(
     """Return [T // stack, stack * taps * D] float16 backbone features of 16 kHz ``samples`` played at ``speed``."""
     if speed != 1.0:
         samples = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+    with torch.inference_mode(), autocast(torch.device(device), choose_dtype("auto", torch.device(device))):
         mel = log_mel(torch.from_numpy(samples).to(device))
         mel = mel[:, : mel.shape[1] // 2 * 2][None, :, : 2 * backbone.positions]
         frames = torch.tensor([mel.shape[2] // 2])

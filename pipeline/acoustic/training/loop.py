@@ -16,6 +16,7 @@ from torch import nn
 
 from pipeline.acoustic.head import HeadOutput
 from pipeline.acoustic.network import CtcNetwork
+from pipeline.acoustic.precision import autocast, choose_dtype
 from pipeline.acoustic.training.batches import Batch, Example, Source, collate, draw_epoch, mask_time, pack
 from pipeline.acoustic.training.feature_cache import FeatureReader
 
@@ -127,7 +128,8 @@ class Trainer:
 
     def forward(self, batch: Batch) -> HeadOutput:
         """Run what is trained on one batch."""
-        with torch.autocast(batch.features.device.type, torch.bfloat16):
+        device = batch.features.device
+        with autocast(device, choose_dtype("auto", device)):
             if self.config.tuned_layers and self.step >= self.config.tune_after:
                 return self.network.tune_last(batch.features, batch.lengths, self.config.tuned_layers)
             output: HeadOutput = self.network.head(batch.features, batch.lengths)

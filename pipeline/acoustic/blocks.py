@@ -1,0 +1,89 @@
+"""Conformer-like blocks: attention, convolution, feed-forward, shared by the head and the speller."""
+
+import torch
+from torch import nn
+
+
+class ChannelDropout(nn.Module):
+    """Dropout of whole channels per utterance (Gal and Ghahramani 2016): one mask [B, 1, D] for all frames.
+
+    A mask per frame costs a tenth of the training time on CPUs, and neighbouring frames give its zeros away.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = 1.0 - self.rate
+        return x * torch.rand(x.shape[0], 1, x.shape[2], device=x.device).lt(keep).to(x.dtype).div(keep)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention with rotary positions (Su et al. 2021): relative, and no table to outgrow."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.projection = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.rotated = width // heads // 2
+
+    def _rotate(self, x: torch.Tensor) -> torch.Tensor:
+        frequencies = 10_000.0 ** (-torch.arange(self.rotated, device=x.device) / self.rotated)
+        angles = torch.arange(x.shape[2], device=x.device)[:, None] * frequencies  # [T, d/2]
+        sine, cosine = angles.sin().to(x.dtype), angles.cos().to(x.dtype)
+        first, second = x.chunk(2, dim=-1)
+        return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        batch, frames, width = x.shape
+        query, key, value = self.projection(x).view(batch, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        # Written out: twice as fast as the fused kernel on CPUs in bfloat16, forwards and backwards.
+        scores = self._rotate(query) @ self._rotate(key).transpose(-1, -2) * query.shape[-1] ** -0.5  # [B, H, T, T]
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        mixed = scores.softmax(-1).to(value.dtype) @ value
+        out: torch.Tensor = self.output(mixed.transpose(1, 2).reshape(batch, frames, width))
+        return out
+
+
+class Convolution(nn.Module):
+    """The Conformer's convolution module (Gulati et al. 2020, figure 2) with layer norm in place of batch norm."""
+
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, 2 * width)
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+        x = nn.functional.glu(self.gate(x), dim=-1)
+        if valid is not None:
+            x = x * valid  # padding must look like the silence beyond the edge
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        out: torch.Tensor = self.output(nn.functional.silu(self.norm(x)))
+        return out
+
+
+class Block(nn.Module):
+    """Attention, convolution, feed-forward, each pre-normed with a residual."""
+
+    def __init__(self, width: int, heads: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.convolution_norm, self.feed_norm = (nn.LayerNorm(width) for _ in range(3))
+        self.attention = SelfAttention(width, heads)
+        self.convolution = Convolution(width, kernel)
+        self.feed = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.SiLU(), ChannelDropout(dropout), nn.Linear(4 * width, width)
+        )
+        self.dropout = ChannelDropout(dropout)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None, valid: torch.Tensor | None) -> torch.Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
+        x = x + self.dropout(self.convolution(self.convolution_norm(x), valid))
+        x = x + self.dropout(self.feed(self.feed_norm(x)))
+        return x
