@@ -10,7 +10,7 @@ OUTPUT/comparison.html, and prints a summary.
 import argparse
 import sys
 
-from jobs.command import run_command
+from jobs.command import FAILED, OK, Result, add_scoring_inputs, job_parser, run_command
 from jobs.score import print_summary
 from pipeline import storage
 from pipeline.errors import ConfigError
@@ -31,25 +31,15 @@ from pipeline.scoring.report import ComparisonInput, ExampleSource, build_compar
 from pipeline.scoring.run_facts import run_facts
 
 _LABELS = ("Run A", "Run B")
-_WORSE = 1
 _NAMED = 10  # entities named on the terminal
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = job_parser("compare", __doc__)
     parser.add_argument("first", metavar="RUN_A", help="run directory, TRANSCRIPTS parquet, or TSV id<tab>text")
     parser.add_argument("second", metavar="RUN_B", help="the run to compare with it")
-    parser.add_argument("--reference", metavar="R", help="AUDIO parquet with text, or TSV id<tab>text")
-    parser.add_argument(
-        "--lists", metavar="L", help="entity list, or lists per utterance; default: the reference's or a run's"
-    )
-    parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
-    parser.add_argument("--output", metavar="O", required=True, help="folder to write to")
-    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default 1000)")
-    parser.add_argument("--seed", type=int, default=20, help="of the bootstrap (default 20)")
+    add_scoring_inputs(parser, reference_required=False)
     parser.add_argument("--fail-on-worse", action="store_true", help="exit code 1 if a rate of RUN_B is clearly worse")
     return parser
 
@@ -57,10 +47,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; exit code 0, 1 with --fail-on-worse and a clear regression, or 2 for bad input."""
     arguments = build_parser().parse_args(argv)
-    return run_command(lambda: _run(arguments))
+    return run_command(lambda: _run(arguments), arguments.json)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> Result:
     if arguments.fail_on_worse and arguments.reference is None:
         raise ConfigError("--fail-on-worse needs --reference: without it nothing is better or worse, only different.")
     output = storage.open_filesystem(arguments.output)
@@ -76,14 +66,16 @@ def _run(arguments: argparse.Namespace) -> int:
         against_first=arguments.reference is None,
     )
     document = build_comparison(page)
-    write_json(output, "comparison.json", comparison_metrics(comparison, judged=arguments.reference is not None))
+    metrics = comparison_metrics(comparison, judged=arguments.reference is not None)
+    write_json(output, "comparison.json", metrics)
     storage.write_atomic(output.join("comparison.html"), document.encode())
     if arguments.reference is None:
         _print_difference(comparison)
     else:
         _print_judgement(comparison)
     print(f"written: {output.uri}/comparison.json, comparison.html")
-    return _WORSE if arguments.fail_on_worse and comparison.worse else 0
+    worse = arguments.fail_on_worse and comparison.worse
+    return Result(metrics | {"output": output.uri}, FAILED if worse else OK)
 
 
 def _corpus(arguments: argparse.Namespace) -> ScoringSet:

@@ -1,4 +1,6 @@
-"""The main job on the examples: ``python -m jobs.demo --output out/demo``.
+"""Run the main job on the examples and write the report.
+
+    python -m jobs.demo --output out/demo
 
 Transcribes ``examples/`` without and with its entity list, prints both side by side, and writes the HTML report. Every
 step is a command that is printed before it runs, to be copied for one's own audio.
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs import score, transcribe
-from jobs.command import run_command
+from jobs.command import Result, job_parser, run_command
 from pipeline.errors import InputError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -30,7 +32,7 @@ def transcripts_of(summary: Path) -> str:
     return str(json.loads(summary.read_text(encoding="utf-8"))["transcripts"])
 
 
-def demo(audio: str, entities: str, output: Path) -> int:
+def demo(audio: str, entities: str, output: Path) -> Result:
     """Run the main job without and with the list, and score both."""
     started = time.time()
     output.mkdir(parents=True, exist_ok=True)
@@ -45,16 +47,22 @@ def demo(audio: str, entities: str, output: Path) -> int:
     arguments += ["--lists", entities, "--title", title, "--output", str(output / "scores")]
     step("score", score.main, arguments)
     print(f"\nreport: {output / 'scores' / 'report.html'}   ({time.time() - started:.0f} s in all)")
-    return 0
+    return Result({"runs": runs, "report": str(output / "scores" / "report.html")})
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = job_parser("demo", __doc__)
+    parser.add_argument("--audio", default=str(EXAMPLES / "demo.parquet"), help="AUDIO parquet with text")
+    parser.add_argument("--entities", default=str(EXAMPLES / "entities.csv"), help="entity list")
+    parser.add_argument("--output", type=Path, default=Path("out/demo"), help="default: %(default)s")
+    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m jobs.demo", description=__doc__)
-    parser.add_argument("--audio", default=str(EXAMPLES / "demo.parquet"), help="AUDIO parquet with text")
-    parser.add_argument("--entities", default=str(EXAMPLES / "entities.csv"), help="entity list")
-    parser.add_argument("--output", type=Path, default=Path("out/demo"))
-    options = parser.parse_args(argv)
-    return run_command(lambda: demo(options.audio, options.entities, options.output))
+    """Run the command; exit code 0, or 2 if a step fails."""
+    options = build_parser().parse_args(argv)
+    return run_command(lambda: demo(options.audio, options.entities, options.output), options.json)
 
 
 if __name__ == "__main__":

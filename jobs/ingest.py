@@ -1,4 +1,7 @@
-"""``python -m jobs.ingest SOURCE --output DIR``: any corpus into parquet shards of the AUDIO schema.
+"""Bring any audio corpus into parquet shards of the AUDIO schema.
+
+    python -m jobs.ingest recordings/ --output corpus
+    python -m jobs.ingest manifest.jsonl --audio-root /data --output s3://bucket/corpus
 
 The source is listed to a plan on disk, ids are checked, and Ray Data works the plan's units off, each into one shard
 that appears whole. The same command resumes: shards that are there are kept.
@@ -16,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from jobs.command import run_command
+from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from pipeline.errors import InputError, RollcallError, StorageError
 from pipeline.ingest.layouts import FORMATS, Source, detect
 from pipeline.ingest.plan import Plan, finished_units, make_plan, scratch_folder, shard
@@ -33,12 +36,13 @@ _TASKS = 10_000  # Ray Data tasks at most; more units than that share tasks
 
 def main(argv: list[str] | None = None) -> int:
     """Return 0, or 1 if no row could be read, or 2 for bad input."""
-    arguments = _parser().parse_args(argv)
-    return run_command(lambda: _ingest(arguments))
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _ingest(arguments), arguments.json)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m jobs.ingest", description=__doc__)
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = job_parser("ingest", __doc__)
     parser.add_argument("source", help="folder, manifest or parquet; local or s3://")
     parser.add_argument("--output", required=True, help="folder for the parquet shards; local or s3://")
     parser.add_argument("--format", choices=sorted(FORMATS), help="layout of the source (default: detected)")
@@ -46,15 +50,13 @@ def _parser() -> argparse.ArgumentParser:
         "--max-seconds", type=float, default=MAX_SECONDS, help="cut longer audio (default: %(default)s)"
     )
     parser.add_argument("--audio-root", help="folder that audio paths in manifests start from and may not leave")
-    parser.add_argument(
-        "--storage-options", help="for s3://: a JSON object or the path of one (endpoint, key, secret, ...)"
-    )
+    add_storage_options(parser)
     parser.add_argument("--workers", type=int, help="shards worked on at a time (default: one per CPU)")
     parser.add_argument("--summary", help="write the summary as JSON to this file")
     return parser
 
 
-def _ingest(arguments: argparse.Namespace) -> int:
+def _ingest(arguments: argparse.Namespace) -> Result:
     started = time.monotonic()
     _check(arguments)
     options = parse_options(arguments.storage_options)
@@ -93,7 +95,8 @@ def _work(job: IngestJob, plan: Plan, workers: int | None) -> Counts:
         total.add(read_counts(shard(job.output, unit)), _EXAMPLES)
     missing = [unit for unit in range(plan.units) if unit not in finished]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("shards", total=plan.units, completed=plan.units - len(missing))
         for counts in _results(job, missing, workers):
             total.add(counts, _EXAMPLES)
@@ -140,7 +143,7 @@ def ingest_batch(batch: pa.Table, job: IngestJob) -> pa.Table:
 
 def _finish(
     arguments: argparse.Namespace, source: Source, output: Location, plan: Plan, counts: Counts, wall: float
-) -> int:
+) -> Result:
     hours = counts.audio_seconds / 3600
     summary = {
         "source": source.location.uri,
@@ -162,7 +165,7 @@ def _finish(
     if arguments.summary:
         write_atomic(open_filesystem(arguments.summary), text.encode())
     _show(summary)
-    return 0 if counts.rows > counts.errors else 1
+    return Result(summary, OK if counts.rows > counts.errors else FAILED)
 
 
 def _show(summary: dict[str, object]) -> None:

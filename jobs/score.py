@@ -19,7 +19,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jobs.command import run_command
+from jobs.command import Result, add_scoring_inputs, job_parser, run_command
 from pipeline import storage
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.breakdowns import Knowledge, count_words
@@ -37,17 +37,11 @@ _NAMED = 5  # ids and entries named on the terminal
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = job_parser("score", __doc__)
     scored = parser.add_mutually_exclusive_group(required=True)
     scored.add_argument("--transcripts", metavar="T", help="run directory, or folder or file of TRANSCRIPTS parquet")
     scored.add_argument("--hypotheses", metavar="TSV", help="any system's output: id<tab>text")
-    parser.add_argument("--reference", metavar="R", required=True, help="AUDIO parquet with text, or TSV id<tab>text")
-    parser.add_argument(
-        "--lists", metavar="L", help="entity list, or lists per utterance; default: the reference's own, else the run's"
-    )
-    parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
+    add_scoring_inputs(parser, reference_required=True)
     parser.add_argument("--baseline", metavar="T0", help="transcripts or TSV to put beside it, e.g. without the list")
     parser.add_argument(
         "--variants", metavar="JSON", help="other runs: ablations, list sizes, boost weights (see above)"
@@ -57,19 +51,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--training-text", metavar="FILE", help="text or parquet that the model was trained on, likewise"
     )
     parser.add_argument("--title", default="Entity-F1 report", help="of the report")
-    parser.add_argument("--output", metavar="O", required=True, help="folder to write to")
-    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default 1000)")
-    parser.add_argument("--seed", type=int, default=20, help="of the bootstrap (default 20)")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; exit code 0, or 2 for bad input."""
     arguments = build_parser().parse_args(argv)
-    return run_command(lambda: _run(arguments))
+    return run_command(lambda: _run(arguments), arguments.json)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> Result:
     output = storage.open_filesystem(arguments.output)
     storage.check_writable(output)
     scored = arguments.transcripts or arguments.hypotheses
@@ -90,11 +81,12 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     document = build_report(report)
     write_scores(output, result)
-    write_json(output, "metrics.json", all_metrics(result, baseline, variants) | corpus.facts())
+    metrics = all_metrics(result, baseline, variants) | corpus.facts()
+    write_json(output, "metrics.json", metrics)
     storage.write_atomic(output.join("report.html"), document.encode())
     print_summary(result, baseline)
     print_notes(result, corpus, output.uri)
-    return 0
+    return Result(metrics | {"output": output.uri})
 
 
 def _knowledge(arguments: argparse.Namespace) -> Knowledge:

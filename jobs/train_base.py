@@ -1,4 +1,6 @@
-"""Train the default model: ``python -m jobs.train_base --backbone WHISPER_DIR --train FILE[=WEIGHT] ... --output DIR``.
+"""Train the default model.
+
+    python -m jobs.train_base --backbone WHISPER_DIR --tokeniser T --train FILE[=WEIGHT] ... --cache C --output DIR
 
 Features of the frozen Whisper encoder are computed once into ``--cache``; the head is trained on them with subword
 CTC on three levels and phone CTC on one; ``--tune-layers 2`` goes on with the last encoder layers unfrozen. Run the
@@ -15,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from jobs.command import run_command
+from jobs.command import Result, job_parser, run_command
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
@@ -26,10 +28,9 @@ from pipeline.errors import InputError, ModelError
 from pipeline.phonetics.pronunciation import PHONES, Pronouncer
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="jobs.train_base", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = job_parser("train_base", __doc__)
     parser.add_argument("--backbone", required=True, type=Path, help="transformers directory of Whisper base.en")
     parser.add_argument("--tokeniser", required=True, type=Path, help="SentencePiece unigram model, <unk> at id 0")
     parser.add_argument("--train", required=True, nargs="+", help="AUDIO parquet, globs allowed, each with =WEIGHT")
@@ -48,7 +49,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for field in dataclasses.fields(TrainingConfig):
         name = "--" + field.name.replace("_", "-")
         parser.add_argument(name, type=type(field.default), default=field.default)
-    return parser.parse_args(argv)
+    return parser
 
 
 def build_network(options: argparse.Namespace, vocabulary: int) -> tuple[CtcNetwork, BackboneConfig]:
@@ -116,7 +117,7 @@ def sources(options: argparse.Namespace, network: CtcNetwork, labels: Labels) ->
     return [Source(tuple(examples), weight) for (_, weight), examples in sorted(by_file.items())]
 
 
-def train(options: argparse.Namespace) -> int:
+def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
     labels = Labels(options.tokeniser)
     network, backbone = build_network(options, len(labels.tokens.pieces))
@@ -138,12 +139,12 @@ def train(options: argparse.Namespace) -> int:
         stack = network.head.config.stack
         index = feature_cache.build(parquet, options.cache, network.backbone, 1.0, stack, options.device)
         trainer.log(kind="report", file=parquet.name, **trainer.evaluate(labels.examples(index)))
-    return 0
+    return Result({"output": str(options.output)})
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parse(argv)
-    return run_command(lambda: train(options))
+    options = build_parser().parse_args(argv)
+    return run_command(lambda: train(options), options.json)
 
 
 if __name__ == "__main__":

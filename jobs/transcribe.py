@@ -1,6 +1,8 @@
 """Transcribe a corpus with an entity list.
 
-    python -m jobs.transcribe --audio corpus/ --entities names.txt --output out --preset joint
+    python -m jobs.transcribe --audio corpus/ --entities names.txt --output out
+    python -m jobs.transcribe --audio s3://bucket/corpus --entities names.csv --output s3://bucket/out --without lexicon
+    python -m jobs.transcribe --audio corpus/ --output out --preset baseline
 
 Writes OUTPUT/<fingerprint>/transcripts/*.parquet and run.json. The fingerprint is a hash of the audio, the model, the
 entity list and the configuration: the same command resumes its own unfinished output and does nothing when that is
@@ -13,23 +15,20 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.command import run_command
+from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from jobs.preflight import Transcription, prepare
 from jobs.run_record import rows_written
 from jobs.summary import print_summary
 from pipeline import storage
 from pipeline.config import PRESETS
 
-FAILED = 1
 BLOCK_ROWS = 64
 """Utterances per output file: some 8 min of audio, seconds of work to redo after a crash."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs.transcribe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = job_parser("transcribe", __doc__)
     parser.add_argument("--audio", metavar="A", required=True, help="AUDIO parquet: a file, folder or glob; s3:// too")
     parser.add_argument(
         "--entities",
@@ -43,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: 'entities' of the audio if there is no --entities)",
     )
     parser.add_argument("--output", metavar="O", required=True, help="folder for runs; s3:// too")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="baseline", help="default: %(default)s")
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="default: joint with entity lists, baseline without")
     parser.add_argument("--without", metavar="NAME", action="append", default=[], help="one technique of it off")
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
@@ -57,17 +56,17 @@ def build_parser() -> argparse.ArgumentParser:
         help="default: 1 where the cluster has GPUs now, else 0; give it where GPU nodes start only when asked for",
     )
     parser.add_argument("--block-rows", type=int, metavar="N", default=BLOCK_ROWS, help="utterances per output file")
-    parser.add_argument("--storage-options", metavar="JSON", help='for s3://, e.g. \'{"endpoint": "http://..."}\'')
+    add_storage_options(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; exit code 0, 1 if rows were lost or the run broke, 2 for bad input."""
     arguments = build_parser().parse_args(argv)
-    return run_command(lambda: _run(arguments))
+    return run_command(lambda: _run(arguments), arguments.json)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> Result:
     console = Console()
     run = prepare(arguments)
     record = _finished(run)
@@ -91,11 +90,11 @@ def _finished(run: Transcription) -> dict[str, Any] | None:
     return record if rows_written(run.folder) == record["counts"]["rows_out"] else None
 
 
-def _report(record: dict[str, Any], summary: str | None, console: Console) -> int:
+def _report(record: dict[str, Any], summary: str | None, console: Console) -> Result:
     print_summary(record, console)
     if summary:
         storage.write_atomic(storage.open_filesystem(summary), json.dumps(record, indent=2).encode())
-    return 0 if record["status"] == "complete" else FAILED
+    return Result(record, OK if record["status"] == "complete" else FAILED)
 
 
 if __name__ == "__main__":

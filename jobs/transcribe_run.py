@@ -10,6 +10,7 @@ from rich.console import Console
 from actors.check import check_models
 from actors.counts import StageCount
 from actors.meter import Meter
+from jobs.command import FAILED
 from jobs.dataset_plan import run_plan
 from jobs.preflight import Transcription, source_version
 from jobs.progress import progress_bars
@@ -22,6 +23,8 @@ from pipeline.errors import RollcallError
 
 class RunError(RollcallError):
     """Ray or a worker failed in a way that no retry could mend."""
+
+    exit_code = FAILED
 
 
 def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import yaml
 from rich.console import Console
 from rich.progress import track
 
-from jobs.command import run_command
+from jobs.command import Result, is_terminal, job_parser, run_command
 from pipeline.acoustic.loading import load_model, load_tokens
 from pipeline.config import RunConfig, joint, override
 from pipeline.decoding.evaluation import Corpus, Evaluation, load_corpus, sample
@@ -32,9 +32,7 @@ _SHOWN = 8  # trials in the table
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs.tune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = job_parser("tune", __doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--audio", metavar="A", nargs="+", help="AUDIO parquet files with text")
     source.add_argument("--emissions", metavar="E", nargs="+", help="EMISSIONS parquet files, to save the encoding")
@@ -57,10 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; exit code 0, or 2 for bad input."""
     arguments = build_parser().parse_args(argv)
-    return run_command(lambda: _run(arguments))
+    return run_command(lambda: _run(arguments), arguments.json)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> Result:
     console, output = Console(), Path(arguments.output)
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -81,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
     (output / "table.md").write_text(table)
     (output / "best.yaml").write_text(yaml.safe_dump(_nested(trials[0].values)))
     console.print(table, soft_wrap=True, markup=False)
-    return 0
+    return Result({"best": _nested(trials[0].values), **_scores(trials[0]), "output": str(output)})
 
 
 def _config(path: str | None) -> RunConfig:
@@ -117,7 +115,7 @@ def encode(path: str, config: RunConfig, target: Path) -> str:
     encoder = Encoder(load_model(config.acoustic), config.acoustic.batch_seconds)
     try:
         with pq.ParquetFile(path) as file:
-            batches = track(file.iter_batches(_ENCODE_ROWS), "encode")
+            batches = track(file.iter_batches(_ENCODE_ROWS), "encode", disable=not is_terminal())
             tables = [encoder.encode(pa.Table.from_batches([batch])) for batch in batches]
     except (pa.ArrowInvalid, OSError, KeyError) as error:
         raise InputError(f"{path} cannot be read as AUDIO parquet: {error}; `jobs.ingest` writes it.") from error
