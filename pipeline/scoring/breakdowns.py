@@ -1,6 +1,7 @@
 """Where entities are found and where not: by length, by how often their words were seen, by vocabulary, by speaker."""
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -10,6 +11,7 @@ from pipeline.scoring.score import ScoreResult
 from pipeline.text import normalise
 
 _SEEN = ((100, "seen 100 times or more"), (10, "seen 10 to 99 times"), (1, "seen 1 to 9 times"), (0, "unseen"))
+_LINES = 1000  # normalised at once: a list of words has few per line, and a call costs more than a word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +83,9 @@ def count_words(path: str) -> Counter[str]:
     Raises InputError or StorageError.
     """
     counts: Counter[str] = Counter()
-    for line in _lines(path):
-        counts.update(normalise(line).split())
+    lines = _lines(path)
+    while chunk := list(itertools.islice(lines, _LINES)):
+        counts.update(normalise("\n".join(chunk)).split())
     return counts
 
 

@@ -4,13 +4,16 @@ import html.parser
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from pipeline import schemas
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.scoring.breakdowns import Knowledge
 from pipeline.scoring.inputs import ScoringSet
 from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
-from pipeline.scoring.report import ReportInput, build_report
+from pipeline.scoring.report import ExampleSource, ReportInput, build_report
 from pipeline.scoring.report.aligned import Cell, columns_of
 from pipeline.scoring.report.markup import Html, tag
 from pipeline.scoring.report.utterances_section import choose
@@ -172,6 +175,20 @@ def test_the_report_of_the_dev_set_is_small(dev_set: ScoringSet) -> None:
     document = build_report(ReportInput(result, baseline))
     assert len(document.encode()) < 1_000_000
     assert Structure(document).open == []
+
+
+def test_it_stays_below_its_limit_whatever_the_sound_and_the_texts_weigh(tmp_path: Path) -> None:
+    """300 utterances of 300 words each, every one wrong, and a clip of 40 kB each."""
+    names = [f"u{at:03}" for at in range(300)]
+    references = [Reference(name, "one leeds " + "two " * 298, 60.0) for name in names]
+    result = score(references, {name: Written("one leads " + "to " * 98) for name in names}, Lists(lambda _: ENTITIES))
+    clip = b"OggS" + bytes(40_000)
+    rows = [{"utterance_id": name, "audio": {"bytes": clip, "path": None}} for name in names]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schemas.AUDIO), tmp_path / "a.parquet")
+    examples = ExampleSource(audio=str(tmp_path / "a.parquet"))
+    document = build_report(ReportInput(result, examples=examples))
+    assert 2_000_000 < len(document.encode()) <= 5_000_000
+    assert "data:audio/ogg" in document
 
 
 def test_the_style_has_a_dark_and_a_print_side() -> None:

@@ -15,6 +15,7 @@ EXAMPLES = 200  # of mistakes in the whole report
 FOUND = 100  # of entities that were found, one each
 EXAMPLES_PER_ENTITY = 3
 _LONGEST = 400  # words of an utterance that is drawn; a longer one would not fit the page
+_WORDS = 40_000  # drawn in one page, some 60 bytes each with their times
 
 
 class Drawing:
@@ -28,6 +29,7 @@ class Drawing:
         )
         self._examples, self._labels = examples, labels
         self.sounds = Sounds(examples.clips)
+        self._words_left = _WORDS
 
     def draw(self, utterance: UtteranceScore) -> Html:
         """Return one utterance as a figure."""
@@ -46,8 +48,10 @@ class Drawing:
         return None if player is None else [player, listen(utterance, times)]
 
     def _text(self, utterance: UtteranceScore) -> Html:
-        if len(utterance.reference.split()) + len(utterance.hypothesis.split()) > _LONGEST:
+        words = len(utterance.reference.split()) + len(utterance.hypothesis.split())
+        if words > min(_LONGEST, self._words_left):
             return tag("p", f"Too long to show here; see {utterance.utterance_id} in scores.parquet.")
+        self._words_left -= words
         before = self._before.get(utterance.utterance_id)
         times = self._examples.times.get(utterance.utterance_id, ())
         systems, labels = [utterance], ["said", "written"]

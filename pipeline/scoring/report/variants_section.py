@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipeline.scoring.difference import differences
 from pipeline.scoring.metrics import RATE_NAMES, show
-from pipeline.scoring.report.charts import Curve, Point, chart
+from pipeline.scoring.report.charts import Curve, Point, Series, chart, strip
 from pipeline.scoring.report.markup import Html, join, tag
 from pipeline.scoring.report.tables import Cell, Row, table
 from pipeline.scoring.score import ScoreResult
@@ -18,17 +18,30 @@ def ablation_table(result: ScoreResult, variants: Sequence[Variant]) -> Html | N
         return None
     rows = [_rates_row("all techniques (this run)", result, None)]
     rows += [_rates_row(variant.name, variant.result, result) for variant in chosen]
-    return table("ablation", "Without one technique", ["Run", *RATE_NAMES.values(), "F1 against this run"], rows)
+    headers = ["Run", "F1, from 0 to 100%", *RATE_NAMES.values(), "F1 against this run"]
+    return table("ablation", "Without one technique", headers, rows)
 
 
 def _rates_row(name: str, result: ScoreResult, full: ScoreResult | None) -> Row:
-    cells = [Cell(show(rate, result.rates[rate].value), number=True) for rate in RATE_NAMES]
+    cells = [_f1_strip(result, full)]
+    cells += [Cell(show(rate, result.rates[rate].value), number=True) for rate in RATE_NAMES]
     if full is None:
         return Row([Cell(name), *cells, Cell("–", 0, number=True)])
     change = differences(full, result)["f1"].change
     interval = f"{show('f1', change.low, signed=True)} to {show('f1', change.high, signed=True)}"
     shown = [show("f1", change.value, signed=True), tag("small", interval if change.low is not None else "")]
     return Row([Cell(name), *cells, Cell(shown, change.value, number=True)])
+
+
+def _f1_strip(result: ScoreResult, full: ScoreResult | None) -> Cell:
+    """F1 with its interval, under that of the full run."""
+    series = [Series("this", result.rates["f1"])]
+    if full is not None:
+        series = [Series("base", full.rates["f1"]), *series]
+    label = f"F1 {show('f1', result.rates['f1'].value)}" + (
+        f", all techniques {show('f1', full.rates['f1'].value)}" if full is not None else ""
+    )
+    return Cell(strip(series, 1.0, label), result.rates["f1"].value or 0.0)
 
 
 def size_section(variants: Sequence[Variant]) -> Html | None:
