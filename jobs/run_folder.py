@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from pipeline.errors import StorageError
-from pipeline.storage import Location, exists, read_bytes, walk_files, write_atomic
+from pipeline.storage import Location, exists, read_bytes, remove, walk_files, write_atomic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,16 @@ class RunFolder:
         return self.root.join("run.json")
 
     @property
+    def success(self) -> Location:
+        """The manifest (jobs.manifest), written when the run is complete."""
+        return self.root.join("_SUCCESS")
+
+    @property
+    def fence(self) -> Location:
+        """The name of the attempt that may write."""
+        return self.root.join("_attempt")
+
+    @property
     def writing(self) -> Location:
         """Local runs only: files that are being written."""
         return self.root.join("_writing")
@@ -71,9 +81,12 @@ class RunFolder:
         """Return the name of a new attempt; whatever an attempt before it was still writing can no longer appear.
 
         Local runs write below ``_writing/<attempt>`` and rename. With that folder gone, a worker that outlived a
-        killed driver fails at its next write instead of adding rows that the new attempt adds too.
+        killed driver fails at its next write instead of adding rows that the new attempt adds too. On s3 the name of
+        the attempt stands in ``_attempt``, and a worker writes only while that is its own.
         """
         name = uuid.uuid4().hex[:8]
+        remove(self.success)  # what is being changed is not complete
+        write_atomic(self.fence, name.encode())
         if self.root.is_local:
             shutil.rmtree(self.writing.path, ignore_errors=True)
             os.makedirs(self.writing.join(name).path)

@@ -11,7 +11,9 @@ from ray.data.datasource import BlockBasedFileDatasink
 
 from jobs.run_folder import RunFolder
 from pipeline.emission_cache import write_emissions
+from pipeline.errors import StorageError
 from pipeline.schemas import TRANSCRIPTS
+from pipeline.storage import read_bytes, remove
 
 
 class FolderSink(BlockBasedFileDatasink):
@@ -22,15 +24,30 @@ class FolderSink(BlockBasedFileDatasink):
 
     def __init__(self, folder: RunFolder, attempt: str) -> None:
         super().__init__(folder.data.path, filesystem=folder.root.arrow(), file_format="parquet")
-        self._writing = folder.writing.join(attempt).path if folder.root.is_local else None
+        self._folder, self._attempt = folder, attempt
 
     def write_block(self, block: BlockAccessor, block_index: int, ctx: TaskContext) -> None:
         """Write the block under the name that Ray Data's checkpoint expects."""
-        if self._writing is None:
-            super().write_block(block, block_index, ctx)
-            return
         name = self.filename_provider.get_filename_for_task(ctx.kwargs[WRITE_UUID_KWARG_NAME], ctx.task_idx)
-        unfinished = os.path.join(self._writing, name)
+        if self._folder.root.is_local:
+            self._write_and_rename(block, name)
+            return
+        self._check_attempt()
+        super().write_block(block, block_index, ctx)
+        try:
+            self._check_attempt()
+        except StorageError:
+            remove(self._folder.data.join(name))  # a newer attempt began meanwhile; it does these rows itself
+            raise
+
+    def _check_attempt(self) -> None:
+        """Raise StorageError if this attempt is no longer the one that may write."""
+        current = read_bytes(self._folder.fence).decode()
+        if current != self._attempt:
+            raise StorageError(f"{self._folder.root.uri}: attempt {current} has taken over from {self._attempt}.")
+
+    def _write_and_rename(self, block: BlockAccessor, name: str) -> None:
+        unfinished = os.path.join(self._folder.writing.join(self._attempt).path, name)
         with open(unfinished, "wb") as file:  # fails if a newer attempt has removed the folder
             self.write_block_to_file(block, file)
             file.flush()

@@ -1,0 +1,52 @@
+"""Check a finished run against its manifest: every file whole, every row there once.
+
+    python -m jobs.verify out/6bd1f2a0c3e4d5f6
+    python -m jobs.verify s3://bucket/out/6bd1f2a0c3e4d5f6 --json > report.json
+
+Reads every byte of the run: sizes, SHA-256 and rows of each file against ``_SUCCESS``, the rows against run.json, and
+utterance ids for duplicates. Exit code 0 if all holds, 1 if something does not, 2 if the run has no manifest.
+"""
+
+import argparse
+
+from rich.console import Console
+
+from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.manifest import problems, summary
+from jobs.run_folder import RunFolder
+from pipeline import storage
+from pipeline.s3_options import parse_options
+
+_SHOWN = 20  # problems printed; --json has all
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = job_parser("verify", __doc__)
+    parser.add_argument("run", metavar="RUN", help="folder of the run, O/<fingerprint>; s3:// too")
+    add_storage_options(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; see the module's text for exit codes."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _verify(arguments), arguments.json)
+
+
+def _verify(arguments: argparse.Namespace) -> Result:
+    folder = RunFolder(storage.open_filesystem(arguments.run, parse_options(arguments.storage_options)))
+    found = problems(folder)
+    facts = {"run": folder.root.uri, **summary(folder), "problems": found}
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for problem in found[:_SHOWN]:
+        console.print(problem)
+    if found:
+        console.print(f"{folder.root.uri}: {len(found)} problem(s)")
+        return Result(facts, FAILED)
+    console.print(f"{folder.root.uri}: {facts['rows']:,} rows in {facts['files']:,} files, all as written")
+    return Result(facts, OK)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
