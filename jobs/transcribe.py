@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.manifest import is_intact
 from jobs.preflight import Transcription, prepare
-from jobs.run_record import rows_written
 from jobs.summary import print_summary
 from pipeline import storage
 from pipeline.config import PRESETS
@@ -84,10 +84,7 @@ def _run(arguments: argparse.Namespace) -> Result:
 
 def _finished(run: Transcription) -> dict[str, Any] | None:
     """Return the record of a complete run whose files are still all there."""
-    record = run.folder.read_record()
-    if record is None or record["status"] != "complete":
-        return None
-    return record if rows_written(run.folder) == record["counts"]["rows_out"] else None
+    return run.folder.read_record() if is_intact(run.folder) else None
 
 
 def _report(record: dict[str, Any], summary: str | None, console: Console) -> Result:

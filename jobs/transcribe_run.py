@@ -12,6 +12,7 @@ from actors.counts import StageCount
 from actors.meter import Meter
 from jobs.command import FAILED
 from jobs.dataset_plan import run_plan
+from jobs.manifest import write_manifest
 from jobs.preflight import Transcription, source_version
 from jobs.progress import progress_bars
 from jobs.run_record import Outcome, entity_facts, read_outcome, rows_written, stage_facts, versions
@@ -49,6 +50,8 @@ def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, A
         **_times(began, ended, stages),
     }
     run.folder.write_record(record)
+    if outcome.reconciled:
+        write_manifest(run.folder)
     return record
 
 
