@@ -17,6 +17,7 @@ $(INSTALLED): requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25" "setuptools>=75,<81" wheel
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH)"
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: $(INSTALLED)
