@@ -76,8 +76,8 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_scoring_inputs(parser: argparse.ArgumentParser, reference_required: bool) -> None:
-    """Add what every command takes that holds transcripts against references."""
+def add_scoring_inputs(parser: argparse.ArgumentParser, reference_required: bool, output: str | None = None) -> None:
+    """Add what every command takes that holds transcripts against references; ``output`` is where it writes."""
     parser.add_argument(
         "--reference", metavar="R", required=reference_required, help="AUDIO parquet with text, or TSV id<tab>text"
     )
@@ -85,7 +85,8 @@ def add_scoring_inputs(parser: argparse.ArgumentParser, reference_required: bool
         "--lists", metavar="L", help="entity list, or lists per utterance; default: the reference's own, else a run's"
     )
     parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
-    parser.add_argument("--output", metavar="O", required=True, help="folder to write to")
+    about = "folder to write to" + ("" if output is None else " (default %(default)s)")
+    parser.add_argument("--output", metavar="O", required=output is None, default=output, help=about)
     parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default %(default)s)")
     parser.add_argument("--seed", type=int, default=20, help="of the bootstrap (default %(default)s)")
 

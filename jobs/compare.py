@@ -1,7 +1,7 @@
 """Compare two runs on the same utterances: paired differences with significance, entities lost and gained.
 
     python -m jobs.compare out/1f3a... out/7c20... --reference corpus.parquet --lists names.tsv --output comparison
-    python -m jobs.compare out/1f3a... out/7c20... --output comparison
+    python -m jobs.compare out/1f3a... out/7c20...
 
 Without a reference, what RUN_A wrote stands for what was said. Writes OUTPUT/comparison.json and
 OUTPUT/comparison.html, and prints a summary.
@@ -25,7 +25,7 @@ from pipeline.scoring.inputs import (
     scoring_set_of_run,
     transcripts_of,
 )
-from pipeline.scoring.metrics import RATE_NAMES
+from pipeline.scoring.metrics import RATE_NAMES, show_p
 from pipeline.scoring.output import comparison_metrics, write_json
 from pipeline.scoring.report import ComparisonInput, ExampleSource, build_comparison
 from pipeline.scoring.run_facts import run_facts
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = job_parser("compare", __doc__)
     parser.add_argument("first", metavar="RUN_A", help="run directory, TRANSCRIPTS parquet, or TSV id<tab>text")
     parser.add_argument("second", metavar="RUN_B", help="the run to compare with it")
-    add_scoring_inputs(parser, reference_required=False)
+    add_scoring_inputs(parser, reference_required=False, output="comparison")
     parser.add_argument("--fail-on-worse", action="store_true", help="exit code 1 if a rate of RUN_B is clearly worse")
     return parser
 
@@ -95,7 +95,9 @@ def _examples(arguments: argparse.Namespace) -> ExampleSource:
 def _print_judgement(comparison: Comparison) -> None:
     print_summary(comparison.second, comparison.first, _LABELS)
     for name, difference in comparison.rates.items():
-        print(f"{RATE_NAMES[name]}: {verdict(name, difference)}")
+        tests = {"bootstrap": difference.p_value, "matched pairs": comparison.matched_pairs.get(name)}
+        chances = ", ".join(f"{test} {show_p(p)}" for test, p in tests.items() if p is not None)
+        print(f"{RATE_NAMES[name]}: {verdict(name, difference)}" + (f" (p: {chances})" if chances else ""))
     for title, kind in (("lost", "lost"), ("newly inserted", "new_false"), ("gained", "gained")):
         _print_entities(f"entities {title}", comparison, kind)
 

@@ -14,6 +14,7 @@ Writes OUTPUT/metrics.json, OUTPUT/scores.parquet (one row per utterance) and OU
 
 import argparse
 import sys
+from collections import Counter
 
 from rich import box
 from rich.console import Console
@@ -28,7 +29,7 @@ from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, ru
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import all_metrics, write_json, write_scores
 from pipeline.scoring.report import ExampleSource, ReportInput, build_report
-from pipeline.scoring.run_facts import run_facts
+from pipeline.scoring.run_facts import run_facts, vocabulary_of
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
 
@@ -46,9 +47,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--variants", metavar="JSON", help="other runs: ablations, list sizes, boost weights (see above)"
     )
-    parser.add_argument("--vocabulary", metavar="FILE", help="words of the language model, for the report's breakdown")
     parser.add_argument(
-        "--training-text", metavar="FILE", help="text or parquet that the model was trained on, likewise"
+        "--vocabulary",
+        metavar="FILE",
+        help="words of the language model, for the report's breakdown; default: those that the run names",
+    )
+    parser.add_argument(
+        "--training-text",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="text or parquet that the model was trained on, likewise; may be given more than once",
     )
     parser.add_argument("--title", default="Entity-F1 report", help="of the report")
     return parser
@@ -76,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         arguments.title,
         run_facts(run),
         _examples(scored, arguments.reference),
-        _knowledge(arguments),
+        _knowledge(arguments, run),
         variants,
     )
     document = build_report(report)
@@ -89,10 +98,12 @@ def _run(arguments: argparse.Namespace) -> Result:
     return Result(metrics | {"output": output.uri})
 
 
-def _knowledge(arguments: argparse.Namespace) -> Knowledge:
+def _knowledge(arguments: argparse.Namespace, run: str | None) -> Knowledge:
+    vocabulary = arguments.vocabulary or vocabulary_of(run)
+    training = [count_words(path) for path in arguments.training_text]
     return Knowledge(
-        vocabulary=set(count_words(arguments.vocabulary)) if arguments.vocabulary else None,
-        training_words=count_words(arguments.training_text) if arguments.training_text else None,
+        vocabulary=set(count_words(vocabulary)) if vocabulary else None,
+        training_words=sum(training, Counter()) if training else None,
     )
 
 

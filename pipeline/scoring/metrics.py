@@ -105,3 +105,8 @@ def show(name: str, value: float | None, signed: bool = False) -> str:
         return "–"
     sign = "+" if signed else ""
     return f"{value:{sign}.2f}" if name == "false_accepts_per_hour" else f"{100 * value:{sign}.2f}%"
+
+
+def show_p(value: float | None) -> str:
+    """A p-value for people; a dash where there is none."""
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"

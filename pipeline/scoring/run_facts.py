@@ -13,6 +13,21 @@ def run_facts(folder: str | None) -> dict[str, str]:
 
     Raises InputError if run.json is there and broken.
     """
+    return dict(_lines(_record(folder)))
+
+
+def vocabulary_of(folder: str | None) -> str | None:
+    """Return the word list of the language model that the run used; None if it had none, or it is not there now.
+
+    Raises InputError if run.json is there and broken.
+    """
+    config = _record(folder).get("config")
+    model = config.get("language_model") if isinstance(config, Mapping) else None
+    words = model.get("unigrams") if isinstance(model, Mapping) else None
+    return words if isinstance(words, str) and storage.exists(storage.open_filesystem(words)) else None
+
+
+def _record(folder: str | None) -> Mapping[str, Any]:
     record = storage.open_filesystem(folder).join("run.json") if folder is not None else None
     if record is None or not storage.exists(record):
         return {}
@@ -22,7 +37,7 @@ def run_facts(folder: str | None) -> dict[str, str]:
         raise InputError(
             f"{record.uri}: is not JSON ({error}); transcribe again, or score the transcripts folder."
         ) from error
-    return dict(_lines(content)) if isinstance(content, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _lines(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

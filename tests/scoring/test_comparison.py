@@ -104,7 +104,9 @@ def test_the_job_with_a_reference(files: Path, capsys: pytest.CaptureFixture[str
     assert written["second"]["entity"]["recall"] == 0.0
     assert "f1" in written["worse"]
     assert len(written["utterances"]) == 20
-    assert "entities lost: leeds" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "entities lost: leeds" in printed
+    assert "B-WER: worse (p: bootstrap 0.002, matched pairs < 0.001)" in printed
     assert main(arguments(files, "--reference", str(files / "r.tsv"), "--fail-on-worse")) == 1
 
 

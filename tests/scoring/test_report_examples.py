@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.scoring.report import ExampleSource
 from pipeline.scoring.report.aligned import explanation
 from pipeline.scoring.report.sound import Spoken, spoken_entities
-from pipeline.scoring.run_facts import run_facts
+from pipeline.scoring.run_facts import run_facts, vocabulary_of
 from pipeline.scoring.score import Lists, Reference, Written, score
 
 
@@ -119,6 +119,16 @@ def test_run_facts_say_what_is_there_and_refuse_what_is_broken(tmp_path: Path) -
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json: is not JSON"):
         run_facts(str(tmp_path))
+
+
+def test_the_vocabulary_is_that_of_the_runs_language_model_while_it_is_there(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"language_model": {"unigrams": str(words)}}}))
+    assert vocabulary_of(str(tmp_path)) is None
+    words.write_text("leeds\n")
+    assert vocabulary_of(str(tmp_path)) == str(words)
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"language_model": None}}))
+    assert vocabulary_of(str(tmp_path)) is None
 
 
 def test_why_an_entity_was_written_is_told_where_the_run_knows(tmp_path: Path) -> None:

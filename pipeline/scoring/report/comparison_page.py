@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.scoring.comparison import Comparison, EntityChange, UtteranceChange
 from pipeline.scoring.difference import verdict
-from pipeline.scoring.metrics import RATE_NAMES
+from pipeline.scoring.metrics import RATE_NAMES, show_p
 from pipeline.scoring.report.aligned import legend
 from pipeline.scoring.report.document import DEFINITIONS, document, folded, section
 from pipeline.scoring.report.examples import NO_EXAMPLES, ExampleSource
@@ -118,16 +118,12 @@ def significance_table(comparison: Comparison) -> Html:
         matched = comparison.matched_pairs.get(name)
         cells = [Cell(RATE_NAMES[name]), Cell(verdict(name, difference))]
         cells += [
-            Cell(_p(value), 2 if value is None else round(value, 6), number=True)
+            Cell(show_p(value), 2 if value is None else round(value, 6), number=True)
             for value in (difference.p_value, matched)
         ]
         rows.append(Row(cells))
     headers = ["Measure", "Verdict", "Bootstrap p", "Matched pairs p"]
     return table("tests", "Are the differences more than chance?", headers, rows)
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _changes(comparison: Comparison, shown: Sequence[UtteranceChange], drawing: Drawing, *, worse_ones: bool) -> Html:
