@@ -1,19 +1,21 @@
 """The report in a real browser: it renders without a console error, sorts, filters, opens, and stays text."""
 
-import os
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jobs.score import main
-from pipeline.scoring.report import build_report
+from pipeline.scoring.comparison import compare
+from pipeline.scoring.report import ComparisonInput, build_comparison, build_report
+from tests.scoring.axe import axe_source
+from tests.scoring.test_comparison import run
 from tests.scoring.test_report import HOSTILE, full_report
 from tests.scoring.test_report_examples import run_with_sound
 from tests.scoring.webdriver import Browser, needs_chromium
 
 pytestmark = needs_chromium
-AXE = Path(os.environ.get("ROLLCALL_AXE", "node_modules/axe-core/axe.min.js"))
 NAMES = (
     "return [...document.querySelectorAll('#entities tbody:not([hidden]) tr:first-child > th')].map(c => c.innerText)"
 )
@@ -41,7 +43,7 @@ def page(browser: Browser, report: Path) -> Browser:
 def test_it_renders_without_a_console_message(page: Browser) -> None:
     assert page.run("return document.querySelector('h1').innerText") == HOSTILE
     assert page.run("return document.title") == HOSTILE
-    assert page.run("return document.querySelectorAll('svg.strip circle').length") == 14
+    assert page.run("return document.querySelectorAll('.headline svg.strip circle').length") == 14
     assert page.run("return document.querySelector('svg.strip circle').getBoundingClientRect().width") > 0
     assert page.run("return document.querySelectorAll('script').length") == 1
     assert page.run("return document.querySelectorAll('svg.chart circle').length") == 8
@@ -114,14 +116,41 @@ def test_it_is_dark_where_dark_is_wanted(page: Browser) -> None:
     page.devtools("Emulation.setEmulatedMedia", features=[])
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason=f"axe-core not found at {AXE}; set ROLLCALL_AXE to its axe.min.js")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_has_no_serious_accessibility_violation(page: Browser, scheme: str) -> None:
-    page.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    page.type("#entities button.open", " ")
-    page.run(AXE.read_text(encoding="utf-8"))
-    violations = page.run(
-        "return axe.run().then(result => result.violations.map(v => [v.impact, v.id, v.nodes[0].html]))"
+def test_it_prints_in_light_colours_and_without_what_only_a_screen_can_do(page: Browser) -> None:
+    media = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.devtools("Emulation.setEmulatedMedia", media="print", features=media)
+    assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.run("return getComputedStyle(document.querySelector('.filters')).display") == "none"
+    assert page.run("return getComputedStyle(document.querySelector('.key.s')).backgroundColor") == "rgb(255, 226, 168)"
+    printed = page.devtools("Page.printToPDF", printBackground=True)["data"]
+    page.devtools("Emulation.setEmulatedMedia", media="", features=[])
+    assert base64.b64decode(printed).startswith(b"%PDF-")
+
+
+def comparison_page() -> str:
+    """Two runs with losses and gains, every text of them hostile."""
+    return build_comparison(
+        ComparisonInput(
+            compare(run("to leads", "to york"), run("to leeds", "to work")), facts=({HOSTILE: "1"}, {HOSTILE: "2"})
+        )
     )
-    page.devtools("Emulation.setEmulatedMedia", features=[])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["report", "comparison"])
+def test_it_has_no_serious_accessibility_violation(
+    name: str, scheme: str, browser: Browser, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    axe = axe_source(pytestconfig.cache.mkdir("axe") if pytestconfig.cache else tmp_path)
+    path = tmp_path / "page.html"
+    path.write_text(build_report(full_report()) if name == "report" else comparison_page(), encoding="utf-8")
+    browser.open(path)
+    browser.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    browser.run("for (const one of document.querySelectorAll('button.open')) one.click()")
+    browser.run(axe)
+    found = "return axe.run().then(result => result.violations.map(v => [v.impact, v.id, v.nodes[0].html]))"
+    violations = browser.run(found)
+    browser.devtools("Emulation.setEmulatedMedia", features=[])
     assert [violation for violation in violations if violation[0] in ("serious", "critical")] == []
+    assert browser.console() == []
