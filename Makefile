@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0+cpu
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types unit install clean
+.PHONY: demo test lint types unit docs install clean
 
 install: $(INSTALLED)
 
@@ -33,6 +33,9 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(RUN) -m pytest -q
+
+docs: $(INSTALLED)
+	$(RUN) -m mkdocs build --strict --site-dir out/site
 
 clean:
 	rm -rf out $(VENV)
