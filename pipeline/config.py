@@ -54,13 +54,23 @@ class BeamConfig:
 class ShortlistConfig:
     """Which entities are plausible in an utterance; pipeline.entities.shortlist has the formula. Values in nats."""
 
-    per_phone: float = 1.5  # what each phone of a pronunciation may cost ...
-    spare: float = 1.0  # ... but for this many: short ones must fit better
-    most: float = 12.0  # no pronunciation may cost more
+    per_phone: float = 1.8  # what each phone of a pronunciation may cost ...
+    spare: float = 1.5  # ... but for this many: short ones must fit better
+    most: float = 18.0  # no pronunciation may cost more
     clip: float = 6.0  # most that one misheard phone counts
     confusion: float = 6.0  # times the articulatory distance: what a similar phone in its place costs
     drop: float = 4.0  # a phone that is not heard
     insert: float = 3.0  # most for a phone that is heard on top
+
+
+@dataclasses.dataclass(frozen=True)
+class PhoneFusionConfig:
+    """The phone head's say in the order of the n-best, with and without a list; pipeline.phonetics.fusion has it."""
+
+    weight: float = 0.8  # nats of total score per nat of phone cost
+    n_best: int = 24  # hypotheses that are compared, at least
+    margin: int = 25  # frames around a word of the search in which its phones are looked for
+    floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +160,7 @@ class RunConfig:
     acoustic: AcousticConfig = AcousticConfig()
     beam: BeamConfig = BeamConfig()
     language_model: LanguageModelConfig | None = LanguageModelConfig()
+    phone_fusion: PhoneFusionConfig | None = PhoneFusionConfig()  # nothing without a phone head
     hotwords: HotwordsConfig | None = None
     boosting: BoostingConfig | None = None
     boost_class: BoostClassConfig | None = None
@@ -158,6 +169,11 @@ class RunConfig:
     g2g: G2gConfig | None = None
     guard: GuardConfig | None = None  # takes effect with any of the above
     shortlist: ShortlistConfig | None = None  # only what is plausible in the audio is handed to any of the above
+
+    @property
+    def searched_n_best(self) -> int:
+        """Hypotheses that the beam search is asked for: what is written, and what fusion chooses from."""
+        return max(self.beam.n_best, self.phone_fusion.n_best if self.phone_fusion else 0)
 
 
 TECHNIQUES = ("hotwords", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
@@ -189,7 +205,7 @@ def _alone(**technique: Any) -> RunConfig:
 
 
 def _hotwords() -> RunConfig:
-    return RunConfig(beam=BeamConfig(decoder="pyctcdecode"), hotwords=HotwordsConfig())
+    return RunConfig(beam=BeamConfig(decoder="pyctcdecode"), phone_fusion=None, hotwords=HotwordsConfig())
 
 
 PRESETS: dict[str, Callable[[], RunConfig]] = {

@@ -28,6 +28,8 @@ _SCALARS = (
     "entities",
     "error",
 )
+FAILURES = (RowError, ValueError, RuntimeError, ArithmeticError, LookupError)
+"""What a row that cannot be decoded raises; it becomes the row's ``error``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Transcriber:
         try:
             plausible = self._shortlist(heard, entities)
             nbest = self._decode(heard, plausible)
-        except (RowError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        except FAILURES as error:
             # One row that a decoder cannot take must not end a run of millions; run.json counts errors by kind.
             return row | {"error": f"{scalars['utterance_id']}: the decoder failed ({type(error).__name__}: {error})."}
         return row | transcript_fields(nbest, plausible, scalars["frame_seconds"])
@@ -70,8 +72,10 @@ class Transcriber:
 
     def _decode(self, heard: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every phonetic technique off, it is the beam search's own."""
-        if self.phonetics is None or heard.phone_log_probs is None:
+        if self.phonetics is None:
             return self.decoder.decode(heard.tokens, entities)
+        if heard.phone_log_probs is None:
+            return self.decoder.decode(heard.tokens, entities)[: self.phonetics.n_best]
         nbest = self.decoder.decode(heard.tokens, self.phonetics.searched(entities))
         return self.phonetics.finish(nbest, heard, entities)
 

@@ -65,7 +65,7 @@ class BeamDecoder:
         ids, values = emissions.ids.astype(np.int16), emissions.values.astype(np.float32)
         language = self._language
         arguments = (self._tokens, language.ngrams, language.lexicon, graph, language.class_scores, params)
-        n_best = int(self._config.beam.n_best)
+        n_best = self._config.searched_n_best
         scores, rows, codes, ends = best_texts(ids, values, *arguments, self._scratch(*ids.shape), n_best)
         return _found(scores.tolist(), rows.tolist(), text_of(codes), ends.tolist())
 

@@ -42,6 +42,7 @@ class PyctcDecoder:
         if config.boosting is not None or config.boost_class is not None:
             raise ConfigError("boosting and boost_class need beam.decoder rollcall; pyctcdecode has only hotwords.")
         self._beam: BeamConfig = config.beam
+        self._n_best = config.searched_n_best
         self._hotword_weight = None if config.hotwords is None else config.hotwords.weight
         self._vocabulary_size = len(tokens.pieces)
         model = None if config.language_model is None else _language_model(config.language_model)
@@ -64,7 +65,7 @@ class PyctcDecoder:
         scorer = HotwordScorer.build_scorer(hotwords, weight=self._hotword_weight or 0.0)
         best = emissions.values[:, 0].astype(np.float64)
         result = []
-        for text, _, frames, acoustic, total in outputs[: self._beam.n_best]:
+        for text, _, frames, acoustic, total in outputs[: self._n_best]:
             boost = float(scorer.score(text))
             words = tuple(_word(word, span, best) for word, span in frames)
             spans = entity_spans(words, entities)

@@ -1,4 +1,4 @@
-"""D3, D4 and D5 around the beam search: what it searches, and what becomes of its n-best."""
+"""The phones around the beam search: what it searches (D5), and what becomes of its n-best (fusion, D3, D4)."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from pipeline.decoding.interface import Hypothesis
 from pipeline.decoding.language_model import read_words
 from pipeline.decoding.ngram import read_ngrams
 from pipeline.entities.catalog import EntityList
+from pipeline.phonetics.fusion import PhoneFusion
 from pipeline.phonetics.g2g import SpellingVariants
 from pipeline.phonetics.guard import Guard
 from pipeline.phonetics.lookup import LexiconLookup
@@ -32,7 +33,8 @@ class PhoneticPass:
         guard = (
             Guard(config.guard, pronouncer, lists, common_words(config, config.guard.common)) if config.guard else None
         )
-        self._guard = guard
+        self._guard, self.n_best = guard, config.beam.n_best
+        self._fusion = PhoneFusion(config.phone_fusion, pronouncer, lists) if config.phone_fusion else None
         self._rescorer = Rescorer(config.rescoring, pronouncer, lists) if config.rescoring else None
         self._lookup = LexiconLookup(config.lexicon, pronouncer, lists, known, guard) if config.lexicon else None
         self._variants = SpellingVariants(config.g2g, pronouncer, known) if config.g2g else None
@@ -42,12 +44,14 @@ class PhoneticPass:
         return self._variants.expand(entities) if self._variants else entities
 
     def finish(self, hypotheses: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
-        """Return the final n-best, best first. ``entities`` is the user's list; an empty one changes nothing."""
+        """Return the final n-best, best first. ``entities`` is the user's list; an empty one leaves only fusion."""
         found = list(hypotheses)
+        if self._variants and entities.entities:
+            found = _distinct([self._variants.canonical(hypothesis, entities) for hypothesis in found])
+        if self._fusion:
+            found = self._fusion.fuse(found, emissions, entities)[: self.n_best]
         if not entities.entities:
             return found
-        if self._variants:
-            found = _distinct([self._variants.canonical(hypothesis, entities) for hypothesis in found])
         if self._rescorer:
             found = self._rescorer.rescore(found, emissions, entities)
         if self._guard:
@@ -59,7 +63,7 @@ class PhoneticPass:
 
 def build_phonetics(config: RunConfig, cache: Path | None = None) -> PhoneticPass | None:
     """Return the pass, or None if every technique of it is off. Raises ModelError for missing models."""
-    used = (config.rescoring, config.lexicon, config.g2g, config.guard)
+    used = (config.phone_fusion, config.rescoring, config.lexicon, config.g2g, config.guard)
     return None if all(part is None for part in used) else PhoneticPass(config, cache=cache)
 
 

@@ -20,12 +20,14 @@ def phonetics() -> PhoneticPass:
 
 
 def test_off_is_none() -> None:
-    assert build_phonetics(RunConfig()) is None
+    assert build_phonetics(RunConfig(phone_fusion=None)) is None
 
 
-def test_an_empty_list_changes_nothing(phonetics: PhoneticPass) -> None:
-    given = [hypothesis("met the lens key today", -10.0), hypothesis("met the lens key today", -11.0)]
-    assert phonetics.finish(given, said(MET), EMPTY) == given
+def test_an_empty_list_leaves_only_the_fusion_of_the_two_heads(phonetics: PhoneticPass) -> None:
+    given = [hypothesis("met the lens key today", -10.0), hypothesis("met the lance key today", -10.5)]
+    alone = build_phonetics(RunConfig())
+    assert alone is not None
+    assert phonetics.finish(given, said(MET), EMPTY) == alone.finish(given, said(MET), EMPTY)
     assert phonetics.searched(EMPTY) == EMPTY
 
 
