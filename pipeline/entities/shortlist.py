@@ -36,7 +36,7 @@ from pipeline.phonetics.phones import PHONE_IDS, Pronunciation, substitution_cos
 from pipeline.phonetics.pronunciation import Pronouncer
 
 _FIRST_CODE = ord("A")  # phones as characters of a trie
-_LANES = 8  # vectors are padded to whole registers
+_ROUNDING = np.float32(1e-3)  # so that what is left out early would not have come in
 _FAR = np.float32(1e4)  # cost of what cannot be; far above any limit
 
 
@@ -45,14 +45,14 @@ class CompiledList:
     """The pronunciations of a list, ready to be matched.
 
     trie:   of all different pronunciations
-    longest: [N] length of the longest pronunciation at or below each node
+    longest: phones of the longest of them
     owners, starts: entities (indices into the list) that have pronunciation k: owners[starts[k] : starts[k + 1]]
     silent: entities without any pronunciation, which always pass
     """
 
     entities: EntityList
     trie: Trie
-    longest: npt.NDArray[np.int32]
+    longest: int
     owners: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int64]
     silent: npt.NDArray[np.int32]
@@ -96,9 +96,9 @@ class Shortlister:
             return np.full(count, _FAR)
         log_probs = phone_log_probs.astype(np.float32)
         gaps, skips = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
-        limits = _limits(config, int(compiled.longest[0]))
+        limits = _limits(config, compiled.longest)
         return np.asarray(
-            _match(trie.first, trie.label, trie.terminal, compiled.longest, gaps, skips, limits,
+            _match(trie.first, trie.label, trie.terminal, trie.depth, gaps, skips, limits,
                    np.float32(config.drop), count)
         )  # fmt: skip
 
@@ -138,9 +138,8 @@ def compile_list(entities: EntityList, pronunciations: Sequence[Sequence[str]]) 
     owners = np.array([index for one in spelled for index in having[one]], np.int32)
     starts = np.cumsum([0, *(len(having[one]) for one in spelled)])
     trie = build_trie(spelled)
-    longest = _longest(trie.first, trie.terminal, trie.depth)
     trie = trie._replace(label=(trie.label - _FIRST_CODE).astype(np.int32))
-    return CompiledList(entities, trie, longest, owners, starts, np.array(silent, np.int32))
+    return CompiledList(entities, trie, int(trie.depth.max()), owners, starts, np.array(silent, np.int32))
 
 
 def _codes(pronunciation: Pronunciation) -> str:
@@ -152,17 +151,6 @@ def _limits(config: ShortlistConfig, longest: int) -> npt.NDArray[np.float32]:
     """[longest + 1] the most that a pronunciation of so many phones may cost."""
     phones = np.arange(longest + 1, dtype=np.float32)
     return np.minimum(config.per_phone * (phones - config.spare), config.most).astype(np.float32)
-
-
-@numba.njit(cache=True)
-def _longest(first, terminal, depth):  # type: ignore[no-untyped-def]
-    longest = np.zeros(len(depth), np.int32)
-    for node in range(len(depth) - 1, -1, -1):
-        if terminal[node] >= 0:
-            longest[node] = max(longest[node], depth[node])
-        for below in range(first[node], first[node + 1]):
-            longest[node] = max(longest[node], longest[below])
-    return longest
 
 
 @numba.njit(cache=True)
@@ -198,38 +186,74 @@ def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
-def _step(before, after, once, lead, gap, skips, drop):  # type: ignore[no-untyped-def]
-    """One phone further. ``before``[i]: least cost with i slots behind; writes the phone's own and what may follow.
+def _step(lead, depth, gaps, phone, skips, drop, own, once):  # type: ignore[no-untyped-def]
+    """One phone further: from lead[depth], the least cost with i slots behind, to lead[depth + 1].
 
-    Returns the least cost of a path that ends with this phone.
+    Returns the least cost of a path that ends with this phone. ``own`` and ``once`` are scratch.
     """
-    size = len(before)
-    after[0] = before[0] + drop
-    for i in range(1, size):
-        placed = before[i - 1] + gap[i - 1]
-        dropped = before[i] + drop
-        after[i] = placed if placed < dropped else dropped
-    least = after[0]
-    for i in range(1, size):
-        least = after[i] if after[i] < least else least
-    once[0] = after[0]
-    for i in range(1, size):
-        skipped = after[i - 1] + skips[i - 1]
-        once[i] = after[i] if after[i] < skipped else skipped
-    lead[0], lead[1] = once[0], once[1]
-    for i in range(2, size):
-        skipped = once[i - 2] + skips[i - 1] + skips[i - 2]
-        lead[i] = once[i] if once[i] < skipped else skipped
+    size = len(own)
+    before, after, gap = lead[depth], lead[depth + 1], gaps[phone]
+    least = own[0] = before[0] + drop
+    for i in range(size - 1):  # no i - 1 here and below: it would keep the loops from becoming vector code
+        placed = before[i] + gap[i]
+        dropped = before[i + 1] + drop
+        own[i + 1] = placed if placed < dropped else dropped
+    for i in range(size):
+        least = own[i] if own[i] < least else least
+    once[0] = own[0]
+    for i in range(size - 1):
+        skipped = own[i] + skips[i]
+        once[i + 1] = own[i + 1] if own[i + 1] < skipped else skipped
+    after[0], after[1] = once[0], once[1]
+    for i in range(size - 2):
+        skipped = once[i] + skips[i] + skips[i + 1]
+        after[i + 2] = once[i + 2] if once[i + 2] < skipped else skipped
     return least
 
 
+@numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
+def _pairs(gaps, skips, drop):  # type: ignore[no-untyped-def]
+    """[39, 39] the least that each phone followed by another costs anywhere in the audio."""
+    phones, size = gaps.shape
+    pairs = np.empty((phones, phones), np.float32)
+    lead, own, once = np.zeros((2, size), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
+    for phone in range(phones):
+        alone = _step(lead, 0, gaps, phone, skips, drop, own, once)
+        for other in range(phones):
+            least = alone + drop
+            for i in range(size - 1):
+                placed = lead[1, i] + gaps[other, i]
+                least = placed if placed < least else least
+            pairs[phone, other] = least
+    return pairs
+
+
 @numba.njit(cache=True)
-def _match(first, label, terminal, longest, gaps, skips, limits, drop, count):  # type: ignore[no-untyped-def]
+def _room(first, label, terminal, depth, pairs, limits):  # type: ignore[no-untyped-def]
+    """[N] the most that a path to each node may cost if a pronunciation below is still to come in.
+
+    The rest of a pronunciation costs at least half of the sum of its pairs, in which no phone counts more than once.
+    """
+    room = np.empty(len(label), np.float32)
+    below = np.full(len(label), np.float32(-1e4), np.float32)  # less the pairs that begin at the node
+    for node in range(len(label) - 1, -1, -1):
+        most = limits[depth[node]] if terminal[node] >= 0 else np.float32(-1e4)
+        room[node] = below[node] = most
+        for child in range(first[node], first[node + 1]):
+            room[node] = max(room[node], below[child])
+            if node > 0:
+                below[node] = max(below[node], below[child] - np.float32(0.5) * pairs[label[node], label[child]])
+    return room
+
+
+@numba.njit(cache=True)
+def _match(first, label, terminal, depths, gaps, skips, limits, drop, count):  # type: ignore[no-untyped-def]
     """Walk the trie depth first; returns [count] the cost of each pronunciation within its limit, else 1e4."""
     size, deepest = gaps.shape[1], len(limits)
+    room = _room(first, label, terminal, depths, _pairs(gaps, skips, drop), limits)
     costs = np.full(count, np.float32(1e4), np.float32)
     lead = np.zeros((deepest + 1, size), np.float32)
-    after, once = np.empty(size, np.float32), np.empty(size, np.float32)
+    own, once = np.empty(size, np.float32), np.empty(size, np.float32)
     at, stop = np.empty(deepest + 1, np.int32), np.empty(deepest + 1, np.int32)
     at[0], stop[0] = first[0], first[1]
     depth = 0
@@ -239,12 +263,12 @@ def _match(first, label, terminal, longest, gaps, skips, limits, drop, count):  
             continue
         node = at[depth]
         at[depth] += 1
-        least = _step(lead[depth], after, once, lead[depth + 1], gaps[label[node]], skips, drop)
-        if least > limits[longest[node]]:
+        if room[node] < 0.0:
             continue
+        least = _step(lead, depth, gaps, label[node], skips, drop, own, once)
         if terminal[node] >= 0 and least <= limits[depth + 1]:
             costs[terminal[node]] = least
-        if first[node] < first[node + 1]:
+        if first[node] < first[node + 1] and least <= room[node] + _ROUNDING:
             depth += 1
             at[depth], stop[depth] = first[node], first[node + 1]
     return costs
