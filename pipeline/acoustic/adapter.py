@@ -28,8 +28,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-NEVER = -1e4
-"""Score of what cannot be attended to; finite, so that sums of it stay numbers."""
+from pipeline.acoustic.adapter_chain import NEVER, chain_scores, latest_max
+
 _LEAST_LOG_PROB = -8.0  # log-probabilities of the base are raised to this: less tells nothing about a rare word
 _NEUTRAL_LOG_PROB = 4.0  # added: at -4 nats the base speaks neither for nor against a subword of a listed word
 _ODDS_RANGE = 10.0
@@ -191,38 +191,6 @@ class CatalogEncoder(nn.Module):
         keys = (self.key(both) + entity[:, None]).view(count, longest, self.shape.heads, self.shape.key)
         values = self.value(both).transpose(0, 1)
         return Catalog(tokens, sizes, spelled.phones, spelled.phone_sizes, keys.permute(2, 1, 0, 3), values)
-
-
-def latest_max(x: torch.Tensor, window: int) -> torch.Tensor:
-    """Return y[..., t, :, :] = max of x over the ``window`` (a power of two) frames before t; x is [B, H, T, N]."""
-    y, reach = _later(x, 1), 1
-    while reach < window:
-        y = torch.maximum(y, _later(y, reach))
-        reach *= 2
-    return y
-
-
-def _later(x: torch.Tensor, frames: int) -> torch.Tensor:
-    """Shift [B, H, T, N] by ``frames`` towards later times."""
-    frames = min(frames, x.shape[2])
-    return nn.functional.pad(x[:, :, : x.shape[2] - frames], (0, 0, frames, 0), value=NEVER)
-
-
-def chain_scores(match: torch.Tensor, sizes: torch.Tensor, window: int) -> torch.Tensor:
-    """Return the score of the best whole reading through each cell, from matches [B, H, J, T, N]; see the module.
-
-    Cells beyond a spelling's size are NEVER.
-    """
-    longest = match.shape[2]
-    left, right = [match[:, :, 0]], [match[:, :, longest - 1]]
-    for j in range(1, longest):
-        left.append(match[:, :, j] + latest_max(left[-1], window))
-    for j in range(longest - 2, -1, -1):
-        following = latest_max(right[-1].flip(2), window).flip(2)  # [B, H, T, N]
-        right.append(match[:, :, j] + torch.where(sizes > j + 1, following, 0.0))
-    both = torch.stack(left, 2) + torch.stack(right[::-1], 2) - match
-    inside = torch.arange(longest, device=sizes.device)[:, None] < sizes  # [J, N]
-    return torch.where(inside[None, None, :, None], both, NEVER)
 
 
 class ContextualAdapter(nn.Module):

@@ -1,0 +1,173 @@
+"""Train the contextual adapter of a base model, which stays as it is.
+
+    python -m jobs.train_adapter --train FILE ... --validation-speakers S ... --cache CACHE --output DIR
+
+States of the frozen base are computed once into ``--cache`` (0.2 GB an hour of audio for the shipped base); training
+reads only them. The same command resumes a run that was broken off. ``--workers N`` trains in N processes on Ray
+Train, one GPU each where there are any. The weights that validated best, averaged, are written to ``--output``.
+"""
+
+import argparse
+import dataclasses
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from jobs.command import run_command
+from pipeline.acoustic import adapter_checkpoint
+from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
+from pipeline.acoustic.loading import load_model
+from pipeline.acoustic.training import adapter_states
+from pipeline.acoustic.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Speller, Utterance, label
+from pipeline.acoustic.training.adapter_loop import AdapterTrainer, AdapterTraining
+from pipeline.acoustic.training.adapter_states import Hardening
+from pipeline.config import AcousticConfig, RunConfig
+from pipeline.errors import InputError
+from pipeline.phonetics.pronunciation import MODELS, Pronouncer, read_dictionary
+from pipeline.phonetics.second_pass import common_words
+
+COMMON = 5000
+"""Most frequent words of the language model: not rare, so not on a training list unless drawn as common words."""
+_DISTRACTORS = 30_000  # words of the pronouncing dictionary that distractors are drawn from
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.train_adapter", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default=AcousticConfig().model, help="base model directory (default: the shipped)")
+    parser.add_argument("--train", required=True, nargs="+", help="AUDIO parquet with text; globs allowed")
+    parser.add_argument("--validation-speakers", nargs="+", default=[], help="kept out of training, used to validate")
+    parser.add_argument("--cache", required=True, type=Path, help="folder for the base's states")
+    parser.add_argument("--speeds", nargs="+", type=float, default=[1.0], help="each utterance is heard at one of them")
+    parser.add_argument("--noise", nargs=2, type=float, metavar=("LOW", "HIGH"), help="signal to noise range in dB")
+    parser.add_argument("--most", type=int, help="at most this many utterances of each file")
+    parser.add_argument("--init", type=Path, help="adapter directory to start from, of a base of the same shapes")
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--workers", type=int, default=1, help="processes on Ray Train (default %(default)s: none)")
+    parser.add_argument("--device", default="cpu", help="of the base while states are computed")
+    for kind in (AdapterTraining, ListConfig):
+        for field in dataclasses.fields(kind):
+            parser.add_argument("--" + field.name.replace("_", "-"), type=type(field.default), default=field.default)
+    return parser.parse_args(argv)
+
+
+def settings(options: argparse.Namespace, kind: Any) -> Any:
+    """Return the dataclass ``kind`` filled from the options of the same names."""
+    return kind(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind)})
+
+
+def cache_states(options: argparse.Namespace) -> list[Path]:
+    """Return the cache entry of every training file, computing what is missing."""
+    model = load_model(AcousticConfig(model=options.model, device=options.device))
+    hardening = Hardening(tuple(options.speeds), tuple(options.noise) if options.noise else None)
+    files = [file for pattern in options.train for file in sorted(glob.glob(pattern))]
+    if not files:
+        raise InputError(f"--train {' '.join(options.train)}: no such file.")
+    return [adapter_states.build(Path(file), options.cache, model, hardening, options.most) for file in files]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """All that training needs, ready to run in any process."""
+
+    training: list[Utterance]  # sorted by length
+    validation: list[Utterance]
+    trainer: AdapterTrainer
+
+
+def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
+    """Load states, labels and lists, and make the trainer; raises InputError without validation speakers."""
+    model = load_model(AcousticConfig(model=options.model, device="cpu"))
+    utterances = [
+        one
+        for entry in entries
+        for one in label(adapter_states.read(entry), model.tokens, model.output_layer())
+    ]
+    held_out = [one for one in utterances if one.row.speaker in options.validation_speakers]
+    training = sorted(
+        (one for one in utterances if one.row.speaker not in options.validation_speakers), key=lambda one: one.frames
+    )
+    if not held_out or not training:
+        raise InputError(
+            f"--validation-speakers {' '.join(options.validation_speakers)}: {len(held_out)} utterances to validate "
+            f"on and {len(training)} to train on; both are needed."
+        )
+    pronouncer = Pronouncer()
+    states = training[0].row.states
+    shape = AdapterShape(
+        levels=states.shape[0], width=states.shape[2], vocabulary=len(model.tokens.pieces), blank=model.tokens.blank,
+        phones=0 if model.phones is None else len(model.phones) + 1,
+    )  # fmt: skip
+    torch.manual_seed(options.seed)
+    adapter = ContextualAdapter(shape, model.output_layer())
+    if options.init:
+        adapter_checkpoint.carry_over(adapter, adapter_checkpoint.load(options.init).adapter)
+    speller = Speller(model.tokens, model.phones, pronouncer)
+    trainer = AdapterTrainer(
+        adapter, settings(options, AdapterTraining), options.output / "training", model.tokens, speller,
+        list_drawer(settings(options, ListConfig), training, pronouncer),
+    )  # fmt: skip
+    return Task(training, held_out, trainer)
+
+
+def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: Pronouncer) -> ListDrawer:
+    """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
+    common = frozenset(common_words(RunConfig(), COMMON))
+    rare = sorted({word for one in training for word in one.words} - common)
+    dictionary = sorted(
+        word for word in read_dictionary(MODELS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
+    )
+    others = [word for word in dictionary if word not in common]
+    generator = np.random.default_rng(0)
+    drawn = [others[k] for k in generator.permutation(len(others))[:_DISTRACTORS]]
+    repeats = max(1, len(drawn) // max(1, len(rare)))
+    alike = SoundAlikes(sorted({*dictionary, *rare}), pronouncer)
+    return ListDrawer(config, common, [*drawn, *(rare * repeats)], alike.of)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Run the recipe."""
+    entries = cache_states(options)
+    if options.workers > 1:
+        train_together(options, entries)
+    else:
+        run(options, entries)
+    task = prepare(options, entries)
+    task.trainer.use_best()
+    base = load_model(AcousticConfig(model=options.model, device="cpu")).model_id
+    adapter_checkpoint.save(options.output, task.trainer.adapter, base)
+    return 0
+
+
+def run(options: argparse.Namespace, entries: Sequence[Path]) -> None:
+    """Train in this process."""
+    task = prepare(options, entries)
+    task.trainer.run(task.training, task.validation)
+
+
+def train_together(options: argparse.Namespace, entries: Sequence[Path]) -> None:
+    """Train in ``--workers`` processes of Ray Train; states and output must lie where all of them can reach them."""
+    import ray.train
+    from ray.train.torch import TorchTrainer
+
+    trainer = TorchTrainer(
+        lambda given: run(given["options"], given["entries"]),
+        train_loop_config={"options": options, "entries": [str(entry.resolve()) for entry in entries]},
+        scaling_config=ray.train.ScalingConfig(num_workers=options.workers, use_gpu=torch.cuda.is_available()),
+        run_config=ray.train.RunConfig(storage_path=str((options.output / "ray").resolve())),
+    )
+    trainer.fit()
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parse(argv)
+    return run_command(lambda: train(options))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
