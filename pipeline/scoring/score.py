@@ -1,7 +1,6 @@
 """Score hypotheses against references: one call, one result object.
 
-result = score(references, hypotheses, lists)
-result.metrics()["entity"]["f1"]
+``score(references, hypotheses, lists).metrics()["entity"]["f1"]``
 """
 
 import dataclasses

@@ -1,0 +1,197 @@
+"""What the documentation makes of the code when it is built: figures, tables of fields, and the benchmark results.
+
+A page asks with a line ``<!-- generate: NAME -->`` for what GENERATORS has under that name. Figures are SVG that take
+their colours from the page, so that they read in light and dark, and their numbers from the configuration's defaults
+and from benchmarks/results, so that they cannot go out of date.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from pipeline import schemas  # noqa: E402
+from pipeline.config import BoostingConfig  # noqa: E402
+from pipeline.scoring.report.markup import Html, tag  # noqa: E402
+
+_REQUEST = re.compile(r"^<!-- generate: (\S+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Called by mkdocs for every page."""
+    return _REQUEST.sub(lambda found: GENERATORS[found[1]](), markdown)
+
+
+def _figure(drawing: Html, caption: str) -> str:
+    return tag("figure", drawing, tag("figcaption", caption), class_="drawn")
+
+
+_BOXES = (
+    ("audio", "parquet shards", False),
+    ("encode", "subword and phone CTC", False),
+    ("shortlist", "what is plausible", True),
+    ("decode", "beam, LM, boosts", True),
+    ("rescore", "phones, guard", True),
+    ("transcripts", "with reasons", False),
+)
+
+
+def pipeline_figure() -> str:
+    """The stages, those that see the entity list coloured."""
+    marks, width, gap = [], 122, 26
+    for at, (name, about, biased) in enumerate(_BOXES):
+        x = at * (width + gap)
+        marks.append(tag("rect", x=x + 1, y=11, width=width, height=56, rx=6, class_="box biased" if biased else "box"))
+        marks.append(tag("text", name, x=x + width / 2, y=36, class_="middle strong"))
+        marks.append(tag("text", about, x=x + width / 2, y=54, class_="middle small"))
+        if at:
+            marks.append(tag("path", d=f"M{x - gap + 4} 39h{gap - 10}m-5 -5l5 5l-5 5", class_="arrow"))
+    total = len(_BOXES) * (width + gap) - gap + 2
+    label = " then ".join(f"{name} ({about})" for name, about, _ in _BOXES)
+    drawing = tag("svg", marks, viewBox=f"0 0 {total} 78", role="img", aria_label=label)
+    return _figure(drawing, "The stages of a run. Coloured: those that see the entity list.")
+
+
+def boost_figure() -> str:
+    """D1: what a token gets back, by how far it is behind the best token of its frame."""
+    boost = BoostingConfig()
+    gaps = [at / 20 for at in range(0, 241)]
+    later = [(gap, min(boost.scale * gap, boost.cap) if gap <= boost.max_gap else 0.0) for gap in gaps]
+    first = [
+        (gap, boost.entry + min(boost.entry_scale * gap, boost.entry_cap) if gap <= boost.max_gap else 0.0)
+        for gap in gaps
+    ]
+    marks = [*_axes(12, 5, "gap to the frame's best token (nats)", "boost (nats)")]
+    for name, points in (("later", later), ("first", first)):
+        path = " ".join(f"{_across(x, 12):.1f},{_up(y, 5):.1f}" for x, y in points)
+        marks.append(tag("polyline", points=path, class_=f"curve {name}"))
+    marks.append(tag("text", "continuing token", x=_across(6, 12), y=_up(4.2, 5), class_="later-text"))
+    marks.append(tag("text", "first token", x=_across(6, 12), y=_up(1.65, 5), class_="first-text"))
+    label = (
+        f"A continuing token gets {boost.scale:g} of its gap, at most {boost.cap:g} nats; a first token at most "
+        f"{boost.entry + boost.entry_cap:g}; beyond a gap of {boost.max_gap:g} nothing."
+    )
+    return _figure(tag("svg", marks, viewBox="0 0 640 300", role="img", aria_label=label), label)
+
+
+def _across(x: float, top: float) -> float:
+    return 50 + x / top * 570
+
+
+def _up(y: float, top: float) -> float:
+    return 250 - y / top * 225
+
+
+def _axes(right: int, top: int, x_title: str, y_title: str) -> list[Html]:
+    marks = [tag("path", d="M50 20V250H620", class_="axis")]
+    for x in range(0, right + 1, 2):
+        marks.append(tag("text", str(x), x=_across(x, right), y=268, class_="middle small"))
+    for y in range(0, top + 1):
+        marks.append(tag("text", str(y), x=42, y=_up(y, top) + 4, class_="end small"))
+    marks.append(tag("text", x_title, x=335, y=290, class_="middle small"))
+    return [*marks, tag("text", y_title, x=8, y=14, class_="small")]
+
+
+def quality_figure() -> str:
+    """Entity F1 and WER of baseline and joint, from benchmarks/results/quality.md."""
+    rows = _table_rows("quality.md", "set")
+    marks, labels = [], []
+    for at, row in enumerate(rows):
+        y = 26 + at * 30
+        name, f1, wer = f"{row['set']}, {row['preset']}", _number(row["F1 %"]), _number(row["WER %"])
+        biased = row["preset"] != "baseline"
+        marks.append(tag("text", name, x=168, y=y + 13, class_="end small"))
+        for value, left in ((f1, 180), (wer, 460)):
+            bar = tag("rect", x=left, y=y, width=value * 2, height=18, class_="bar biased" if biased else "bar")
+            marks += [bar, tag("text", f"{value:.1f}", x=left + value * 2 + 6, y=y + 13, class_="small")]
+        labels.append(f"{name}: F1 {f1:.1f}%, WER {wer:.1f}%")
+    titles = [tag("text", text, x=x, y=14, class_="small strong") for text, x in (("F1 %", 180), ("WER %", 460))]
+    box = f"0 0 720 {30 + 30 * len(rows)}"
+    drawing = tag("svg", titles, marks, viewBox=box, role="img", aria_label="; ".join(labels))
+    return _figure(drawing, "Without and with the list; from benchmarks/results/quality.md.")
+
+
+def _table_rows(name: str, first: str) -> list[dict[str, str]]:
+    """Rows of the first table of a result file whose first column is ``first``."""
+    lines = (ROOT / "benchmarks/results" / name).read_text(encoding="utf-8").splitlines()
+    start = next(at for at, line in enumerate(lines) if re.match(rf"\|\s*{first}\s*\|", line))
+    header = _cells(lines[start])
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(dict(zip(header, _cells(line), strict=True)))
+    return rows
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _number(cell: str) -> float:
+    return float(cell.split()[0])
+
+
+def datasets() -> str:
+    """The data dictionary: every field of every schema with its type, unit and meaning."""
+    parts = []
+    for name in ("AUDIO", "EMISSIONS", "TRANSCRIPTS", "SCORES"):
+        parts += [f"## {name}", "", "| field | type | unit | meaning |", "|---|---|---|---|"]
+        for field in getattr(schemas, name):
+            parts += _field_rows(field, "")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _field_rows(field: Any, prefix: str) -> list[str]:
+    metadata = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    kind = field.type.value_type if hasattr(field.type, "value_type") else field.type
+    nested = [kind.field(at) for at in range(kind.num_fields)] if str(kind).startswith("struct") else []
+    shown = ("list of " if kind is not field.type else "") + ("struct" if nested else str(kind))
+    row = f"| `{prefix}{field.name}` | {shown} | {metadata.get('unit', '')} | {metadata.get('about', '')} |"
+    return [row, *(line for one in nested for line in _field_rows(one, f"{prefix}{field.name}."))]
+
+
+def commands() -> str:
+    """Every job with its docstring."""
+    parts = []
+    for path in sorted((ROOT / "jobs").glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if '\nif __name__ == "__main__":' in source and path.stem != "rollcall":
+            about = ast.get_docstring(ast.parse(source)) or ""
+            parts += [f"## rollcall {path.stem.replace('_', '-')}", "", _as_markdown(about), ""]
+    return "\n".join(parts)
+
+
+def _as_markdown(docstring: str) -> str:
+    """Indented examples stay code; reST's double backquotes become Markdown's."""
+    return docstring.replace("``", "`")
+
+
+def results() -> str:
+    """Every file of benchmarks/results, as it stands."""
+    parts = []
+    for path in sorted((ROOT / "benchmarks/results").glob("*.md")):
+        parts.append(_lowered(path.read_text(encoding="utf-8")))
+    return "\n\n".join(parts)
+
+
+def _lowered(text: str) -> str:
+    """Headings one level down; links to files of the repository become their names: they are not in the site."""
+    text = re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]+\)", r"\1", text)
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "pipeline-figure": pipeline_figure,
+    "boost-figure": boost_figure,
+    "quality-figure": quality_figure,
+    "datasets": datasets,
+    "commands": commands,
+    "results": results,
+}
