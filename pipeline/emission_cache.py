@@ -61,8 +61,11 @@ class CacheIdentity:
         return fingerprint(dataclasses.asdict(self))
 
     def check(self, wanted: "CacheIdentity", source: str) -> None:
-        """Raise InputError, naming what differs, unless rows of this cache are those of a first pass of ``wanted``."""
-        names = ("format", "model", "acoustic", "list_column")
+        """Raise InputError, naming what differs, unless rows of this cache are those of a first pass of ``wanted``.
+
+        Lists that the cache carries and ``wanted`` does not use are no difference.
+        """
+        names = ["format", "model", "acoustic", *(["list_column"] if wanted.list_column is not None else [])]
         differing = [name for name in names if getattr(self, name) != getattr(wanted, name)]
         if differing:
             came = {name: getattr(self, name) for name in differing}
