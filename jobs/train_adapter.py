@@ -20,9 +20,10 @@ import torch
 from jobs.command import run_command
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
+from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.training import adapter_states
-from pipeline.acoustic.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Speller, Utterance, label
+from pipeline.acoustic.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance, label
 from pipeline.acoustic.training.adapter_loop import AdapterTrainer, AdapterTraining
 from pipeline.acoustic.training.adapter_states import Hardening
 from pipeline.config import AcousticConfig, RunConfig
@@ -107,7 +108,7 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     adapter = ContextualAdapter(shape, model.output_layer())
     if options.init:
         adapter_checkpoint.carry_over(adapter, adapter_checkpoint.load(options.init).adapter)
-    speller = Speller(model.tokens, model.phones, pronouncer)
+    speller = Speller(model.tokens, None if model.phones is None else pronouncer)
     trainer = AdapterTrainer(
         adapter, settings(options, AdapterTraining), options.output / "training", model.tokens, speller,
         list_drawer(settings(options, ListConfig), training, pronouncer),

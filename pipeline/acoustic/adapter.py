@@ -99,6 +99,10 @@ class Spelled:
     phones: torch.Tensor
     phone_sizes: torch.Tensor
 
+    def to(self, device: torch.device) -> "Spelled":
+        """Return the same on ``device``."""
+        return Spelled(*(getattr(self, field.name).to(device) for field in dataclasses.fields(self)))
+
 
 @dataclasses.dataclass(frozen=True)
 class Attention:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.acoustic.adapter import OutputLayer, Spelled, pad_spellings
+from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.tokens import WORD_START, Tokens
 from pipeline.acoustic.training.adapter_alignment import align_tokens
 from pipeline.acoustic.training.adapter_states import StateRow
@@ -76,30 +77,6 @@ def words_of(ids: Sequence[int], tokens: Tokens) -> tuple[float, ...]:
         word += 1 if word < 0 or tokens.pieces[id_].startswith(WORD_START) else 0
         owners.append(word - 0.5 if tokens.pieces[id_] == WORD_START else float(word))
     return tuple(owners)
-
-
-class Speller:
-    """Spells and pronounces entity texts; remembers them."""
-
-    def __init__(self, tokens: Tokens, phones: tuple[str, ...] | None, pronouncer: Pronouncer) -> None:
-        self._tokens, self._pronouncer = tokens, pronouncer
-        self._columns = None if phones is None else {phone: column for column, phone in enumerate(phones, start=1)}
-        self.spell = functools.lru_cache(maxsize=1 << 18)(self._spell)
-
-    def _spell(self, text: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        """Return subword ids and phone columns, None if the base cannot write the text."""
-        try:
-            ids = tuple(self._tokens.encoder(text))
-        except RowError:
-            return None
-        return (ids, self.sound(text)) if ids else None
-
-    def sound(self, text: str) -> tuple[int, ...]:
-        """Return the phone columns of the likeliest pronunciation; none for a base without a phone head."""
-        if self._columns is None:
-            return ()
-        said = [self._pronouncer.pronounce(word) for word in text.split()]
-        return tuple(self._columns[phone] for variants in said if variants for phone in variants[0])
 
 
 class SoundAlikes:

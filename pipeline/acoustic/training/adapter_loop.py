@@ -19,15 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import distributed, nn
 
 from pipeline.acoustic.adapter import Attention, ContextualAdapter
+from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.tokens import Tokens
-from pipeline.acoustic.training.adapter_data import (
-    NO_BIAS,
-    AdapterBatch,
-    ListDrawer,
-    Speller,
-    Utterance,
-    collate,
-)
+from pipeline.acoustic.training.adapter_data import NO_BIAS, AdapterBatch, ListDrawer, Utterance, collate
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.matching import find_entities
 
