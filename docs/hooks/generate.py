@@ -157,6 +157,30 @@ def _field_rows(field: Any, prefix: str) -> list[str]:
     return [row, *(line for one in nested for line in _field_rows(one, f"{prefix}{field.name}."))]
 
 
+_FIELD = re.compile(r"^    (\w+): (.+?) = (.+?)(?:  # (.*))?$")
+
+
+def configuration() -> str:
+    """Every configuration class with its fields, their types, defaults and the comments beside them."""
+    source = (ROOT / "pipeline/config.py").read_text(encoding="utf-8")
+    lines, parts = source.splitlines(), []
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        parts += [f"## {node.name}", "", _as_markdown(ast.get_docstring(node) or ""), ""]
+        parts += ["| field | type | default | what |", "|---|---|---|---|"]
+        for line in lines[node.lineno : node.end_lineno]:
+            if found := _FIELD.match(line):
+                name, kind, default, about = (text or "" for text in found.groups())
+                parts.append(f"| `{name}` | `{kind}` | `{default}` | {_in_cell(about)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _in_cell(text: str) -> str:
+    return text.replace("|", "&#124;")
+
+
 def commands() -> str:
     """Every job with its docstring."""
     parts = []
@@ -192,6 +216,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "boost-figure": boost_figure,
     "quality-figure": quality_figure,
     "datasets": datasets,
+    "configuration": configuration,
     "commands": commands,
     "results": results,
 }

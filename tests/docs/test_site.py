@@ -1,0 +1,50 @@
+"""The documentation builds without a warning: no dead link, no missing page, no unknown reference."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import blocks_of
+from tests.docs.sandbox import ROOT
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md")]
+OUTSIDE_THE_SITE = [
+    page for page in PAGES if page.relative_to(ROOT).parts[0] not in ("docs", "out", "build", ".venv", "node_modules")
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_figures_and_tables_are_made_from_the_code(site: Path) -> None:
+    works = (site / "how-biasing-works.html").read_text()
+    assert works.count('<figure class="drawn"><svg') == 2
+    assert "least_evidence" in (site / "reference/configuration.html").read_text()
+    assert "rollcall compare" in (site / "reference/commands.html").read_text()
+    assert "audio_sha256" in (site / "reference/datasets.html").read_text()
+    assert "<!-- generate" not in works
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        loaded = re.findall(r'<(?:script|img|iframe|link)[^>]+(?:src|href)="(https?:[^"]+)"', page.read_text())
+        assert [address for address in loaded if "canonical" not in address] == [], page.name
+
+
+@pytest.mark.parametrize("page", OUTSIDE_THE_SITE, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_files_of_the_repository_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for block in blocks_of(page, ROOT):
+        text = text.replace(block.code, "")
+    links = [link for link in _LINK.findall(text) if not link.startswith(("http:", "https:", "mailto:", "#"))]
+    assert [link for link in links if not (page.parent / link.split("#")[0]).exists()] == []
