@@ -91,14 +91,31 @@ def chain_cost(costs, words, windows, first, starts, phones):  # type: ignore[no
     return best
 
 
+class _Growing:
+    """An array of integers with room to grow, so that a new word does not copy those of a million others."""
+
+    def __init__(self) -> None:
+        self._room, self.size = np.zeros(1024, np.int64), 0
+
+    def extend(self, values: Sequence[int]) -> None:
+        if self.size + len(values) > len(self._room):
+            self._room = np.concatenate([self._room, np.zeros(len(self._room) + len(values), np.int64)])
+        self._room[self.size : self.size + len(values)] = values
+        self.size += len(values)
+
+    @property
+    def values(self) -> npt.NDArray[np.int64]:
+        return self._room[: self.size]
+
+
 class Sounds:
     """Pronunciations of words and entities as flat arrays that the kernel reads; grows with what it meets."""
 
     def __init__(self) -> None:
         self._numbers: dict[Variants, int] = {}
-        self._first, self._starts = [0], [0]
-        self._phones: list[int] = []
-        self._arrays: tuple[npt.NDArray[np.int64], ...] | None = None
+        self._first, self._starts, self._phones = _Growing(), _Growing(), _Growing()
+        self._first.extend([0])
+        self._starts.extend([0])
 
     def number(self, pronunciations: Variants) -> int:
         """Return the number under which ``arrays`` hold these alternatives."""
@@ -106,18 +123,15 @@ class Sounds:
         if known is not None:
             return known
         for pronunciation in [said for said in pronunciations if said][:_MAX_VARIANTS]:
-            self._phones += [PHONE_IDS[phone] + 1 for phone in pronunciation]
-            self._starts.append(len(self._phones))
-        self._first.append(len(self._starts) - 1)
-        self._arrays = None
+            self._phones.extend([PHONE_IDS[phone] + 1 for phone in pronunciation])
+            self._starts.extend([self._phones.size])
+        self._first.extend([self._starts.size - 1])
         return self._numbers.setdefault(pronunciations, len(self._numbers))
 
     @property
     def arrays(self) -> tuple[npt.NDArray[np.int64], ...]:
         """(first [W + 1], starts [V + 1], phones): see ``chain_cost``."""
-        if self._arrays is None:
-            self._arrays = tuple(np.array(part, np.int64) for part in (self._first, self._starts, self._phones))
-        return self._arrays
+        return self._first.values, self._starts.values, self._phones.values
 
 
 class PhoneFusion:
@@ -126,6 +140,7 @@ class PhoneFusion:
     def __init__(self, config: PhoneFusionConfig, pronouncer: Pronouncer, lists: ListPronouncer) -> None:
         self._config, self._pronouncer, self._lists = config, pronouncer, lists
         self._sounds = Sounds()
+        self._words: dict[str, int] = {}  # numbers of single words: most of what there is to look up
 
     def fuse(self, hypotheses: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best in its new order with ``total`` and ``phone_cost`` set.
@@ -151,11 +166,9 @@ class PhoneFusion:
 
         ``listed`` holds the pronunciations of the entities in it.
         """
-        units, words = units_of(hypothesis, self._pronouncer, listed), hypothesis.words
-        numbers = np.array([self._sounds.number(unit.pronunciations) for unit in units], np.int64)
-        spans = [(words[unit.start].start_frame, words[unit.end - 1].end_frame) for unit in units]
+        numbers, spans = self._said(hypothesis, listed)
         margin, frames = self._config.margin, len(costs)
-        windows = np.clip(np.array(spans, np.int64).reshape(-1, 2) + np.array([-margin, margin]), 0, frames)
+        windows = np.clip(spans + np.array([-margin, margin]), 0, frames)
         if len(windows):
             windows[0, 0], windows[-1, 1] = 0, frames
         cost = float(chain_cost(costs, numbers, windows, *self._sounds.arrays))
@@ -163,3 +176,23 @@ class PhoneFusion:
             return cost
         windows[:] = 0, frames  # words that the search found in a heap need more room than a window
         return float(chain_cost(costs, numbers, windows, *self._sounds.arrays))
+
+    def _said(
+        self, hypothesis: Hypothesis, listed: Mapping[str, Variants]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the numbers [N] of what is said one after the other, words and entities, and their frames [N, 2]."""
+        words = hypothesis.words
+        if not hypothesis.entities:
+            numbers = [self._word(word.text) for word in words]
+            spans = [(word.start_frame, word.end_frame) for word in words]
+        else:
+            units = units_of(hypothesis, self._pronouncer, listed)
+            numbers = [self._sounds.number(unit.pronunciations) for unit in units]
+            spans = [(words[unit.start].start_frame, words[unit.end - 1].end_frame) for unit in units]
+        return np.array(numbers, np.int64), np.array(spans, np.int64).reshape(-1, 2)
+
+    def _word(self, text: str) -> int:
+        known = self._words.get(text)
+        if known is None:
+            known = self._words.setdefault(text, self._sounds.number(self._pronouncer.pronounce(text)))
+        return known
