@@ -28,7 +28,7 @@ from pipeline.scoring.difference import differences
 from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, run_folder_of, transcripts_of
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import all_metrics, write_json, write_scores
-from pipeline.scoring.report import ExampleSource, ReportInput, build_report
+from pipeline.scoring.report import ExampleSource, ReportInput, build_report, read_attention
 from pipeline.scoring.run_facts import run_facts, vocabulary_of
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
@@ -59,6 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         help="text or parquet that the model was trained on, likewise; may be given more than once",
     )
+    parser.add_argument(
+        "--attention", metavar="JSONL", help="what the adapter attended to in chosen utterances, for the report's plots"
+    )
     parser.add_argument("--title", default="Entity-F1 report", help="of the report")
     return parser
 
@@ -87,6 +90,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         _examples(scored, arguments.reference),
         _knowledge(arguments, run),
         variants,
+        read_attention(arguments.attention) if arguments.attention else (),
     )
     document = build_report(report)
     write_scores(output, result)

@@ -10,11 +10,13 @@ import pytest
 
 from pipeline import schemas
 from pipeline.entities.catalog import Entity, EntityList
+from pipeline.errors import InputError
 from pipeline.scoring.breakdowns import Knowledge
 from pipeline.scoring.inputs import ScoringSet
 from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
-from pipeline.scoring.report import ExampleSource, ReportInput, build_report
+from pipeline.scoring.report import Attended, ExampleSource, ReportInput, build_report, read_attention
 from pipeline.scoring.report.aligned import Cell, columns_of
+from pipeline.scoring.report.attention_section import attention_plots
 from pipeline.scoring.report.markup import Html, tag
 from pipeline.scoring.report.utterances_section import choose
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
@@ -41,7 +43,10 @@ def full_report() -> ReportInput:
         *(Variant("boost_weight", HOSTILE, weight, part) for weight, part in ((1.0, result), (2.0, baseline))),
     ]
     knowledge = Knowledge({"new", "york"}, {"leeds": 3})
-    return ReportInput(result, baseline, HOSTILE, {HOSTILE: HOSTILE}, knowledge=knowledge, variants=variants)
+    attention = [Attended(HOSTILE, 0.04, [HOSTILE, "york"], [[0.0, 0.9, 0.01], [0.5, 0.0, 0.0]])]
+    return ReportInput(
+        result, baseline, HOSTILE, {HOSTILE: HOSTILE}, knowledge=knowledge, variants=variants, attention=attention
+    )
 
 
 class Structure(html.parser.HTMLParser):
@@ -175,6 +180,29 @@ def test_the_report_of_the_dev_set_is_small(dev_set: ScoringSet) -> None:
     document = build_report(ReportInput(result, baseline))
     assert len(document.encode()) < 1_000_000
     assert Structure(document).open == []
+
+
+def test_attention_is_drawn_where_it_is_and_told_in_words() -> None:
+    plot = str(attention_plots([Attended("u1", 0.04, ["leeds", "york"], [[0.0, 0.9, 0.01], [0.5, 0.0, 0.0]])]))
+    assert plot.count('class="heat"') == 2
+    assert 'fill-opacity="0.9"' in plot
+    assert 'aria-label="leeds at most 0.90, at 0.04 s; york at most 0.50, at 0.00 s"' in plot
+    assert "no entity to attend to" in str(attention_plots([Attended("u1", 0.04, [], [])]))
+    assert attention_plots([]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 1: needed is an object with utterance_id"),
+        ('{"utterance_id": "a", "frame_seconds": 0.04, "entities": ["x"], "weights": []}', "as many rows"),
+        ('{"utterance_id": "a", "frame_seconds": 0, "entities": [], "weights": []}', "must be above 0"),
+    ],
+)
+def test_broken_attention_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "a.jsonl").write_text(line)
+    with pytest.raises(InputError, match=message):
+        read_attention(str(tmp_path / "a.jsonl"))
 
 
 def test_it_stays_below_its_limit_whatever_the_sound_and_the_texts_weigh(tmp_path: Path) -> None:

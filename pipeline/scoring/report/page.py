@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.scoring.breakdowns import NO_KNOWLEDGE, Knowledge, breakdowns
 from pipeline.scoring.groups import GroupScore
 from pipeline.scoring.mistakes import Mistake, mistakes_of
+from pipeline.scoring.report.attention_section import Attended, attention_plots
 from pipeline.scoring.report.breakdown_section import breakdown_tables, speaker_table
 from pipeline.scoring.report.document import DEFINITIONS, document, fact_list, folded, section
 from pipeline.scoring.report.entities_section import EntityRows, confusion_table, group_table
@@ -29,6 +30,7 @@ class ReportInput:
     facts:    shown as they are: model, list version, config, throughput
     examples: where word times and audio of the utterances that are shown come from
     knowledge, variants: what breakdowns and curves need, where it is given
+    attention: what the adapter attended to in chosen utterances, where it is given
     """
 
     result: ScoreResult
@@ -38,6 +40,7 @@ class ReportInput:
     examples: ExampleSource = NO_EXAMPLES
     knowledge: Knowledge = NO_KNOWLEDGE
     variants: Sequence[Variant] = ()
+    attention: Sequence[Attended] = ()
 
 
 def build_report(report: ReportInput) -> str:
@@ -83,6 +86,7 @@ def _sections(report: ReportInput, clip_bytes: int) -> Html:
         section("weights-part", "Precision and recall over the boost weight", precision_recall(report.variants)),
         section("per-entity", "By entity", _entity_table(report, by_entity, entity_examples(chosen, drawing))),
         section("confused", "Confusions", confusion_table(mistakes) if mistakes else None),
+        section("attended", "What the adapter attended to", attention_plots(report.attention)),
         section("by-speaker", "By speaker", speaker_table(result, baseline)),
         section("worst", "Worst utterances", worst_utterances(chosen, drawing)),
         drawing.sounds.embedded(),
