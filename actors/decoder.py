@@ -8,7 +8,6 @@ from actors.meter import Batch
 from pipeline.config import RunConfig
 from pipeline.entities import snapshot
 from pipeline.storage import Location
-from pipeline.transcribe import Transcriber
 
 
 class DecoderActor:
@@ -17,15 +16,10 @@ class DecoderActor:
     def __init__(self, config: RunConfig, lists: Location, config_fingerprint: str, meter: Any) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
-        from pipeline.decoding.build import build_decoder
-        from pipeline.entities.shortlist import build_shortlister
-        from pipeline.phonetics.second_pass import build_phonetics
+        from pipeline.transcribe import build_transcriber
 
-        decoder = build_decoder(config, load_tokens(config.acoustic))
-        phonetics = build_phonetics(config)
-        pronouncer = None if phonetics is None else phonetics.pronouncer
-        shortlister = build_shortlister(config, pronouncer)
-        self._transcriber = Transcriber(decoder, snapshot.load(lists), config_fingerprint, phonetics, shortlister)
+        tokens = load_tokens(config.acoustic)
+        self._transcriber = build_transcriber(config, tokens, snapshot.load(lists), config_fingerprint)
         self._meter = meter
 
     def __call__(self, emissions: pa.Table) -> pa.Table:

@@ -15,8 +15,8 @@ from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import show
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import BoostClassConfig, BoostingConfig, HotwordsConfig, RunConfig
-from pipeline.decoding.build import build_decoder
 from pipeline.decoding.evaluation import Corpus, evaluate
+from pipeline.transcribe import build_transcriber
 
 SETS = ("is21-100", "is21-1000", "names_dev", "adversarial-100")
 _FIXED_BONUS = 1.5  # nats per token, the usual range of constant boosting
@@ -54,9 +54,9 @@ def curve(config: RunConfig) -> dict[str, RunConfig]:
 
 def measure(name: str, config: RunConfig, tokens: Tokens, sets: dict[str, Corpus]) -> list[dict[str, Any]]:
     """One row per set."""
-    decoder, rows = build_decoder(config, tokens), []
+    transcriber, rows = build_transcriber(config, tokens), []
     for set_name, corpus in sets.items():
-        one = evaluate(decoder, corpus)
+        one = evaluate(transcriber, corpus)
         rates = {rate: 100 * one.rate(rate) for rate in ("wer", "u_wer", "b_wer")}
         rates |= {rate: one.rate(rate) for rate in ("precision", "recall", "f1", "false_accepts_per_hour")}
         rows.append({"system": name, "set": set_name, **rates, "x_real_time": one.x_real_time})

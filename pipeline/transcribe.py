@@ -8,12 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.acoustic.emissions import Emissions, SparseLogProbs
+from pipeline.acoustic.tokens import Tokens
+from pipeline.config import RunConfig
+from pipeline.decoding.build import build_decoder
 from pipeline.decoding.interface import Decoder, EntitySpan, Hypothesis, Word
 from pipeline.entities.catalog import EntityList
 from pipeline.entities.lists import EntitySource
-from pipeline.entities.shortlist import Shortlister
+from pipeline.entities.shortlist import Shortlister, build_shortlister
 from pipeline.errors import RowError
-from pipeline.phonetics.second_pass import PhoneticPass
+from pipeline.phonetics.second_pass import PhoneticPass, build_phonetics
 from pipeline.schemas import EMISSIONS, TRANSCRIPTS
 
 _SCALARS = (
@@ -60,15 +63,17 @@ class Transcriber:
         if heard is None:
             return row
         try:
-            plausible = self._shortlist(heard, entities)
-            nbest = self._decode(heard, plausible)
+            nbest, plausible = self.hypotheses(heard, entities)
         except FAILURES as error:
             # One row that a decoder cannot take must not end a run of millions; run.json counts errors by kind.
             return row | {"error": f"{scalars['utterance_id']}: the decoder failed ({type(error).__name__}: {error})."}
         return row | transcript_fields(nbest, plausible, scalars["frame_seconds"])
 
-    def _shortlist(self, heard: Emissions, entities: EntityList) -> EntityList:
-        return entities if self.shortlister is None else self.shortlister.shortlist(heard.phone_log_probs, entities)
+    def hypotheses(self, heard: Emissions, entities: EntityList) -> tuple[list[Hypothesis], EntityList]:
+        """Return the final n-best of one utterance, best first, and the shortlist that it was found with."""
+        if self.shortlister is not None:
+            entities = self.shortlister.shortlist(heard.phone_log_probs, entities)
+        return self._decode(heard, entities), entities
 
     def _decode(self, heard: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every phonetic technique off, it is the beam search's own."""
@@ -78,6 +83,15 @@ class Transcriber:
             return self.decoder.decode(heard.tokens, entities)[: self.phonetics.n_best]
         nbest = self.decoder.decode(heard.tokens, self.phonetics.searched(entities))
         return self.phonetics.finish(nbest, heard, entities)
+
+
+def build_transcriber(
+    config: RunConfig, tokens: Tokens, entities: EntitySource | None = None, config_fingerprint: str = ""
+) -> Transcriber:
+    """Load all that ``config`` names. Raises ConfigError or ModelError."""
+    decoder, phonetics = build_decoder(config, tokens), build_phonetics(config)
+    shortlister = build_shortlister(config, None if phonetics is None else phonetics.pronouncer)
+    return Transcriber(decoder, entities or EntitySource(), config_fingerprint, phonetics, shortlister)
 
 
 def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions | None]]:

@@ -44,6 +44,7 @@ class BeamDecoder:
         self._unbiased = _params(config, biased=False)
         self._biased = _params(config, biased=True)
         self._work: Work | None = None
+        self._last: tuple[SparseLogProbs, list[Found]] | None = None
 
     def decode(self, emissions: SparseLogProbs, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best, best first, with the scores of every kept entity explained."""
@@ -52,14 +53,23 @@ class BeamDecoder:
         boosting, boost_class = self._config.boosting, self._config.boost_class
         graph = empty_graph() if boosting is None and boost_class is None else self._graphs.get(entities)
         biased = len(graph.label) > 1
-        params = self._biased._replace(heaviest=max(0.0, float(graph.weight[0]))) if biased else self._unbiased
-        nbest = self._search(emissions, graph, params)
+        params = self._biased._replace(heaviest=max(0.0, float(graph.weight[0])))
+        nbest = self._search(emissions, graph, params) if biased else self._plain(emissions)
         wanted = boosting is None or boosting.explain
         if biased and wanted and any(word.kept > 0 for word in nbest[0].shares):
-            unbiased = self._search(emissions, empty_graph(), self._unbiased)[0]
+            unbiased = self._plain(emissions)[0]
         else:
             unbiased = nbest[0]
         return explain(nbest, unbiased.words, entities if entities.entities else EMPTY)
+
+    def _plain(self, emissions: SparseLogProbs) -> list["Found"]:
+        """What the search finds without a list, searched for once for as long as the same utterance is asked for.
+
+        The explanation of entities needs it, and so does who takes them all back (``decode`` with an empty list).
+        """
+        if self._last is None or self._last[0] is not emissions:
+            self._last = emissions, self._search(emissions, empty_graph(), self._unbiased)
+        return self._last[1]
 
     def _search(self, emissions: SparseLogProbs, graph: Graph, params: Params) -> list["Found"]:
         ids, values = emissions.ids.astype(np.int16), emissions.values.astype(np.float32)

@@ -2,19 +2,19 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.acoustic.emissions import SparseLogProbs
-from pipeline.decoding.interface import Decoder
+from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.entities.catalog import EntityList
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.inputs import read_lists, read_references
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from pipeline.transcribe import Transcriber
 
 _QUICK = Bootstrap(replicates=1)  # intervals are not looked at while searching
 
@@ -24,7 +24,7 @@ class Labelled:
     """Emissions of one utterance with what was said in it."""
 
     reference: Reference
-    tokens: SparseLogProbs
+    heard: Emissions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Scores of one decoder on one corpus, and the processor time that decoding took (neighbours do not count)."""
+    """Scores of one configuration on one corpus, and the processor time of decoding (neighbours do not count)."""
 
     result: ScoreResult
     seconds: float
@@ -75,7 +75,7 @@ def load_corpus(emissions: str, references: str | None = None, lists: str | None
     """
     said, _ = read_references(references or emissions)
     by_id = {reference.utterance_id: reference for reference in said}
-    utterances = [Labelled(by_id[name], tokens) for name, tokens in _emissions(emissions) if name in by_id]
+    utterances = [Labelled(by_id[name], heard) for name, heard in _emissions(emissions) if name in by_id]
     if not utterances:
         raise InputError(f"{emissions}: none of its utterances has a text in {references or emissions}.")
     return Corpus(
@@ -84,35 +84,46 @@ def load_corpus(emissions: str, references: str | None = None, lists: str | None
     )
 
 
-def _emissions(path: str) -> list[tuple[str, SparseLogProbs]]:
-    needed = ["utterance_id", "frames", "k", "token_ids", "token_log_probs"]
+def _emissions(path: str) -> list[tuple[str, Emissions]]:
+    """Utterances of an EMISSIONS file; columns for phones are read where there are any."""
+    needed, phones = ["utterance_id", "frames", "k", "token_ids", "token_log_probs"], ["phones", "phone_log_probs"]
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as parquet: {error}. Needed is an EMISSIONS file.") from error
     if missing := [name for name in needed if name not in names]:
         raise InputError(f"{path}: columns {missing} are missing; it has {names}. Needed is an EMISSIONS file.")
-    table, result = pq.read_table(path, columns=needed).combine_chunks(), []
-    for name, frames, k, ids, values in zip(*(table[column] for column in needed), strict=True):
-        if frames.as_py() is None:
-            continue
-        shape = (frames.as_py(), k.as_py())
-        flat_ids, flat_values = (item.values.to_numpy(zero_copy_only=False) for item in (ids, values))
-        tokens = SparseLogProbs(flat_ids.astype(np.int16).reshape(shape), flat_values.astype(np.float16).reshape(shape))
-        result.append((name.as_py(), tokens))
-    return result
+    columns = needed + [name for name in phones if name in names]
+    rows = []
+    for batch in pq.ParquetFile(path).iter_batches(256, columns=columns):
+        rows += [_utterance(row) for row in _by_row(batch) if row["frames"].is_valid]
+    return rows
 
 
-def evaluate(decoder: Decoder, corpus: Corpus, progress: Callable[[], object] | None = None) -> Evaluation:
-    """Decode every utterance with its list and score the best hypotheses."""
+def _by_row(batch: pa.RecordBatch) -> Iterator[dict[str, pa.Scalar]]:
+    return (dict(zip(batch.column_names, row, strict=True)) for row in zip(*batch.columns, strict=True))
+
+
+def _utterance(row: dict[str, pa.Scalar]) -> tuple[str, Emissions]:
+    frames, k = row["frames"].as_py(), row["k"].as_py()
+    ids, values = (row[name].values.to_numpy(zero_copy_only=False) for name in ("token_ids", "token_log_probs"))
+    tokens = SparseLogProbs(ids.astype(np.int16).reshape(frames, k), values.astype(np.float16).reshape(frames, k))
+    if "phones" not in row or not row["phones"].as_py():
+        return row["utterance_id"].as_py(), Emissions(tokens)
+    phones = row["phone_log_probs"].values.to_numpy(zero_copy_only=False).astype(np.float16)
+    return row["utterance_id"].as_py(), Emissions(tokens, phones.reshape(frames, -1))
+
+
+def evaluate(transcriber: Transcriber, corpus: Corpus, progress: Callable[[], object] | None = None) -> Evaluation:
+    """Decode every utterance with its list, as transcribing does, and score the best hypotheses."""
     written, seconds = {}, 0.0
     for one in corpus.utterances:
         name = one.reference.utterance_id
         entities = corpus.lists.of(name)
         start = time.process_time()
-        text = decoder.decode(one.tokens, entities)[0].text
+        nbest, _ = transcriber.hypotheses(one.heard, entities)
         seconds += time.process_time() - start
-        written[name] = Written(text, one.reference.duration_seconds)
+        written[name] = Written(nbest[0].text, one.reference.duration_seconds)
         if progress is not None:
             progress()
     references = [one.reference for one in corpus.utterances]

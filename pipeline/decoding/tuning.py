@@ -6,13 +6,14 @@ minus a penalty for every point by which the list does harm: U-WER above the unb
 """
 
 import dataclasses
+import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.acoustic.tokens import Tokens
-from pipeline.config import RunConfig, override
-from pipeline.decoding.build import build_decoder
+from pipeline.config import SWITCHES, RunConfig, override, without
 from pipeline.decoding.evaluation import Corpus, Evaluation, evaluate
+from pipeline.transcribe import build_transcriber
 
 Values = dict[str, float]
 
@@ -58,7 +59,7 @@ class Tuner:
     def __init__(self, config: RunConfig, tokens: Tokens, corpora: Sequence[Corpus], guard: Guard | None) -> None:
         """Decode everything once without the lists; raises ConfigError or ModelError as build_decoder does."""
         self._config, self._tokens, self._corpora, self._guard = config, tokens, corpora, guard
-        plain = dataclasses.replace(config, boosting=None, boost_class=None, hotwords=None)
+        plain = functools.reduce(without, SWITCHES, config)
         self.unbiased = self._trial({}, plain, ())
 
     def trial(self, values: Values) -> Trial:
@@ -66,9 +67,9 @@ class Tuner:
         return self._trial(values, configured(self._config, values), self.unbiased.evaluations)
 
     def _trial(self, values: Values, config: RunConfig, unbiased: Sequence[Evaluation]) -> Trial:
-        decoder = build_decoder(config, self._tokens)
-        evaluations = tuple(evaluate(decoder, corpus) for corpus in self._corpora)
-        guard = None if self._guard is None else evaluate(decoder, self._guard.corpus)
+        transcriber = build_transcriber(config, self._tokens)
+        evaluations = tuple(evaluate(transcriber, corpus) for corpus in self._corpora)
+        guard = None if self._guard is None else evaluate(transcriber, self._guard.corpus)
         objective = sum(one.rate("f1") for one in evaluations) / len(evaluations)
         for one, plain in zip(evaluations, unbiased, strict=False):
             objective -= _HARM * max(0.0, one.rate("u_wer") - plain.rate("u_wer"))

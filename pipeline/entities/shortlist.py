@@ -106,17 +106,20 @@ class Shortlister:
         """Return the list's pronunciations as a trie, built at most once while the list object is remembered."""
         kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
         if kept is None:
-            kept = compile_list(entities, [self._pronunciations(entity) for entity in entities.entities])
+            kept = compile_list(entities, self.pronounce(entities))
         self._compiled[id(entities)] = kept
         while len(self._compiled) > self._keep:
             self._compiled.pop(next(iter(self._compiled)))
         return kept
 
-    def _pronunciations(self, entity: Entity) -> tuple[str, ...]:
-        said = self._said.get(entity)
-        if said is None:
-            said = tuple(_codes(one) for one in self._pronouncer.entity(entity))
-            self._said[entity] = said
+    def pronounce(self, entities: EntityList) -> list[tuple[str, ...]]:
+        """Return the pronunciations of each entity, a character per phone; every entity is looked up once."""
+        known, said = self._said, []
+        for entity in entities.entities:
+            kept = known.get(entity)
+            if kept is None:
+                kept = known[entity] = tuple(_codes(one) for one in self._pronouncer.entity(entity))
+            said.append(kept)
         return said
 
 
