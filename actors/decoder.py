@@ -23,5 +23,5 @@ class DecoderActor:
         self._meter = meter
 
     def __call__(self, emissions: pa.Table) -> pa.Table:
-        with Batch(self._meter, "decode") as batch:
+        with Batch(self._meter, "decode", emissions) as batch:
             return batch.done(self._transcriber.transcribe(emissions))

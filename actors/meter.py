@@ -1,4 +1,4 @@
-"""Counts what the workers of a run have done, for the progress display and run.json."""
+"""Counts what the workers of a run have done, for the progress display, run.json and Ray's metrics."""
 
 import time
 from typing import Any
@@ -6,8 +6,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
+from ray.util.metrics import Counter, Gauge
 
 from actors.counts import StageCount
+from actors.log import log_row
+
+_SUMS = {
+    "rows": "utterances done",
+    "errors": "of these, with an error",
+    "audio_seconds": "audio done, s",
+    "busy_seconds": "worker time in batches, s",
+    "cpu_seconds": "processor time in batches, s",
+    "device_seconds": "time inside the acoustic model, s",
+    "bytes_in": "bytes of the tables that came",
+    "bytes_out": "bytes of the tables that left",
+}
+"""Fields of StageCount that add up; each is a metric, ``ray_rollcall_<field>_total`` in Prometheus, tagged by stage."""
+_BEFORE = {"decode": "encode"}
+"""The stage whose rows a stage waits for."""
 
 
 @ray.remote(num_cpus=0, max_restarts=-1)
@@ -16,17 +32,31 @@ class Meter:
 
     def __init__(self) -> None:
         self._stages: dict[str, StageCount] = {}
+        self._peaks: dict[str, int] = {}
+        tags = ("stage",)
+        self._totals = {name: Counter(f"rollcall_{name}_total", about, tags) for name, about in _SUMS.items()}
+        self._queue = Gauge("rollcall_queue_rows", "utterances that wait for the stage", tags)
 
     def add(self, stage: str, batch: StageCount) -> None:
         """Add the count of one batch."""
         count = self._stages.setdefault(stage, StageCount(first_start=batch.first_start))
-        count.rows += batch.rows
-        count.errors += batch.errors
-        count.audio_seconds += batch.audio_seconds
-        count.busy_seconds += batch.busy_seconds
-        count.cpu_seconds += batch.cpu_seconds
+        for name, total in self._totals.items():
+            value = getattr(batch, name)
+            setattr(count, name, getattr(count, name) + value)
+            if value > 0:
+                total.inc(value, {"stage": stage})
         count.first_start = min(count.first_start, batch.first_start)
         count.last_end = max(count.last_end, batch.last_end)
+        self._count_queues()
+
+    def _count_queues(self) -> None:
+        for stage, before in _BEFORE.items():
+            done, count = self._stages.get(before, StageCount()), self._stages.get(stage)
+            waiting = max(0, done.rows - (count.rows if count else 0))
+            self._peaks[stage] = max(self._peaks.get(stage, 0), waiting)
+            self._queue.set(waiting, {"stage": stage})
+            if count:
+                count.queue, count.peak_queue = waiting, self._peaks[stage]
 
     def read(self) -> dict[str, StageCount]:
         """Return the counts of every stage that has done something."""
@@ -34,10 +64,13 @@ class Meter:
 
 
 class Batch:
-    """One batch of a worker: reports its time and rows to the meter, without waiting for an answer."""
+    """One batch of a worker: reports its time, rows and bytes to the meter, without waiting for an answer.
 
-    def __init__(self, meter: Any, stage: str) -> None:
-        self._meter, self._stage = meter, stage
+    Rows that come out with an error and did not come in with one are logged.
+    """
+
+    def __init__(self, meter: Any, stage: str, table: pa.Table) -> None:
+        self._meter, self._stage, self._table = meter, stage, table
 
     def __enter__(self) -> "Batch":
         self._began, self._cpu = time.time(), time.process_time()
@@ -46,7 +79,7 @@ class Batch:
     def __exit__(self, *_: object) -> None:
         """Nothing to undo: a batch that raises is not counted, and is done again."""
 
-    def done(self, table: pa.Table) -> pa.Table:
+    def done(self, table: pa.Table, device_seconds: float = 0.0) -> pa.Table:
         """Count the batch's output rows (columns ``error`` and ``duration_seconds``) and return them."""
         ended = time.time()
         count = StageCount(
@@ -55,8 +88,23 @@ class Batch:
             audio_seconds=pc.sum(table["duration_seconds"]).as_py() or 0.0,
             busy_seconds=ended - self._began,
             cpu_seconds=time.process_time() - self._cpu,
+            device_seconds=device_seconds,
+            bytes_in=self._table.nbytes,
+            bytes_out=table.nbytes,
             first_start=self._began,
             last_end=ended,
         )
         self._meter.add.remote(self._stage, count)
+        self._log_errors(table)
         return table
+
+    def _log_errors(self, table: pa.Table) -> None:
+        if table["error"].null_count == table.num_rows:
+            return
+        came = set()
+        if self._stage in _BEFORE:
+            failed = self._table.filter(pc.is_valid(self._table["error"]))
+            came = set(failed["utterance_id"].to_pylist())
+        for row in table.filter(pc.is_valid(table["error"])).select(["utterance_id", "error"]).to_pylist():
+            if row["utterance_id"] not in came:
+                log_row(self._stage, row["utterance_id"], row["error"])

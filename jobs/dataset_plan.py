@@ -3,7 +3,7 @@
 from typing import Any
 
 import ray.data
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import DataContext
 from ray.data.checkpoint import CheckpointConfig
 
 from actors.decoder import DecoderActor
@@ -30,7 +30,7 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
     emissions = audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
         EncoderActor,
         fn_constructor_args=(run.config.acoustic, run.list_column, workers.encoder_threads, meter),
-        compute=ActorPoolStrategy(size=workers.encoders, max_tasks_in_flight_per_actor=2),
+        compute=workers.pool(workers.encoders, workers.encoder_gpus or workers.encoder_cpus),
         num_cpus=workers.encoder_cpus,
         num_gpus=workers.encoder_gpus,
         batch_size=run.block_rows,
@@ -39,7 +39,7 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
     transcripts = emissions.map_batches(
         DecoderActor,
         fn_constructor_args=(run.config, run.folder.lists, run.config_fingerprint, meter),
-        compute=ActorPoolStrategy(size=workers.decoders, max_tasks_in_flight_per_actor=2),
+        compute=workers.pool(workers.decoders, workers.decoder_cpus),
         num_cpus=workers.decoder_cpus,
         batch_size=run.block_rows,
         batch_format="pyarrow",

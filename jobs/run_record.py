@@ -28,6 +28,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
+def cluster_facts(resources: Mapping[str, float]) -> dict[str, float]:
+    """Return cores, GPUs, memory and kinds of GPU of the cluster (ray.cluster_resources()) that a run had."""
+    kept = ("CPU", "GPU", "memory", "object_store_memory")
+    return {name: amount for name, amount in sorted(resources.items()) if name in kept or name.startswith("accel")}
+
+
 def entity_facts(source: EntitySource) -> dict[str, Any]:
     """Return the sizes of the lists, and what in them could not be used or was merged."""
     rejected = source.corpus.rejected if source.lists is None else source.lists.rejected
@@ -116,16 +122,25 @@ def error_kind(error: str, utterance_id: str) -> str:
     return re.sub(r"\s+(?=[ .,;])", "", kind).strip()
 
 
-def stage_facts(stages: Mapping[str, StageCount], workers: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """Return rows and real-time factors of each stage.
+def stage_facts(
+    stages: Mapping[str, StageCount], workers: Mapping[str, int], on_gpus: bool = False
+) -> dict[str, dict[str, float | None]]:
+    """Return rows, bytes, rates and shares of each stage; ``on_gpus``: whether the encoders have GPUs.
 
     ``x_real_time`` is audio seconds per wall second of the whole stage from its first batch to its last,
     ``x_real_time_per_worker`` audio seconds per busy second of one worker, ``real_time_factor`` 1 / x_real_time.
+    ``busy_share`` is the share of the stage's wall time that a worker spends in batches, ``gpu_busy_share`` that which
+    it spends inside the acoustic model on a GPU. ``peak_queue_rows`` is the most rows that waited for the stage.
     """
-    return {name: _stage(count, workers.get(name, 1)) for name, count in stages.items()}
+    facts = {name: _stage(count, workers.get(name, 1)) for name, count in stages.items()}
+    for name, count in stages.items():
+        on_gpu = on_gpus and count.device_seconds > 0
+        capacity = max(count.last_end - count.first_start, 1e-9) * workers.get(name, 1)
+        facts[name]["gpu_busy_share"] = round(min(1.0, count.device_seconds / capacity), 4) if on_gpu else None
+    return facts
 
 
-def _stage(count: StageCount, workers: int) -> dict[str, float]:
+def _stage(count: StageCount, workers: int) -> dict[str, float | None]:
     wall = max(count.last_end - count.first_start, 1e-9)
     audio = max(count.audio_seconds, 1e-9)
     return {
@@ -133,9 +148,15 @@ def _stage(count: StageCount, workers: int) -> dict[str, float]:
         "rows": count.rows,
         "errors": count.errors,
         "audio_seconds": round(count.audio_seconds, 3),
+        "bytes_in": count.bytes_in,
+        "bytes_out": count.bytes_out,
         "wall_seconds": round(wall, 3),
         "busy_seconds": round(count.busy_seconds, 3),
         "cpu_seconds": round(count.cpu_seconds, 3),
+        "rows_per_second": round(count.rows / wall, 3),
+        "audio_hours_per_second": round(audio / 3600 / wall, 6),
+        "busy_share": round(min(1.0, count.busy_seconds / (wall * workers)), 4),
+        "peak_queue_rows": count.peak_queue,
         "x_real_time": round(audio / wall, 2),
         "x_real_time_per_worker": round(audio / max(count.busy_seconds, 1e-9), 2),
         "real_time_factor": round(wall / audio, 6),

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator, Mapping
 
 import ray
-from ray.data import DataContext
+from ray.data import ActorPoolStrategy, DataContext
 
 _STORE_PER_CPU = 160 << 20
 """Bytes of shared memory per local core: some twenty blocks, of which a few are on their way at any time."""
 _MIN_STORE = 320 << 20
 BLOCK_BYTES = 8 << 20
 """Largest block of a dataset: about 45 min of Opus or 4 min of WAV. Bounds what is read ahead of the encoders."""
+_IN_FLIGHT = 2  # tasks per actor: one at work, one whose block is on its way
 _FREE_CPUS = 2.0
 """Logical CPUs that no actor of ours takes: one for the tasks that read, cut and write blocks, one for the actor with
 which Ray Data filters finished rows out of a resumed run. Without them a run waits for ever."""
@@ -27,6 +28,8 @@ class Workers:
 
     CPU shares are for placement only. Encoders on CPUs compute on one thread each: several single-threaded ones beat
     one with several threads, and leave no core waiting at the end of an operation.
+
+    elastic: whether the numbers are only those to begin with; nodes that join are used, and those that leave not missed
     """
 
     encoders: int
@@ -35,6 +38,18 @@ class Workers:
     encoder_cpus: float
     decoder_cpus: float
     encoder_threads: int = 1
+    elastic: bool = False
+
+    def pool(self, actors: int, takes: float) -> ActorPoolStrategy:
+        """Return a pool of ``actors`` that take so many CPUs or GPUs each; where that is 0, nothing would bound it."""
+        if self.elastic and takes > 0:
+            return ActorPoolStrategy(min_size=1, initial_size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
+        return ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
+
+    @property
+    def by_stage(self) -> dict[str, int]:
+        """Workers of each stage, under the names that the meter counts by."""
+        return {"encode": self.encoders, "decode": self.decoders}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +61,12 @@ class Wishes:
     gpus_per_encoder: float | None = None
 
 
-def choose_workers(resources: Mapping[str, float], wishes: Wishes) -> Workers:
+def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: bool = False) -> Workers:
     """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()).
 
-    With GPUs: one encoder on each, decoders on the cores left. Without: an encoder per core, and a decoder per four
-    cores, as decoding takes a tenth of encoding's time or less.
+    With GPUs: one encoder on each, decoders on the cores left. Encoders ask for no CPU there, so that nodes which offer
+    GPUs and no CPUs run them and nothing else. Without GPUs: an encoder per core, and a decoder per four cores, as
+    decoding takes a tenth of encoding's time or less. ``on_cluster``: numbers that are not wished for may change.
     """
     cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
     per_encoder = wishes.gpus_per_encoder if wishes.gpus_per_encoder is not None else float(gpus > 0)
@@ -58,11 +74,13 @@ def choose_workers(resources: Mapping[str, float], wishes: Wishes) -> Workers:
     if per_encoder:
         encoders = wishes.encoders or max(1, int(gpus / per_encoder))
         decoders = wishes.decoders or max(1, int(available) - encoders)
+        encoder_cpus, decoder_cpus = 0.0, _share(available, decoders)
     else:
         encoders = wishes.encoders or max(1, int(cpus))
         decoders = wishes.decoders or max(1, int(cpus) // 4)
-    share = _share(available, encoders + decoders)
-    return Workers(encoders, decoders, per_encoder, share, share)
+        encoder_cpus = decoder_cpus = _share(available, encoders + decoders)
+    elastic = on_cluster and wishes.encoders is None and wishes.decoders is None
+    return Workers(encoders, decoders, per_encoder, encoder_cpus, decoder_cpus, elastic=elastic)
 
 
 def _share(cpus: float, actors: int) -> float:

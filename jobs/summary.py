@@ -27,6 +27,15 @@ def _lines(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if entries:
         yield "list entries rejected", f"{entries:,} (see run.json)"
     for stage, facts in record["stages"].items():
-        yield stage, f"{facts['x_real_time']:,.1f} x real time with {facts['workers']} worker(s)"
+        yield stage, _stage(facts)
     yield "wall time", f"{record['wall_seconds']:.1f} s, of which start-up {record['startup_seconds']:.1f} s"
     yield "transcripts", str(record["transcripts"])
+
+
+def _stage(facts: Mapping[str, Any]) -> str:
+    text = f"{facts['x_real_time']:,.1f} x real time with {facts['workers']} worker(s)"
+    if "busy_share" in facts:  # records of older runs lack it
+        text += f", {facts['rows_per_second']:,.1f} rows/s, busy {facts['busy_share']:.0%}"
+    if facts.get("gpu_busy_share") is not None:
+        text += f", GPU {facts['gpu_busy_share']:.0%}"
+    return text

@@ -1,5 +1,6 @@
 """One run from checked inputs to run.json."""
 
+import os
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from jobs.dataset_plan import run_plan
 from jobs.manifest import write_manifest
 from jobs.preflight import Transcription, source_version
 from jobs.progress import progress_bars
-from jobs.run_record import Outcome, entity_facts, read_outcome, rows_written, stage_facts, versions
+from jobs.run_record import Outcome, cluster_facts, entity_facts, read_outcome, rows_written, stage_facts, versions
 from jobs.session import Wishes, Workers, choose_workers, ray_session
 from pipeline import config as configuration
 from pipeline.entities import snapshot
@@ -37,7 +38,8 @@ def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, A
     snapshot.save(run.source, run.folder.lists)
     done = rows_written(run.folder)
     with ray_session():
-        workers = choose_workers(ray.cluster_resources(), wishes)
+        resources = ray.cluster_resources()
+        workers = choose_workers(resources, wishes, on_cluster="RAY_ADDRESS" in os.environ)
         meter = Meter.remote()
         model_id = _work(run, workers, meter, console)
         ended = time.time()
@@ -47,6 +49,7 @@ def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, A
     record = _record(run, outcome, stages, workers) | {
         "model_id": model_id,
         "resumed_rows": done,
+        "cluster": cluster_facts(resources),
         **_times(began, ended, stages),
     }
     run.folder.write_record(record)
@@ -59,7 +62,7 @@ def _work(run: Transcription, workers: Workers, meter: Any, console: Console) ->
     """Check the models, then run the plan; what fails on a worker is raised here as what it was."""
     try:
         model_id: str = ray.get(check_models.remote(run.config))
-        with progress_bars(meter, run.corpus.rows, console):
+        with progress_bars(meter, run.corpus.rows, console, workers.by_stage):
             run_plan(run, workers, meter)
     except ray.exceptions.RayError as error:
         cause = _cause(error)
@@ -94,7 +97,7 @@ def _record(run: Transcription, outcome: Outcome, stages: dict[str, StageCount],
         "entities": entity_facts(run.source),
         "counts": outcome.counts(),
         "audio_hours": outcome.audio_seconds / 3600,
-        "stages": stage_facts(stages, {"encode": workers.encoders, "decode": workers.decoders}),
+        "stages": stage_facts(stages, workers.by_stage, workers.encoder_gpus > 0),
         "versions": versions(),
     }
 
