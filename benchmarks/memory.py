@@ -3,7 +3,8 @@
     python -m benchmarks.memory --audio corpus.parquet [--copies 1 5] [--json FILE] [options of jobs.transcribe]
 
 Sums the proportional set size (shared pages counted once) of the driver and all its descendants, Ray's shared object
-store included, twice a second.
+store included, twice a second. Beside the peak of the whole run stands what it consists of, and the peak of each fifth
+of the time: a run whose last fifths are no higher than its second would not grow with any larger corpus either.
 """
 
 import argparse
@@ -11,15 +12,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from benchmarks.corpora import repeat
-from benchmarks.processes import family, set_size
+from benchmarks.processes import family, set_size, title
 from benchmarks.table import show
 
+PARTS = ("driver", "encoders", "decoders", "tasks", "ray", "store")
+"""The driver, the actors of both stages, all other workers of Ray, its own processes, and its shared object store."""
 _EVERY_SECONDS = 0.5
 
 
@@ -40,22 +45,47 @@ def _measure(source: str, copies: int, options: list[str], folder: Path) -> dict
     audio = repeat(source, folder / f"x{copies}.parquet", copies)
     command = [sys.executable, "-m", "jobs.transcribe", "--audio", str(audio), "--output", str(folder / "out")]
     process = subprocess.Popen([*command, *options])
-    peaks: list[int] = [0]
+    samples: list[Counter[str]] = []
     stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, peaks, stop))
+    watcher = threading.Thread(target=_watch, args=(process.pid, samples, stop))
     watcher.start()
     code = process.wait()
     stop.set()
     watcher.join()
     if code != 0:
         raise RuntimeError("jobs.transcribe failed; its message stands above.")
-    megabytes = {"corpus_megabytes": audio.stat().st_size / 1e6, "peak_megabytes": max(peaks) / 1e6}
-    return {"copies": copies, "utterances": pq.read_metadata(audio).num_rows, **megabytes}
+    facts = {"copies": copies, "utterances": pq.read_metadata(audio).num_rows}
+    return facts | {"corpus_megabytes": audio.stat().st_size / 1e6} | summary(samples)
 
 
-def _watch(driver: int, peaks: list[int], stop: threading.Event) -> None:
+def summary(samples: Sequence[Counter[str]]) -> dict[str, Any]:
+    """Return the peak, what it consists of, and the peak of each fifth of the samples; in megabytes."""
+    peak = max(samples, key=Counter.total)
+    parts = {f"{part} at peak": peak[part] // 10**6 for part in PARTS}
+    size = -(-len(samples) // 5)
+    fifths = [samples[start : start + size] for start in range(0, len(samples), size)]
+    peaks = " ".join(str(max(sample.total() for sample in fifth) // 10**6) for fifth in fifths)
+    return {"peak_megabytes": peak.total() // 10**6, **parts, "by fifths": peaks}
+
+
+def _watch(driver: int, samples: list[Counter[str]], stop: threading.Event) -> None:
     while not stop.wait(_EVERY_SECONDS):
-        peaks.append(sum(set_size(pid) for pid in family(driver)))
+        sample: Counter[str] = Counter()
+        for pid in family(driver):
+            shared = set_size(pid, "Pss_Shmem")
+            sample["store"] += shared
+            sample[_part(pid, driver)] += set_size(pid) - shared
+        samples.append(sample)
+
+
+def _part(pid: int, driver: int) -> str:
+    """Return which part of the job a process is."""
+    if pid == driver:
+        return "driver"
+    name = title(pid)
+    if "EncoderActor" in name or "DecoderActor" in name:
+        return "encoders" if "EncoderActor" in name else "decoders"
+    return "tasks" if name.startswith("ray::") else "ray"
 
 
 if __name__ == "__main__":

@@ -18,19 +18,30 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def set_size(pid: int) -> int:
-    """Return the proportional set size in bytes: a page that n processes share counts 1/n for each."""
+def set_size(pid: int, kind: str = "Pss") -> int:
+    """Return the proportional set size in bytes: a page that n processes share counts 1/n for each.
+
+    ``kind`` names a part of it as /proc does, such as ``Pss_Shmem`` for shared memory.
+    """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:
         return 0  # it has just ended
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")), 0)
 
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time of one process, all threads, user and system."""
     fields = _status(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+
+
+def title(pid: int) -> str:
+    """Return the command line of a process, or what it calls itself; empty if it has just ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _status(pid: int) -> list[str]:
