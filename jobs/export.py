@@ -1,0 +1,85 @@
+"""Write a run's transcripts in the formats that other tools read.
+
+    python -m jobs.export --run out/1f3a... --format csv --output table
+    python -m jobs.export --run out/1f3a... --format srt --audio corpus --output subtitles
+    python -m jobs.export --run s3://bucket/out/1f3a... --format parquet --audio s3://bucket/corpus \\
+        --partition-by tenant --output s3://bucket/tables
+    python -m jobs.export --data-dictionary docs/data_dictionary.md
+
+Transcripts say which utterance they are of; --audio adds speaker, tenant, recording and times, so that subtitles and
+the like are one file per recording. Every row goes out or is set aside in OUTPUT/_errors.jsonl; OUTPUT/_export.json has
+the schema with its version and the counts of rows in, out and aside, and is written last.
+"""
+
+import argparse
+import sys
+import time
+
+from rich.console import Console
+
+from jobs.command import OK, Result, add_storage_options, job_parser, run_command
+from pipeline import storage
+from pipeline.errors import ConfigError
+from pipeline.export.dictionary import data_dictionary
+from pipeline.export.export import PARTITIONS, ROWS_PER_FILE, Settings, export
+from pipeline.export.formats import FORMATS
+from pipeline.export.source import Run
+from pipeline.s3_options import parse_options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = job_parser("export", __doc__)
+    formats = "; ".join(f"{name}: {form.about}" for name, form in FORMATS.items())
+    parser.add_argument("--run", metavar="RUN", help="run directory, or TRANSCRIPTS parquet; local or s3://")
+    parser.add_argument("--format", choices=list(FORMATS), help=formats)
+    parser.add_argument("--output", metavar="O", help="new folder to write to; local or s3://")
+    parser.add_argument("--audio", metavar="A", help="AUDIO parquet of the run: speakers, recordings, times, paths")
+    parser.add_argument(
+        "--partition-by",
+        choices=list(PARTITIONS),
+        help="folders such as tenant=acme/; the date is the audio's own (a column date, recorded_at or timestamp) or, "
+        "without one, the day of the run",
+    )
+    parser.add_argument(
+        "--errors",
+        choices=("keep", "aside"),
+        default="keep",
+        help="rows with an error: where the format has a place for them (default), or all in _errors.jsonl",
+    )
+    parser.add_argument("--rows-per-file", type=int, default=ROWS_PER_FILE, metavar="N", help="default: %(default)s")
+    parser.add_argument("--data-dictionary", metavar="FILE", help="write the description of all datasets, and end")
+    add_storage_options(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; exit code 0, or 2 for bad input."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _run(arguments), arguments.json)
+
+
+def _run(arguments: argparse.Namespace) -> Result:
+    options = parse_options(arguments.storage_options)
+    if arguments.data_dictionary:
+        location = storage.open_filesystem(arguments.data_dictionary, options)
+        storage.write_atomic(location, data_dictionary().encode())
+        return Result({"data_dictionary": location.uri}, OK)
+    missing = [f"--{name}" for name in ("run", "format", "output") if getattr(arguments, name) is None]
+    if missing:
+        raise ConfigError(f"needed are --run, --format and --output; {' and '.join(missing)} is missing.")
+    started = time.monotonic()
+    run = Run(arguments.run, options)
+    aside = arguments.errors == "aside"
+    settings = Settings(arguments.format, arguments.audio, arguments.partition_by, aside, arguments.rows_per_file)
+    record = export(run, settings, storage.open_filesystem(arguments.output, options), options)
+    reasons = ", ".join(f"{count:,} aside ({kind})" for kind, count in record["rows_aside"].items())
+    console = Console(highlight=False)
+    console.print(f"{record['rows_in']:,} rows in, {record['rows_out']:,} out{', ' if reasons else ''}{reasons}")
+    wall = time.monotonic() - started
+    console.print(f"written: {arguments.output} ({record['files']:,} files, {wall:.1f} s)", soft_wrap=True)
+    return Result(record | {"output": arguments.output, "wall_seconds": wall}, OK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

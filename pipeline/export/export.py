@@ -1,0 +1,244 @@
+"""From a run to files of a format: every row goes out or is set aside with the reason, and the counts must agree.
+
+Rows are read batch by batch and never held together; formats with times sort utterances into recordings on disk.
+"""
+
+import dataclasses
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from sqlite3 import Connection
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import storage
+from pipeline.errors import ConfigError, StorageError
+from pipeline.export import tables
+from pipeline.export.files import ParquetPart, Parts, TextPart, Writing, file_name, partition_folder, split
+from pipeline.export.formats import FORMATS
+from pipeline.export.schema import TRANSCRIPTS_EXPORT, VERSIONS, stamped
+from pipeline.export.source import Batch, Context, Run
+from pipeline.export.speech import Spool, Track, utterances
+from pipeline.ingest.disk_table import temporary_database
+from pipeline.s3_options import Options
+from pipeline.storage import Location
+
+PARTITIONS = {"tenant": ("tenant", "session"), "date": ("date", "date"), "speaker": ("by_speaker", "speaker")}
+"""What ``--partition-by`` takes: the key in the folders' names and the column that it is. No key is the name of a
+column in the files, as readers would find it twice."""
+ROWS_PER_FILE = 100_000
+"""Some 250 hours of utterances of 9 s; 200 MB of parquet with n-best lists."""
+RECORD, ASIDE = "_export.json", "_errors.jsonl"
+_FLAT_FOLDER = 10_000  # files that one folder may hold; more are spread by the hash of their names
+_SPREAD = 2_500_000  # files up to which 256 folders are enough
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What an export is, apart from its rows.
+
+    audio:        AUDIO parquet that tells speaker, recording, times and path
+    errors_aside: rows with an error go to _errors.jsonl, also where the format has a place for them
+    """
+
+    format: str
+    audio: str | None = None
+    partition_by: str | None = None
+    errors_aside: bool = False
+    rows_per_file: int = ROWS_PER_FILE
+
+
+def export(run: Run, settings: Settings, output: Location, options: Options | None = None) -> dict[str, Any]:
+    """Write the export and return its record, which is written last, to _export.json.
+
+    ``output`` must be empty, or hold what an export of the same run and settings left: a complete one is left alone,
+    an interrupted one is done again. Raises InputError, ConfigError or StorageError.
+    """
+    _check(settings)
+    audio = storage.list_parquet(settings.audio, options) if settings.audio else None
+    mark = {"run": run.uri, "fingerprint": run.record.get("fingerprint"), **dataclasses.asdict(settings)}
+    finished = _claim(output, mark)
+    if finished is not None:
+        return finished
+    with tempfile.TemporaryDirectory(prefix="rollcall-export-") as scratch, temporary_database(scratch) as database:
+        context = None if audio is None else Context(database, audio)
+        writer = _Writer(settings, output, run.rows, database)
+        try:
+            for batch in run.batches(context):
+                writer.add(batch)
+            writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
+    record = _record(run, settings, writer)
+    if settings.format == "hf":
+        about = {"run": run.uri, "rows": record["rows_out"], "model": run.record.get("model_id", "unknown")}
+        storage.write_atomic(output.join("README.md"), tables.card(about | {"schema": record["schema"]}).encode())
+    storage.write_atomic(output.join(RECORD), (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    storage.remove(output.join(_CLAIM))
+    return record
+
+
+_CLAIM = "_exporting.json"
+
+
+def _check(settings: Settings) -> None:
+    if settings.format not in FORMATS:
+        raise ConfigError(f"unknown format '{settings.format}'; there are {list(FORMATS)}.")
+    if settings.partition_by not in (None, *PARTITIONS):
+        raise ConfigError(f"--partition-by must be one of {list(PARTITIONS)}, got '{settings.partition_by}'.")
+    if settings.rows_per_file < 1:
+        raise ConfigError(f"--rows-per-file must be at least 1, got {settings.rows_per_file}.")
+    for option, value, needing in (
+        ("--format", settings.format, ("nemo-manifest",)),
+        ("--partition-by", settings.partition_by, ("tenant", "speaker")),
+    ):
+        if settings.audio is None and value in needing:
+            raise ConfigError(f"{option} {value} needs --audio: transcripts name no speaker, tenant or file.")
+
+
+def _claim(output: Location, mark: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the record of a finished export of the same thing, or None and hold the folder for this one.
+
+    Raises StorageError if the folder holds anything else.
+    """
+    storage.check_writable(output)
+    if storage.exists(output.join(RECORD)):
+        record: dict[str, Any] = json.loads(storage.read_bytes(output.join(RECORD)))
+        if {name: record.get(name) for name in mark} == mark:
+            return record
+    claim, text = output.join(_CLAIM), json.dumps(mark, sort_keys=True).encode()
+    if storage.exists(claim):
+        if storage.read_bytes(claim) == text:
+            return None
+        raise StorageError(f"{output.uri} holds an unfinished export of something else; remove it or choose another.")
+    if any(files for _, files in storage.walk_files(output)):
+        raise StorageError(f"{output.uri} is not empty; an export goes to a new folder, nothing is overwritten.")
+    storage.write_atomic(claim, text)
+    return None
+
+
+class _Writer:
+    """Takes batches and counts: rows in = rows out + rows aside."""
+
+    def __init__(self, settings: Settings, output: Location, rows: int, database: Connection) -> None:
+        self._settings, self._format, self._output = settings, FORMATS[settings.format], output
+        self._partition = PARTITIONS[settings.partition_by] if settings.partition_by else None
+        self._root = output.join(self._format.folder) if self._format.folder else output
+        self._parts = Parts(self._root, self._format.suffix, settings.rows_per_file, _part_maker(settings))
+        self._aside = Parts(output, ".jsonl", 1 << 62, lambda _: TextPart(output.join(ASIDE)))
+        self._spool = Spool(database) if self._format.is_timed else None
+        self._digits = 0 if rows <= _FLAT_FOLDER else 2 if rows <= _SPREAD else 4
+        self.rows_in = self.rows_out = self.track_files = self.tracks = self.words = 0
+        self.aside: dict[str, int] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Take all rows of a batch."""
+        self.rows_in += len(batch)
+        batch = self._set_aside(batch)
+        self.rows_out += len(batch)
+        self.words += len(pc.list_flatten(batch["words"]))
+        for folder, rows in self._partitioned(batch):
+            if self._spool is not None:
+                for name, utterance in utterances(rows):
+                    self._spool.add(folder, name, utterance)
+            else:
+                self._parts.write(folder, _rows(self._settings, rows))
+
+    def _partitioned(self, batch: Batch) -> Iterator[tuple[str, Batch]]:
+        if self._partition is None:
+            yield "", batch
+            return
+        key, column = self._partition
+        for value, rows in split(batch, batch[column].to_pylist()):
+            yield partition_folder(key, value), rows
+
+    def _set_aside(self, batch: Batch) -> Batch:
+        reasons = batch["error"].to_pylist()
+        if self._format.keeps_errors and not self._settings.errors_aside:
+            reasons = [None] * len(batch)
+        if self._settings.format == "nemo-manifest":
+            paths = batch["audio_path"].to_pylist()
+            reasons = [why or (None if path else _NO_PATH) for why, path in zip(reasons, paths, strict=True)]
+        names, lengths = (batch[name].to_pylist() for name in ("utterance_id", "duration_seconds"))
+        lines = []
+        for name, length, reason in zip(names, lengths, reasons, strict=True):
+            if reason is not None:
+                entry = {"utterance_id": name, "duration_seconds": length, "error": reason}
+                lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+                kind = "no path in the audio" if reason == _NO_PATH else "error"
+                self.aside[kind] = self.aside.get(kind, 0) + 1
+        self._aside.write("", lines)
+        return batch.filter(pa.array([reason is None for reason in reasons], pa.bool_())) if lines else batch
+
+    def finish(self) -> None:
+        """Write what can only be written at the end."""
+        for track in self._spool.tracks() if self._spool else ():
+            self.tracks += 1
+            if self._format.track_file is not None:
+                self._write_track(track, self._format.track_file(track))
+            elif self._format.track_lines is not None:
+                self._parts.write(track.folder, self._format.track_lines(track))
+        self._parts.close()
+        self._aside.close()
+        if self.rows_in != self.rows_out + sum(self.aside.values()):
+            raise StorageError(f"{self.rows_in} rows in, {self.rows_out} out, {sum(self.aside.values())} aside.")
+
+    def _write_track(self, track: Track, text: str) -> None:
+        spread = hashlib.sha256(track.name.encode()).hexdigest()[: self._digits]
+        levels = [level for level in (track.folder, spread[:2], spread[2:]) if level]
+        file = Writing(self._root.join(*levels, file_name(track.name) + self._format.suffix))
+        file.stream.write(text.encode())
+        file.publish()
+        self.track_files += 1
+
+    def discard(self) -> None:
+        self._parts.discard()
+        self._aside.discard()
+
+    @property
+    def files(self) -> int:
+        return self._parts.files + self.track_files
+
+
+_NO_PATH = "the audio has no path, which a manifest needs"
+
+
+def _part_maker(settings: Settings) -> Callable[[Location], Any]:
+    form = FORMATS[settings.format]
+    if not form.arrow:
+        return lambda target: TextPart(target, form.head())
+    schema = _arrow_schema(settings)
+    return lambda target: ParquetPart(target, schema)
+
+
+def _arrow_schema(settings: Settings) -> pa.Schema:
+    schema = stamped("rollcall.transcripts")
+    if settings.format == "hf":
+        schema = schema.with_metadata({**(schema.metadata or {}), **tables.features(schema)})
+    return schema
+
+
+def _rows(settings: Settings, batch: Batch) -> pa.Table | list[str]:
+    lines = FORMATS[settings.format].lines
+    return batch.select(TRANSCRIPTS_EXPORT.names) if lines is None else lines(batch)
+
+
+def _record(run: Run, settings: Settings, writer: _Writer) -> dict[str, Any]:
+    schema = FORMATS[settings.format].schema
+    facts = {
+        "schema": schema,
+        "schema_version": VERSIONS[schema],
+        **dataclasses.asdict(settings),
+        "run": run.uri,
+        **{name: run.record.get(name) for name in ("fingerprint", "model_id", "list_version", "config_fingerprint")},
+        "rows_in": writer.rows_in,
+        "rows_out": writer.rows_out,
+        "rows_aside": writer.aside,
+        "words": writer.words,
+        "files": writer.files,
+    }
+    return facts | ({"recordings": writer.tracks} if FORMATS[settings.format].is_timed else {})
