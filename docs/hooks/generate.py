@@ -15,7 +15,6 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from pipeline import schemas  # noqa: E402
 from pipeline.config import BoostingConfig  # noqa: E402
 from pipeline.scoring.report.markup import Html, tag  # noqa: E402
 
@@ -137,26 +136,6 @@ def _number(cell: str) -> float:
     return float(cell.split()[0])
 
 
-def datasets() -> str:
-    """The data dictionary: every field of every schema with its type, unit and meaning."""
-    parts = []
-    for name in ("AUDIO", "EMISSIONS", "TRANSCRIPTS", "SCORES"):
-        parts += [f"## {name}", "", "| field | type | unit | meaning |", "|---|---|---|---|"]
-        for field in getattr(schemas, name):
-            parts += _field_rows(field, "")
-        parts.append("")
-    return "\n".join(parts)
-
-
-def _field_rows(field: Any, prefix: str) -> list[str]:
-    metadata = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-    kind = field.type.value_type if hasattr(field.type, "value_type") else field.type
-    nested = [kind.field(at) for at in range(kind.num_fields)] if str(kind).startswith("struct") else []
-    shown = ("list of " if kind is not field.type else "") + ("struct" if nested else str(kind))
-    row = f"| `{prefix}{field.name}` | {shown} | {metadata.get('unit', '')} | {metadata.get('about', '')} |"
-    return [row, *(line for one in nested for line in _field_rows(one, f"{prefix}{field.name}."))]
-
-
 _FIELD = re.compile(r"^    (\w+): (.+?) = (.+?)(?:  # (.*))?$")
 
 
@@ -215,7 +194,6 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "pipeline-figure": pipeline_figure,
     "boost-figure": boost_figure,
     "quality-figure": quality_figure,
-    "datasets": datasets,
     "configuration": configuration,
     "commands": commands,
     "results": results,

@@ -31,7 +31,7 @@ def test_figures_and_tables_are_made_from_the_code(site: Path) -> None:
     assert works.count('<figure class="drawn"><svg') == 2
     assert "least_evidence" in (site / "reference/configuration.html").read_text()
     assert "rollcall compare" in (site / "reference/commands.html").read_text()
-    assert "audio_sha256" in (site / "reference/datasets.html").read_text()
+    assert "audio_sha256" in (site / "data_dictionary.html").read_text()
     assert "<!-- generate" not in works
 
 
