@@ -28,6 +28,7 @@ from tests.storage.servers import KEY, SECRET, moto_endpoint
 ROOT = Path(__file__).resolve().parents[2]
 UTTERANCES = 4  # of examples/demo.parquet
 _WITHIN = 900  # seconds for one block, which takes some 10 where nothing else runs
+_ATTEMPTS = 5  # to start Ray
 _VENV = Path(sys.executable).parent
 
 _MAKE = f"""#!/bin/sh
@@ -149,37 +150,43 @@ def _fill_bucket(endpoint: str, folder: Path) -> None:
 def _cluster(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Start a head node of our own with token authentication; yield its address and that of its dashboard."""
     subprocess.run([_VENV / "ray", "get-auth-token", "--generate"], env=environment, check=True, capture_output=True)
-    port, dashboard = _free_port(), _free_port()
+    for attempt in range(_ATTEMPTS):
+        port, dashboard = _free_port(), _free_port()
+        log = Path(environment["HOME"]) / f"ray-{attempt}.log"
+        with _head(environment, port, dashboard, log) as head:
+            if _started(head, log):
+                yield f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
+                return
+    raise RuntimeError(f"the Ray head does not start: {log.read_text()[-2000:]}")
+
+
+@contextlib.contextmanager
+def _head(environment: dict[str, str], port: int, dashboard: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [str(_VENV / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=4"]
     command += ["--include-dashboard=true", f"--dashboard-port={dashboard}", "--disable-usage-stats"]
     command += ["--object-store-memory=400000000", "--dashboard-agent-listen-port=0"]
-    log = open(Path(environment["HOME"]) / "ray.log", "w")  # noqa: SIM115 - closed below, after the process
-    head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        _wait(dashboard, head)
-        yield f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(head.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            head.wait(timeout=30)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(head.pid, signal.SIGKILL)
-        log.close()
+    with log.open("wb") as output:
+        head = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+        try:
+            yield head
+        finally:
+            for stop in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(head.pid, stop)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    head.wait(timeout=20)
+
+
+def _started(head: subprocess.Popen[bytes], log: Path) -> bool:
+    """Wait until ray says so; False if it gave up, as it does after 30 s on a machine that is too busy."""
+    while head.poll() is None:
+        if b"Ray runtime started" in log.read_bytes():
+            return True
+        time.sleep(0.3)
+    return False
 
 
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _WITHIN
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"ray start ended with {process.returncode}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.3)
-    raise RuntimeError("the Ray head did not come up")
