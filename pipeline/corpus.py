@@ -63,6 +63,18 @@ def scan_corpus(files: Sequence[storage.Location], list_column: str | None = Non
     return Corpus(tuple(files), tuple(sorted(common)), ids, version)
 
 
+def scan_emissions(files: Sequence[storage.Location], version: str) -> Corpus:
+    """Return the corpus behind EMISSIONS files, whose audio has the content hash ``version``; reads only the ids.
+
+    Raises InputError for empty or duplicate ids, StorageError for unreadable files.
+    """
+    if not files:
+        raise InputError("the cached first pass has no files; make it anew with --cache-emissions.")
+    ids, _ = _scan_rows(files, [])
+    _check_unique(files, ids)
+    return Corpus(tuple(files), tuple(sorted(column_names(files[0]))), ids, version)
+
+
 def column_names(file: storage.Location) -> list[str]:
     """Return the columns of one file; raises InputError if it is no parquet."""
     with _open(file) as parquet:

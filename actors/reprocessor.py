@@ -1,0 +1,77 @@
+"""Files of a finished run to the same files under new lists."""
+
+import dataclasses
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config import RunConfig
+from pipeline.reprocess.part import NewVersion, Part
+from pipeline.storage import Location
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """One new version: where it goes, and its lists (a snapshot)."""
+
+    version: NewVersion
+    lists: Location
+
+
+@dataclasses.dataclass(frozen=True)
+class Carry:
+    """What a worker needs; small, and safe to send.
+
+    old_lists: the lists of the old version (a snapshot)
+    own_lists: whether the utterances' own lists apply too
+    written, cached: any location on the filesystems of the old version and of its cached first pass
+    """
+
+    config: RunConfig
+    config_fingerprint: str
+    targets: tuple[Target, ...]
+    old_lists: Location
+    own_lists: bool
+    written: Location
+    cached: Location
+
+
+class Reprocessor:
+    """Holds one decoder with its language model, and the lists."""
+
+    def __init__(self, carry: Carry) -> None:
+        # Here, as the driver, which only names this class, needs no models in its memory.
+        from pipeline.acoustic.loading import load_tokens
+        from pipeline.decoding.build import build_decoder
+        from pipeline.entities import snapshot
+        from pipeline.entities.shortlist import build_shortlister
+        from pipeline.phonetics.second_pass import build_phonetics
+        from pipeline.reprocess.redo import Redo
+        from pipeline.reprocess.touched import Touching
+        from pipeline.transcribe import Transcriber
+
+        config = carry.config
+        decoder, phonetics = build_decoder(config, load_tokens(config.acoustic)), build_phonetics(config)
+        shortlister = build_shortlister(config, None if phonetics is None else phonetics.pronouncer)
+        old = snapshot.load(carry.old_lists)
+        self._carry = carry
+        self._targets: list[tuple[NewVersion, Redo]] = []
+        for target in carry.targets:
+            lists = snapshot.load(target.lists)
+            transcriber = Transcriber(decoder, lists, carry.config_fingerprint, phonetics, shortlister)
+            self._targets.append((target.version, Redo(transcriber, old, carry.own_lists, Touching(shortlister))))
+
+    def __call__(self, parts: pa.Table) -> pa.Table:
+        """Carry parts over; the columns ``written`` (a path) and ``emissions`` (paths) in, totals by target out."""
+        rows: list[dict[str, Any]] = []
+        for row in parts.to_pylist():
+            cached = tuple(Location(self._carry.cached.filesystem, path) for path in row["emissions"])
+            rows += self.work(Part(Location(self._carry.written.filesystem, row["written"]), cached))
+        return pa.Table.from_pylist(rows)
+
+    def work(self, part: Part) -> list[dict[str, Any]]:
+        """Carry one part over and return the totals of each target."""
+        from pipeline.reprocess.part import redo_part
+
+        totals = redo_part(part, self._targets)
+        return [{"target": index, **dataclasses.asdict(one)} for index, one in enumerate(totals)]

@@ -1,0 +1,120 @@
+"""Bring a finished run to new entity lists, transcribing again only what the change can touch.
+
+    python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities new_names.csv --publish
+    python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities north=north.csv --entities south=south.csv
+
+The run must have cached its first pass (`python -m jobs.transcribe --cache-emissions`). The new version is a complete
+run, equal to what jobs.transcribe would write with the new list and named as it would name it; beside its transcripts
+lie changes.parquet and changes.html: per entity, which utterances changed, before and after. Running it again does
+nothing. Several lists (NAME=LIST for tenants) make several new versions from one reading of the first pass; several
+runs are paired with as many lists. --publish moves OUTPUT/latest.json, or latest-NAME.json, if the gates hold.
+"""
+
+import argparse
+import json
+import time
+from typing import Any
+
+from rich.console import Console
+
+from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.publish import Pointer, add_gates, publish, read_gates
+from jobs.reprocess_run import NewRun, OldRun, is_done, open_run, plan_new, reprocess
+from pipeline import storage
+from pipeline.entities.lists import load_entities
+from pipeline.errors import ConfigError
+from pipeline.s3_options import parse_options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = job_parser("reprocess", __doc__)
+    parser.add_argument("--run", metavar="RUN", action="append", required=True, help="folder of a finished run")
+    parser.add_argument(
+        "--entities", metavar="[NAME=]LIST", action="append", required=True, help="new list, or per-utterance lists"
+    )
+    parser.add_argument("--entities-column", metavar="NAME", help="column with per-utterance lists in --entities")
+    parser.add_argument("--output", metavar="O", help="folder for runs (default: the one that RUN lies in)")
+    parser.add_argument("--emissions", metavar="CACHE", help="cached first pass (default: where the run put it)")
+    parser.add_argument("--model", metavar="DIR", help="acoustic model, should it lie elsewhere by now")
+    parser.add_argument("--num-workers", type=int, metavar="N", help="default: a core each; 1 runs without Ray")
+    parser.add_argument("--publish", action="store_true", help="move latest.json to the new version if the gates hold")
+    parser.add_argument("--summary", metavar="JSON", help="write what the new versions' run.json hold to this file too")
+    add_gates(parser)
+    add_storage_options(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; exit code 0, 1 if a gate held a new version back or rows were lost, 2 for bad input."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _run(arguments), arguments.json)
+
+
+def _run(arguments: argparse.Namespace) -> Result:
+    if arguments.num_workers is not None and arguments.num_workers < 1:
+        raise ConfigError(f"--num-workers must be at least 1, got {arguments.num_workers}.")
+    gates, console = read_gates(arguments), Console()
+    jobs = _prepare(arguments)
+    began = time.time()
+    for old, news in jobs:
+        left = [new for new in news if not is_done(new)]
+        if left:
+            reprocess(old, left, arguments.num_workers, console)
+    records, code = [], OK
+    for old, news in jobs:
+        for new in news:
+            record = new.folder.read_record() or {}
+            objections = publish(new.folder, Pointer(new.output, new.name), gates) if arguments.publish else []
+            code = FAILED if objections or record.get("status") != "complete" else code
+            records.append({"name": new.name, "objections": objections, **record})
+            _print(console, old, new, record)
+    if arguments.summary:
+        storage.write_atomic(storage.open_filesystem(arguments.summary), json.dumps(records, indent=2).encode())
+    return Result({"versions": records, "wall_seconds": time.time() - began}, code)
+
+
+def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]:
+    """Check every input before any work starts; raises RollcallError."""
+    options = parse_options(arguments.storage_options)
+    lists = [_named(text) for text in arguments.entities]
+    if len(arguments.run) not in (1, len(lists)):
+        raise ConfigError(
+            f"{len(arguments.run)} runs and {len(lists)} lists: give one run, or as many runs as lists, in their order."
+        )
+    jobs = []
+    for at, path in enumerate(arguments.run):
+        old = open_run(storage.open_filesystem(path, options), arguments.emissions, arguments.model, options)
+        output = storage.open_filesystem(arguments.output, options) if arguments.output else old.folder.root.parent
+        storage.check_writable(output)
+        wanted = lists if len(arguments.run) == 1 else [lists[at]]
+        sources = [(name, load_entities(given, arguments.entities_column, options)) for name, given in wanted]
+        jobs.append((old, [plan_new(old, output, name, source) for name, source in sources]))
+    return jobs
+
+
+def _named(text: str) -> tuple[str | None, str]:
+    """Split NAME=LIST; a path may hold an equals sign behind a slash."""
+    name, sign, path = text.partition("=")
+    return (name, path) if sign and "/" not in name and name else (None, text)
+
+
+def _print(console: Console, old: OldRun, new: NewRun, record: dict[str, Any]) -> None:
+    facts = record.get("reprocess")
+    title = f"{new.name}: " if new.name else ""
+    if new.folder.root.path == old.folder.root.path:
+        said = "the list is the same, nothing to do"
+    elif facts is None:
+        said = "there already, from a full run"
+    else:
+        totals = facts["totals"]
+        said = (
+            f"{totals['recomputed']:,} of {totals['rows']:,} utterances transcribed again, "
+            f"{totals['changed']:,} changed, {totals['gained']:,} entities gained, {totals['lost']:,} lost "
+            f"({facts['work_seconds']:.1f} s)"
+        )
+    console.print(f"{title}{new.folder.root.uri}: {said}", soft_wrap=True, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,107 @@
+"""A part of a run under a new list: the rows that the change touches are transcribed again, the others copied."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.entities.catalog import EntityList
+from pipeline.entities.lists import EntitySource
+from pipeline.errors import InputError
+from pipeline.reprocess.changes import Change, change_of
+from pipeline.reprocess.touched import Touching
+from pipeline.schemas import TRANSCRIPTS
+from pipeline.transcribe import FAILURES, Transcriber, read_emissions
+
+
+@dataclasses.dataclass(frozen=True)
+class Redone:
+    """TRANSCRIPTS rows of the new version in the order of the old ones, what changed, and how many were transcribed."""
+
+    rows: pa.Table
+    changes: list[Change]
+    recomputed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Redo:
+    """Loaded once per worker.
+
+    transcriber: as of a full run with the new lists
+    old:         the lists of the run as it is
+    own_lists:   whether the utterances' own lists apply too
+    """
+
+    transcriber: Transcriber
+    old: EntitySource
+    own_lists: bool
+    touching: Touching
+
+    def redo(self, written: pa.Table, emissions: pa.Table) -> Redone:
+        """Return the new version of ``written`` (TRANSCRIPTS); ``emissions`` holds their first pass, in any order.
+
+        Raises InputError if the first pass of a row is not there, or is of other audio or another model.
+        """
+        emissions = _in_order(written, emissions)
+        if not self.own_lists:
+            place = emissions.schema.get_field_index("entities")
+            field = emissions.schema.field(place)
+            emissions = emissions.set_column(place, field, pa.nulls(len(emissions), field.type))
+        touched, versions = self._look(emissions)
+        again = np.flatnonzero([len(entities) > 0 for entities in touched])
+        anew = self.transcriber.transcribe(emissions.take(again)) if len(again) else TRANSCRIPTS.empty_table()
+        rows = _merged(_with_versions(written, versions), anew, again)
+        changes = [
+            change
+            for index, before, after in zip(again.tolist(), _rows(written, again), anew.to_pylist(), strict=True)
+            if (change := change_of(before, after, touched[index])) is not None
+        ]
+        return Redone(rows, changes, len(again))
+
+    def _look(self, emissions: pa.Table) -> tuple[list[EntityList], list[str]]:
+        """Return for each row the entities by which the change touches it, and the version of its new list."""
+        touched, versions = [], []
+        for scalars, heard in read_emissions(emissions):
+            old = self.old.of(scalars["utterance_id"], scalars["entities"])
+            new = self.transcriber.entities.of(scalars["utterance_id"], scalars["entities"])
+            versions.append(new.version)
+            try:
+                touched.append(self.touching.touches(heard, old, new))
+            except FAILURES:  # what the full run would make of this row, the transcriber says
+                touched.append(new if len(new) else old)
+        return touched, versions
+
+
+def _in_order(written: pa.Table, emissions: pa.Table) -> pa.Table:
+    """Return the rows of ``emissions`` in the order of ``written``."""
+    place = {name: index for index, name in enumerate(emissions["utterance_id"].to_pylist())}
+    names = written["utterance_id"].to_pylist()
+    missing = [name for name in names if name not in place]
+    if missing:
+        raise InputError(f"{len(missing)} utterances, such as '{missing[0]}', are not in the cached first pass.")
+    ordered = emissions.take([place[name] for name in names])
+    for column in ("audio_sha256", "model_id"):
+        if not written[column].combine_chunks().equals(ordered[column].combine_chunks()):
+            raise InputError(f"the cached first pass has another {column} than the run; it is of something else.")
+    return ordered
+
+
+def _with_versions(written: pa.Table, versions: Sequence[str]) -> pa.Table:
+    place = TRANSCRIPTS.get_field_index("list_version")
+    return written.cast(TRANSCRIPTS).set_column(place, TRANSCRIPTS.field(place), pa.array(versions, pa.string()))
+
+
+def _merged(written: pa.Table, anew: pa.Table, again: npt.NDArray[np.int64]) -> pa.Table:
+    """Return ``written`` with the rows ``again`` replaced by those of ``anew``, one after the other."""
+    if not len(again):
+        return written
+    order = np.arange(len(written))
+    order[again] = len(written) + np.arange(len(again))
+    return pa.concat_tables([written, anew]).take(order).combine_chunks()
+
+
+def _rows(table: pa.Table, indices: npt.NDArray[np.int64]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = table.take(indices).to_pylist()
+    return rows

@@ -1,0 +1,53 @@
+"""Which entities differ between two lists, and in which utterances that can matter.
+
+An utterance's transcript depends on its shortlist alone, and an entity is on the shortlist or not whatever else is on
+the list (pipeline.entities.shortlist). So the transcript can change only if an entity that differs between the old
+list and the new one, in whichever of the two it stands, is plausible in the audio. That is exact in one direction:
+rows that it leaves out are those that a full run would write again as they are.
+"""
+
+import dataclasses
+
+from pipeline.acoustic.emissions import Emissions
+from pipeline.entities.catalog import EMPTY, Entity, EntityList
+from pipeline.entities.shortlist import Shortlister
+
+_KEPT = 4096  # pairs of lists whose difference is remembered: one pair for a corpus, many for lists per utterance
+
+
+def differing(old: EntityList, new: EntityList) -> EntityList:
+    """Return the entities that are in one list only or differ between them, each form of them; tags do not count."""
+    if old.version == new.version:
+        return EMPTY
+    before, after = set(map(_untagged, old.entities)), set(map(_untagged, new.entities))
+    return EntityList(tuple(sorted(before ^ after, key=lambda entity: (entity.text, repr(entity)))))
+
+
+def _untagged(entity: Entity) -> Entity:
+    return dataclasses.replace(entity, tags=()) if entity.tags else entity
+
+
+class Touching:
+    """Decides for each utterance whether a change of its list touches it; remembers what differs between lists."""
+
+    def __init__(self, shortlister: Shortlister | None) -> None:
+        """Without a shortlister every entity counts as plausible everywhere, as it does when transcribing."""
+        self._shortlister = shortlister
+        self._differences: dict[tuple[int, int], tuple[EntityList, EntityList, EntityList]] = {}
+
+    def touches(self, heard: Emissions | None, old: EntityList, new: EntityList) -> EntityList:
+        """Return the differing entities that are plausible in the audio; none for a row with an error."""
+        if heard is None or old is new:
+            return EMPTY
+        differing = self._differing(old, new)
+        if self._shortlister is None or not differing.entities:
+            return differing
+        return self._shortlister.shortlist(heard.phone_log_probs, differing)
+
+    def _differing(self, old: EntityList, new: EntityList) -> EntityList:
+        key = (id(old), id(new))
+        if key not in self._differences:
+            if len(self._differences) >= _KEPT:
+                self._differences.pop(next(iter(self._differences)))
+            self._differences[key] = old, new, differing(old, new)  # the lists are kept, so that their ids stay theirs
+        return self._differences[key][2]
