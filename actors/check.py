@@ -8,13 +8,16 @@ from pipeline.config import RunConfig
 
 
 @ray.remote(max_calls=1)  # the process ends with the call and gives its memory back
-def check_models(config: RunConfig) -> str:
-    """Load the acoustic model and the decoder once; return the model id. Raises ModelError or ConfigError."""
-    from pipeline.acoustic.loading import load_model
+def check_models(config: RunConfig, hears: bool = True) -> str | None:
+    """Load the acoustic model and the decoder once; return the model id. Raises ModelError or ConfigError.
+
+    With ``hears`` off, for runs from a cached first pass, the acoustic model stays unloaded and there is no id.
+    """
+    from pipeline.acoustic.loading import load_model, load_tokens
     from pipeline.decoding.build import build_decoder
     from pipeline.phonetics.second_pass import build_phonetics
 
-    model = load_model(dataclasses.replace(config.acoustic, device="cpu"))
-    build_decoder(config, model.tokens)
+    model = load_model(dataclasses.replace(config.acoustic, device="cpu")) if hears else None
+    build_decoder(config, load_tokens(config.acoustic) if model is None else model.tokens)
     build_phonetics(config)
-    return model.model_id
+    return None if model is None else model.model_id

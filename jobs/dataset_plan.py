@@ -1,7 +1,8 @@
-"""The whole transcription as one Ray Data plan: audio -> EMISSIONS -> TRANSCRIPTS."""
+"""The whole transcription as a Ray Data plan: audio -> EMISSIONS -> TRANSCRIPTS. With a cache between them, as two."""
 
 from typing import Any
 
+import pyarrow as pa
 import ray.data
 from ray.data import DataContext
 from ray.data.checkpoint import CheckpointConfig
@@ -11,8 +12,9 @@ from actors.encoder import EncoderActor
 from jobs.preflight import Transcription
 from jobs.run_folder import RunFolder
 from jobs.session import Workers
-from jobs.sink import TranscriptSink
+from jobs.sink import EmissionSink, TranscriptSink
 from pipeline.encode import NEEDED
+from pipeline.schemas import EMISSIONS
 
 
 def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
@@ -20,14 +22,38 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
 
     Ray Data's checkpoint filters finished ids out behind the read and records ids with each file that is written
     (two-phase commit), so an attempt that dies at any point loses no row and writes none twice. It needs
-    Read -> map-like operators -> Write, and appending.
+    Read -> map-like operators -> Write, and appending. A cached first pass is such a plan of its own: what is decoded
+    is what was cached, whatever attempt wrote it.
     """
+    cache = run.cache
+    if cache is not None and not cache.is_complete:
+        checkpoint_finished_rows(cache.folder)
+        sink = EmissionSink(cache.folder, cache.folder.start_attempt())
+        _encoded(run, workers, meter).write_datasink(sink)
+        cache.folder.end_attempt()
+        cache.write_record(run.corpus)
     checkpoint_finished_rows(run.folder)
+    emissions = _encoded(run, workers, meter) if cache is None else _cached(run)
+    size, cpus = (workers.decoders, workers.decoder_cpus) if cache is None else workers.alone
+    transcripts = emissions.map_batches(
+        DecoderActor,
+        fn_constructor_args=(run.config, run.folder.lists, run.config_fingerprint, meter),
+        compute=workers.pool(size, cpus),
+        num_cpus=cpus,
+        batch_size=run.block_rows,
+        batch_format="pyarrow",
+    )
+    # Rescoring, when there is some, is one more map_batches here: TRANSCRIPTS with its n-best in, TRANSCRIPTS out.
+    transcripts.write_datasink(TranscriptSink(run.folder, run.folder.start_attempt()))
+
+
+def _encoded(run: Transcription, workers: Workers, meter: Any) -> ray.data.Dataset:
+    """EMISSIONS from the audio."""
     wanted = [*NEEDED, *([run.list_column] if run.list_column else [])]
     columns = [name for name in wanted if name in run.corpus.columns]
     files = run.corpus.files
     audio = ray.data.read_parquet([file.path for file in files], filesystem=files[0].arrow()).select_columns(columns)
-    emissions = audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
+    return audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
         EncoderActor,
         fn_constructor_args=(run.config.acoustic, run.list_column, workers.encoder_threads, meter),
         compute=workers.pool(workers.encoders, workers.encoder_gpus or workers.encoder_cpus),
@@ -36,16 +62,20 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
         batch_size=run.block_rows,
         batch_format="pyarrow",
     )
-    transcripts = emissions.map_batches(
-        DecoderActor,
-        fn_constructor_args=(run.config, run.folder.lists, run.config_fingerprint, meter),
-        compute=workers.pool(workers.decoders, workers.decoder_cpus),
-        num_cpus=workers.decoder_cpus,
-        batch_size=run.block_rows,
-        batch_format="pyarrow",
-    )
-    # Rescoring, when there is some, is one more map_batches here: TRANSCRIPTS with its n-best in, TRANSCRIPTS out.
-    transcripts.write_datasink(TranscriptSink(run.folder, run.folder.start_attempt()))
+
+
+def _cached(run: Transcription) -> ray.data.Dataset:
+    """EMISSIONS from the cache, with the utterances' own lists only if this run uses them."""
+    assert run.cache is not None
+    files = run.cache.folder.files()
+    rows = ray.data.read_parquet([file.path for file in files], filesystem=files[0].arrow())
+    blocks = rows.repartition(target_num_rows_per_block=run.block_rows)
+    return blocks if run.list_column else blocks.map_batches(_without_lists, batch_format="pyarrow", batch_size=None)
+
+
+def _without_lists(emissions: pa.Table) -> pa.Table:
+    place = EMISSIONS.get_field_index("entities")
+    return emissions.set_column(place, EMISSIONS.field(place), pa.nulls(len(emissions), EMISSIONS.field(place).type))
 
 
 def checkpoint_finished_rows(folder: RunFolder) -> None:

@@ -6,16 +6,20 @@ import dataclasses
 import numpy as np
 import yaml
 
+from jobs.cache_folder import Cache, find_cache, open_cache
 from jobs.run_folder import RunFolder
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.config import RunConfig
-from pipeline.corpus import Corpus, column_names, id_hashes, scan_corpus
+from pipeline.corpus import Corpus, column_names, id_hashes, scan_corpus, scan_emissions
+from pipeline.emission_cache import CacheIdentity, acoustic_identity
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.errors import ConfigError, InputError
 from pipeline.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
-from pipeline.s3_options import parse_options
+from pipeline.s3_options import Options, parse_options
 
+CACHES = "emissions"
+"""Folder below the output where the first passes are cached, if no other is named."""
 OWN_LISTS = "entities"
 """Audio column with an utterance's own list, used if there is no --entities."""
 
@@ -27,6 +31,8 @@ class Transcription:
     source:      the entity lists of --entities
     list_column: column of the audio with each utterance's own entity list, or None
     block_rows:  utterances per block, which is one output file and one unit of resuming
+    model:       hash of the acoustic model's folder
+    cache:       the first pass on disk, or None if it goes straight to the decoders
     """
 
     corpus: Corpus
@@ -36,6 +42,8 @@ class Transcription:
     config_fingerprint: str
     folder: RunFolder
     block_rows: int
+    model: str
+    cache: Cache | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -47,19 +55,45 @@ def prepare(arguments: argparse.Namespace) -> Transcription:
     check_counts(arguments)
     options = parse_options(arguments.storage_options)
     source = load_entities(arguments.entities, arguments.entities_column, options)
-    files = storage.list_parquet(arguments.audio, options)
-    list_column = choose_list_column(arguments, files, source)
+    cache = open_cache(storage.open_filesystem(arguments.emissions, options)) if arguments.emissions else None
+    files = storage.list_parquet(arguments.audio, options) if cache is None else cache.folder.files()
+    list_column = _list_column(arguments, files, source, cache)
     config = read_config(arguments, listed=arguments.entities is not None or list_column is not None)
     settled = config_fingerprint(config)  # reads the language model, so a missing one ends here
     model = model_fingerprint(config.acoustic.model)
+    if cache is not None:
+        wanted = CacheIdentity(cache.identity.audio, model, acoustic_identity(config.acoustic), list_column)
+        cache.identity.check(wanted, cache.folder.root.uri)
     output = storage.open_filesystem(arguments.output, options)
     storage.check_writable(output)
-    corpus = scan_corpus(files, list_column)
+    corpus = scan_corpus(files, list_column) if cache is None else scan_emissions(files, cache.identity.audio)
     check_lists_match(source, corpus, str(arguments.entities))
     name = run_fingerprint(corpus.version, model, source_version(source), settled)
-    return Transcription(
-        corpus, source, list_column, config, settled, RunFolder(output.join(name)), arguments.block_rows
+    run = Transcription(
+        corpus, source, list_column, config, settled, RunFolder(output.join(name)), arguments.block_rows, model, cache
     )
+    return run if arguments.cache_emissions is None else _caching(run, arguments.cache_emissions, output, options)
+
+
+def _caching(run: Transcription, folder: str, output: storage.Location, options: Options) -> Transcription:
+    """Return the run with its first pass cached in ``folder``, by default below the output."""
+    if run.cache is not None:
+        raise ConfigError("--emissions reads a cached first pass; --cache-emissions, which makes one, needs --audio.")
+    caches = storage.open_filesystem(folder, options) if folder else output.join(CACHES)
+    storage.check_writable(caches)
+    identity = CacheIdentity(run.corpus.version, run.model, acoustic_identity(run.config.acoustic), run.list_column)
+    return dataclasses.replace(run, cache=find_cache(caches, identity))
+
+
+def _list_column(
+    arguments: argparse.Namespace, files: list[storage.Location], source: EntitySource, cache: Cache | None
+) -> str | None:
+    """As choose_list_column; a cached first pass carries the lists of one column of its audio, or none."""
+    if cache is None:
+        return choose_list_column(arguments, files, source)
+    if arguments.entities is None:
+        return arguments.entities_column or cache.identity.list_column
+    return None if source.lists is not None else arguments.entities_column
 
 
 def check_counts(arguments: argparse.Namespace) -> None:

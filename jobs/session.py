@@ -30,6 +30,7 @@ class Workers:
     one with several threads, and leave no core waiting at the end of an operation.
 
     elastic: whether the numbers are only those to begin with; nodes that join are used, and those that leave not missed
+    alone: decoders, and what each takes, where the first pass is cached and nothing else runs
     """
 
     encoders: int
@@ -39,6 +40,7 @@ class Workers:
     decoder_cpus: float
     encoder_threads: int = 1
     elastic: bool = False
+    alone: tuple[int, float] = (1, 1.0)
 
     def pool(self, actors: int, takes: float) -> ActorPoolStrategy:
         """Return a pool of ``actors`` that take so many CPUs or GPUs each; where that is 0, nothing would bound it."""
@@ -79,8 +81,10 @@ def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: b
         encoders = wishes.encoders or max(1, int(cpus))
         decoders = wishes.decoders or max(1, int(cpus) // 4)
         encoder_cpus = decoder_cpus = _share(available, encoders + decoders)
+    alone = wishes.decoders or max(1, int(cpus))
     elastic = on_cluster and wishes.encoders is None and wishes.decoders is None
-    return Workers(encoders, decoders, per_encoder, encoder_cpus, decoder_cpus, elastic=elastic)
+    shares = {"encoder_cpus": encoder_cpus, "decoder_cpus": decoder_cpus, "alone": (alone, _share(available, alone))}
+    return Workers(encoders, decoders, per_encoder, elastic=elastic, **shares)
 
 
 def _share(cpus: float, actors: int) -> float:

@@ -29,7 +29,17 @@ BLOCK_ROWS = 64
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = job_parser("transcribe", __doc__)
-    parser.add_argument("--audio", metavar="A", required=True, help="AUDIO parquet: a file, folder or glob; s3:// too")
+    heard = parser.add_mutually_exclusive_group(required=True)
+    heard.add_argument("--audio", metavar="A", help="AUDIO parquet: a file, folder or glob; s3:// too")
+    heard.add_argument("--emissions", metavar="CACHE", help="decode only: the cached first pass of an earlier run")
+    parser.add_argument(
+        "--cache-emissions",
+        metavar="FOLDER",
+        nargs="?",
+        const="",
+        help="keep what the acoustic model heard, about 12 MB per audio hour, for --emissions and jobs.reprocess "
+        "(default FOLDER: OUTPUT/emissions)",
+    )
     parser.add_argument(
         "--entities",
         metavar="E",
@@ -84,7 +94,8 @@ def _run(arguments: argparse.Namespace) -> Result:
 
 def _finished(run: Transcription) -> dict[str, Any] | None:
     """Return the record of a complete run whose files are still all there."""
-    return run.folder.read_record() if is_intact(run.folder) else None
+    to_be_cached = run.cache is not None and not run.cache.is_complete
+    return run.folder.read_record() if not to_be_cached and is_intact(run.folder) else None
 
 
 def _report(record: dict[str, Any], summary: str | None, console: Console) -> Result:

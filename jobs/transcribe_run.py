@@ -61,7 +61,8 @@ def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, A
 def _work(run: Transcription, workers: Workers, meter: Any, console: Console) -> str:
     """Check the models, then run the plan; what fails on a worker is raised here as what it was."""
     try:
-        model_id: str = ray.get(check_models.remote(run.config))
+        hears = run.cache is None or not run.cache.is_complete
+        model_id: str | None = ray.get(check_models.remote(run.config, hears))
         with progress_bars(meter, run.corpus.rows, console, workers.by_stage):
             run_plan(run, workers, meter)
     except ray.exceptions.RayError as error:
@@ -69,7 +70,7 @@ def _work(run: Transcription, workers: Workers, meter: Any, console: Console) ->
         if isinstance(cause, RollcallError):
             raise cause from error
         raise RunError(f"the run broke: {_last_line(error)} The same command resumes it.") from error
-    return model_id
+    return model_id or (run.cache.model_id() if run.cache else "")
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
@@ -92,6 +93,8 @@ def _record(run: Transcription, outcome: Outcome, stages: dict[str, StageCount],
         "config_fingerprint": run.config_fingerprint,
         "audio_files": len(run.corpus.files),
         "audio_version": run.corpus.version,
+        "model": run.model,
+        "emissions": None if run.cache is None else run.cache.facts(),
         "list_version": source_version(run.source),
         "list_column": run.list_column,
         "entities": entity_facts(run.source),

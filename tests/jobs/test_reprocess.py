@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.finished_run import rows_of
 from jobs import publish, reprocess
 from jobs.manifest import problems
 from jobs.run_folder import RunFolder
@@ -16,7 +17,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.storage import open_filesystem
 from tests.acoustic.tiny import tiny_model
 from tests.jobs.transcribing import read_json
-from tests.reprocess.finished import Bench, in_order, rows_of
+from tests.reprocess.finished import bench, heard, in_order
 
 TEXTS = ["the dog jumps over", "zelensky met them", "the lens key", None, "five boxes", "odd deeds", "pack my box"] * 2
 
@@ -35,10 +36,10 @@ class Finished:
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.here = folder
-        self.bench = Bench(model, open_filesystem(str(folder / "out")))
-        self.emissions = self.bench.hear(TEXTS, 5)
+        self.bench = bench(model, open_filesystem(str(folder / "out")))
+        self.emissions = heard(model, TEXTS, 5)
         self.cache = self.bench.cache(self.emissions)
-        self.run = self.bench.run(self.emissions, source("Dog"), self.cache)
+        self.run = self.bench.run(self.full("Dog"), source("Dog"), self.cache)
 
     def lists(self, name: str, *names: str) -> str:
         path = self.here / f"{name}.txt"
@@ -95,15 +96,15 @@ def test_what_broke_off_goes_on_where_it_was(finished: Finished) -> None:
     new = finished.new(finished.reprocess(*arguments)[0])
     whole = rows_of(new)
     root = Path(new.root.path)
-    for name in ("run.json", "_SUCCESS", "_checkpoint/t0004.parquet", "transcripts/t0008.parquet"):
+    for name in ("run.json", "_SUCCESS", "_checkpoint/t000004.parquet", "transcripts/t000008.parquet"):
         (root / name).unlink()
-    (root / "_checkpoint/t0008.parquet").rename(root / "_checkpoint/t0008.pending.parquet")
+    (root / "_checkpoint/t000008.parquet").rename(root / "_checkpoint/t000008.pending.parquet")
     (root / "_changes").mkdir()
     finished.reprocess(*arguments)
     assert rows_of(new).equals(whole)
     assert problems(new) == []
     assert sorted(file.name for file in (root / "_checkpoint").iterdir()) == [
-        f"t{at:04d}.parquet" for at in (0, 4, 8, 12)
+        f"t{at:06d}.parquet" for at in (0, 4, 8, 12)
     ]
 
 
@@ -169,6 +170,6 @@ def test_an_unfinished_full_run_in_its_place_is_left_alone(
     arguments = ["--entities", finished.lists("new", "Zelensky")]
     new = Path(finished.new(finished.reprocess(*arguments)[0]).root.path)
     (new / "_SUCCESS").unlink()
-    (new / "transcripts" / "t0000.parquet").rename(new / "transcripts" / "1f_000000.parquet")
+    (new / "transcripts" / "t000000.parquet").rename(new / "transcripts" / "1f_000000.parquet")
     assert reprocess.main(["--run", finished.run.root.path, *arguments]) == 2
     assert "holds 1 file(s) of an unfinished full run" in capsys.readouterr().err

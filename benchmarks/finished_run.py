@@ -1,0 +1,89 @@
+"""A finished run with a cached first pass, written without Ray as jobs.transcribe leaves it, from EMISSIONS at hand."""
+
+import dataclasses
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.cache_folder import Cache, CacheFolder
+from jobs.manifest import write_manifest
+from jobs.preflight import source_version
+from jobs.run_folder import RunFolder
+from jobs.run_record import entity_facts, read_outcome
+from pipeline import config as configuration
+from pipeline import storage
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import RunConfig
+from pipeline.corpus import scan_emissions
+from pipeline.emission_cache import CacheIdentity, acoustic_identity, write_emissions
+from pipeline.entities import snapshot
+from pipeline.entities.lists import EntitySource
+from pipeline.fingerprint import config_fingerprint, fingerprint, model_fingerprint, run_fingerprint
+from pipeline.storage import Location
+from pipeline.transcribe import Transcriber, build_transcriber
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """A configuration, a place for runs, and rows per file of the run and of the cache."""
+
+    config: RunConfig
+    output: Location
+    rows: int = 64
+    cached_rows: int = 64
+    audio: str = fingerprint("audio that is not there: reprocessing needs none")
+
+    def transcriber(self, source: EntitySource) -> Transcriber:
+        """Load everything that decodes."""
+        tokens = load_tokens(self.config.acoustic)
+        return build_transcriber(self.config, tokens, source, config_fingerprint(self.config))
+
+    def cache(self, emissions: pa.Table) -> Cache:
+        """Write the first pass."""
+        model = model_fingerprint(self.config.acoustic.model)
+        identity = CacheIdentity(self.audio, model, acoustic_identity(self.config.acoustic), None)
+        cache = Cache(CacheFolder(self.output.join("emissions", identity.fingerprint)), identity, False)
+        for at in range(0, len(emissions), self.cached_rows):
+            buffer = io.BytesIO()
+            write_emissions(emissions.slice(at, self.cached_rows), buffer)
+            storage.write_atomic(cache.folder.data.join(f"c{at:06d}.parquet"), buffer.getvalue())
+        cache.write_record(scan_emissions(cache.folder.files(), self.audio))
+        return cache
+
+    def run(self, transcripts: pa.Table, source: EntitySource, cache: Cache) -> RunFolder:
+        """Write the complete run of ``source`` that wrote ``transcripts``."""
+        settled, model = config_fingerprint(self.config), model_fingerprint(self.config.acoustic.model)
+        name = run_fingerprint(self.audio, model, source_version(source), settled)
+        folder = RunFolder(self.output.join(name))
+        snapshot.save(source, folder.lists)
+        for at in range(0, len(transcripts), self.rows):
+            buffer = io.BytesIO()
+            pq.write_table(transcripts.slice(at, self.rows), buffer, compression="zstd")
+            storage.write_atomic(folder.transcripts.join(f"t{at:06d}.parquet"), buffer.getvalue())
+        outcome = read_outcome(scan_emissions(cache.folder.files(), self.audio), folder)
+        record = {
+            "status": "complete",
+            "fingerprint": name,
+            "transcripts": folder.transcripts.uri,
+            "config": configuration.to_dict(self.config),
+            "config_fingerprint": settled,
+            "audio_files": 1,
+            "audio_version": self.audio,
+            "model": model,
+            "model_id": transcripts["model_id"][0].as_py(),
+            "emissions": cache.facts(),
+            "list_version": source_version(source),
+            "list_column": None,
+            "entities": entity_facts(source),
+            "counts": outcome.counts(),
+        }
+        folder.write_record(record)
+        write_manifest(folder)
+        return folder
+
+
+def rows_of(folder: RunFolder) -> pa.Table:
+    """Return the rows of a run, by utterance id."""
+    tables = [pq.read_table(io.BytesIO(storage.read_bytes(file))) for file in folder.files()]
+    return pa.concat_tables(tables).sort_by("utterance_id").combine_chunks()
