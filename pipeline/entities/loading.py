@@ -18,8 +18,10 @@ from pipeline import storage
 from pipeline.entities.catalog import Entity, EntityList, Rejected
 from pipeline.entities.spelling import spellings
 from pipeline.errors import InputError, RowError
+from pipeline.phonetics.phones import parse_phones
 
 COLUMNS = ("entity", "aliases", "pronunciations", "weight", "tags")
+BAD_PRONUNCIATION = "is used without a pronunciation that cannot be read: "
 SEPARATOR = "|"
 """Between the aliases, pronunciations or tags of one CSV or TSV field."""
 _SHOWN = 200  # characters of a rejected entry that are kept for the report
@@ -81,9 +83,22 @@ def _entity(entry: Any, fields: Mapping[str, Any], row: int, rejected: list[Reje
     if not forms:
         raise RowError(problem)
     text, *aliases = dict.fromkeys(forms)
-    pronunciations = tuple(dict.fromkeys(" ".join(p.upper().split()) for p in _texts(fields, "pronunciations")))
+    pronunciations = tuple(_pronunciations(entry, _texts(fields, "pronunciations"), row, rejected))
     tags = tuple(sorted(set(_texts(fields, "tags"))))
     return Entity(text, entry.strip(), tuple(aliases), pronunciations, _weight(fields.get("weight")), tags)
+
+
+def _pronunciations(entry: str, given: list[str], row: int, rejected: list[Rejected]) -> dict[str, None]:
+    """Return those that are ARPAbet, each once; the others are rejected, without them the sound is guessed."""
+    kept: dict[str, None] = {}
+    for one in given:
+        try:
+            parse_phones(one)
+        except InputError as error:
+            rejected.append(Rejected(row, entry[:_SHOWN], f"{BAD_PRONUNCIATION}{error}"))
+        else:
+            kept[" ".join(one.upper().split())] = None
+    return kept
 
 
 def _forms(entry: str) -> tuple[list[str], str]:

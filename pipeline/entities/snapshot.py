@@ -46,10 +46,7 @@ def save(source: EntitySource, folder: Location) -> None:
 
 def load(folder: Location) -> EntitySource:
     """Return what ``save`` wrote; raises StorageError."""
-    entities = tuple(
-        Entity(text, display_as, tuple(aliases), tuple(pronunciations), weight, tuple(tags))
-        for text, display_as, aliases, pronunciations, weight, tags in _rows(folder.join(_ENTITIES_FILE))
-    )
+    entities = _read_entities(folder)
     if not exists(folder.join(_LISTS_FILE)):
         return EntitySource(corpus=EntityList(entities))
     by_id = {
@@ -57,6 +54,19 @@ def load(folder: Location) -> EntitySource:
         for utterance_id, rows in _rows(folder.join(_LISTS_FILE))
     }
     return EntitySource(lists=UtteranceLists(by_id))
+
+
+def load_union(folder: Location) -> EntityList:
+    """Return every entity of what ``save`` wrote, each once, whatever utterances it is for; raises StorageError."""
+    entities = {entity.text: entity for entity in _read_entities(folder)}
+    return EntityList(tuple(entities[text] for text in sorted(entities)))
+
+
+def _read_entities(folder: Location) -> tuple[Entity, ...]:
+    return tuple(
+        Entity(text, display_as, tuple(aliases), tuple(pronunciations), weight, tuple(tags))
+        for text, display_as, aliases, pronunciations, weight, tags in _rows(folder.join(_ENTITIES_FILE))
+    )
 
 
 def _entity_table(entities: tuple[Entity, ...]) -> pa.Table:

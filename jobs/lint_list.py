@@ -1,0 +1,121 @@
+"""Look for what is doubtful in an entity list, before a run.
+
+    python -m jobs.lint_list names.csv
+    python -m jobs.lint_list names.csv --strict --json > findings.json
+    python -m jobs.lint_list names.csv --audio-run out/1f3a...
+
+Finds entries that cannot be recognised, repeat or contain one another, are common words or sound like one, are too
+short, or whose pronunciation is missing, odd or guessed; with a run, what each entry would cost in false accepts per
+hour of that audio. Changes nothing. Exit code 1 if there are errors (with --strict: or warnings), 0 if not.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from pipeline import storage
+from pipeline.config import RunConfig, joint, override
+from pipeline.entities.lint.check import lint
+from pipeline.entities.lint.findings import KINDS, SEVERITIES, Lint
+from pipeline.entities.lint.usage import check_usage
+from pipeline.entities.lists import is_per_utterance, load_entities
+from pipeline.entities.loading import read_rows
+from pipeline.errors import ConfigError
+from pipeline.s3_options import Options, parse_options
+
+_STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = job_parser("lint_list", __doc__)
+    parser.add_argument("list", metavar="LIST", help="entity list, or lists per utterance; local or s3://")
+    parser.add_argument("--column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
+    parser.add_argument("--audio-run", metavar="RUN", help="a run: what the entries would do to its audio")
+    parser.add_argument("--config", metavar="YAML", help="configuration with another language model")
+    parser.add_argument("--strict", action="store_true", help="warnings are errors: exit code 1")
+    parser.add_argument("--shown", type=int, default=10, metavar="N", help="findings of a kind shown; default 10")
+    parser.add_argument("--output", metavar="FILE", help="write all findings as JSON to this file")
+    add_storage_options(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; exit code 0, 1 for errors in the list, or 2 if it cannot be read."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: _run(arguments), arguments.json)
+
+
+def _run(arguments: argparse.Namespace) -> Result:
+    if arguments.shown < 0:
+        raise ConfigError(f"--shown must be 0 or more, got {arguments.shown}.")
+    options = parse_options(arguments.storage_options)
+    source = load_entities(arguments.list, arguments.column, options)
+    config = _config(arguments.config)
+    found = lint(source, config, rows=_rows(arguments.list, options))
+    if arguments.audio_run:
+        found = check_usage(found, source, config, arguments.audio_run, options)
+    facts = found.facts()
+    if arguments.output:
+        import json
+
+        location = storage.open_filesystem(arguments.output, options)
+        storage.write_atomic(location, (json.dumps(facts, ensure_ascii=False, indent=1) + "\n").encode())
+    _show(found, arguments.shown)
+    failed = found.count("error") or (arguments.strict and found.count("warning"))
+    return Result(facts, FAILED if failed else OK)
+
+
+def _config(path: str | None) -> RunConfig:
+    if path is None:
+        return joint()
+    try:
+        return override(joint(), yaml.safe_load(storage.read_bytes(storage.open_filesystem(path))) or {})
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not YAML ({error}).") from error
+
+
+def _rows(path: str, options: Options) -> dict[str, int]:
+    """Return the line of each entry as it is written; none for per-utterance lists, where it stands in many."""
+    if is_per_utterance(path, options):
+        return {}
+    rows: dict[str, int] = {}
+    for row, fields in read_rows(path, options):
+        rows.setdefault(str(fields.get("entity") or "").strip(), row)
+    return rows
+
+
+def _show(found: Lint, shown: int) -> None:
+    console = Console()
+    for kind, findings in found.by_kind.items():
+        about = KINDS[kind]
+        table = Table(box=box.SIMPLE_HEAD, title_justify="left")
+        table.title = f"[{_STYLES[about.severity]}]{about.severity}[/] {kind}: {len(findings):,} x {about.about}"
+        for column in ("line", "entry", "what", "suggestion"):
+            table.add_column(column, overflow="fold")
+        for one in findings[:shown]:
+            table.add_row(*map(escape, (str(one.row or ""), one.entry, one.detail, one.suggestion)))
+        console.print(table)
+        if len(findings) > shown:
+            console.print(f"  and {len(findings) - shown:,} more (--output FILE or --json has all)\n")
+    for line in _closing(found):
+        console.print(line, highlight=False)
+
+
+def _closing(found: Lint) -> Iterator[Any]:
+    counts = ", ".join(f"{found.count(severity):,} {severity}s" for severity in SEVERITIES)
+    yield f"{found.entities:,} entries: {counts}"
+    for check, reason in found.skipped.items():
+        yield f"not checked: {check} ({reason})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
