@@ -92,6 +92,7 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
+        "RAY_worker_niceness": "0",  # of 15 by default, which on a busy machine is never
         "COLUMNS": "120",
     }
     for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
