@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
-    """Return the sets ``names`` of is21-100, is21-1000, adversarial-100 and names_dev."""
+    """Return the sets ``names`` of is21-100, is21-1000, is21-pooled, adversarial-100 and names_dev."""
     values = {} if options.config is None else yaml.safe_load(options.config.read_text())
     config = override(dataclasses.replace(baseline(), shortlist=ShortlistConfig()), values or {})
     config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
@@ -59,7 +59,16 @@ def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:
         "adversarial-100": str(data / "adversarial_100.tsv"),
     }.get(name, str(data / "is21_deep_bias" / "test-clean-dev.biasing_100.tsv"))
     corpus = load_corpus(str(emissions), str(audio), lists)
+    if name == "is21-pooled":
+        return _pooled(corpus)
     return _grown(corpus, data / "is21_deep_bias" / "all_rare_words.txt") if name == "is21-1000" else corpus
+
+
+def _pooled(corpus: Corpus) -> Corpus:
+    """One list for all utterances, every rare word of the set: what a user with one list for a corpus has."""
+    words = sorted(frozenset().union(*(corpus.lists.spoken or {}).values()))
+    shared = EntityList(tuple(Entity(word, word) for word in words))
+    return with_lists(corpus, lambda _: shared)
 
 
 def _grown(corpus: Corpus, words: Path) -> Corpus:

@@ -123,6 +123,8 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
         config = configuration.override(config, values)
     if arguments.model:
         config = configuration.override(config, {"acoustic": {"model": arguments.model}})
+    if arguments.max_false_accepts_per_hour is not None:
+        config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
     return config
 
 

@@ -54,6 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="O", required=True, help="folder for runs; s3:// too")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="default: joint with entity lists, baseline without")
     parser.add_argument("--without", metavar="NAME", action="append", default=[], help="one technique of it off")
+    parser.add_argument(
+        "--max-false-accepts-per-hour",
+        type=float,
+        metavar="X",
+        help="of audio, on lists of sound-alikes, beyond what is written without a list; lower is more careful "
+        "(default: 20)",
+    )
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
     parser.add_argument("--summary", metavar="JSON", help="write what run.json holds to this file too")

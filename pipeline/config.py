@@ -126,6 +126,7 @@ class LexiconConfig:
     max_distance: float = 0.3  # weighted edit distance per phone, 0 equal to 1 unrelated
     candidates: int = 4  # entities per span that are aligned
     min_gain: float = 2.0  # nats of phone cost by which an entity must beat what stands there
+    least_gain: float = -1.0  # the same where the guard has the last word
     floor: float = -8.0
 
 
@@ -139,18 +140,12 @@ class G2gConfig:
 
 @dataclasses.dataclass(frozen=True)
 class GuardConfig:
-    """Which entities the phones speak for; pipeline.phonetics.guard has the formula. Values in nats."""
+    """Which entities are believed; pipeline.phonetics.guard has the formula."""
 
-    least_evidence: float = 5.0  # an entity with less is put back to what the unbiased search writes
-    alternative_weight: float = 0.6
-    per_phone: float = 1.2
-    max_phones: int = 10
-    clip_low: float = -8.0
-    clip_high: float = 12.0
-    common: int = 20_000  # most frequent words of the language model that an entity is compared to
-    distance: float = 0.34  # of those, the ones within this weighted edit distance per phone ...
-    candidates: int = 6  # ... at most this many
-    floor: float = -8.0
+    max_false_accepts_per_hour: float = 20.0  # of audio, on lists of 100 words that sound like what is said; not 0
+    bound: float | None = None  # log odds in place of the one that the table of the weights has for that rate
+    weights: str = str(_MODELS / "phonetics" / "guard.json")
+    floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,6 +222,14 @@ def without(config: RunConfig, technique: str) -> RunConfig:
         raise ConfigError(f"unknown technique '{technique}'; there are {list(SWITCHES)}.")
     off: dict[str, Any] = {technique: None}
     return dataclasses.replace(config, **off)
+
+
+def at_most(config: RunConfig, false_accepts_per_hour: float) -> RunConfig:
+    """Return ``config`` with the guard's rate set; raises ConfigError where there is no guard."""
+    if config.guard is None:
+        raise ConfigError("--max-false-accepts-per-hour sets the guard, which this preset has not; use --preset joint.")
+    guard = dataclasses.replace(config.guard, max_false_accepts_per_hour=false_accepts_per_hour, bound=None)
+    return dataclasses.replace(config, guard=guard)
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

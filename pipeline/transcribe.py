@@ -12,7 +12,7 @@ from pipeline.acoustic.tokens import Tokens
 from pipeline.config import RunConfig
 from pipeline.decoding.build import build_decoder
 from pipeline.decoding.interface import Decoder, EntitySpan, Hypothesis, Word
-from pipeline.entities.catalog import EntityList
+from pipeline.entities.catalog import EMPTY, EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.shortlist import Shortlister, build_shortlister
 from pipeline.errors import RowError
@@ -82,14 +82,16 @@ class Transcriber:
         if heard.phone_log_probs is None:
             return self.decoder.decode(heard.tokens, entities)[: self.phonetics.n_best]
         nbest = self.decoder.decode(heard.tokens, self.phonetics.searched(entities))
-        return self.phonetics.finish(nbest, heard, entities)
+        compares = self.phonetics.compares and bool(entities.entities)
+        unbiased = self.decoder.decode(heard.tokens, EMPTY) if compares else None
+        return self.phonetics.finish(nbest, heard, entities, unbiased)
 
 
 def build_transcriber(
     config: RunConfig, tokens: Tokens, entities: EntitySource | None = None, config_fingerprint: str = ""
 ) -> Transcriber:
     """Load all that ``config`` names. Raises ConfigError or ModelError."""
-    decoder, phonetics = build_decoder(config, tokens), build_phonetics(config)
+    decoder, phonetics = build_decoder(config, tokens), build_phonetics(config, tokens=tokens)
     shortlister = build_shortlister(config, None if phonetics is None else phonetics.pronouncer)
     return Transcriber(decoder, entities or EntitySource(), config_fingerprint, phonetics, shortlister)
 

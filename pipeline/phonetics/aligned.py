@@ -89,6 +89,11 @@ class Aligned:
         pairs = zip(self.units, self.alignment.words, strict=True)
         return sum(word.cost for unit, word in pairs if unit.start < end and unit.end > start)
 
+    def text(self, first: int, last: int) -> str:
+        """The words of units [first, last)."""
+        words = self.hypothesis.words[self.units[first].start : self.units[last - 1].end] if last > first else ()
+        return " ".join(word.text for word in words)
+
     def frames(self, first: int, last: int) -> tuple[int, int]:
         """Frames of units [first, last): from their first phone to the first phone of what follows."""
         words = self.alignment.words

@@ -39,12 +39,17 @@ def apply_edits(hypothesis: Hypothesis, edits: Sequence[Edit]) -> Hypothesis:
             if edit.span:
                 end = len(words) + len(edit.texts)
                 spans.append(dataclasses.replace(edit.span, start_word=len(words), end_word=end))
-            confidence = min(word.confidence for word in hypothesis.words[edit.start : edit.end])
-            words += _spread(edit.texts, edit.frames, confidence)
+            words += edited_words(hypothesis, edit)
             at = edit.end
     kept = [_moved(span, moved) for span in hypothesis.entities if span.start_word in moved]
     entities = tuple(sorted([*kept, *spans], key=lambda span: span.start_word))
     return dataclasses.replace(hypothesis, words=tuple(words), entities=entities)
+
+
+def edited_words(hypothesis: Hypothesis, edit: Edit) -> list[Word]:
+    """Return the words that an edit puts in, with their times; they are as sure as the least sure of those replaced."""
+    confidence = min(word.confidence for word in hypothesis.words[edit.start : edit.end])
+    return _spread(edit.texts, edit.frames, confidence)
 
 
 def _moved(span: EntitySpan, moved: dict[int, int]) -> EntitySpan:

@@ -1,96 +1,116 @@
-"""The false-accept guard: an entity stays in the transcript only if the sounds speak for it.
+"""The false-accept guard: an entity enters the transcript only if the evidence for it outweighs the unbiased words.
 
-    evidence = alternative_weight * a + b + per_phone * min(phones, max_phones)
+Every place where biasing would change the unbiased transcript is judged by itself:
 
-a: how much cheaper, in nats of phone cost, the entity is than what the unbiased search writes there; b: than the best
-of the common words that sound like what was heard there. Both are clipped to [clip_low, clip_high]. Short entities
-need better sounds, and entities that sound like common words need a difference. The weights are a logistic
-regression's over correct and false accepts of the development sets, divided by that of b.
+    log odds = bias + sum over FEATURES of weight * value        accepted if log odds >= bound
+
+Weights and bounds are in ``models/phonetics/guard.json``: a logistic regression over right and wrong proposals of one
+half of the development speakers, and for each rate of false accepts per hour the bound that keeps it on the other
+half (``python -m benchmarks.guard_calibration``). What is rejected leaves the unbiased transcript as it was; if
+everything is, the result is the unbiased one exactly.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from pipeline.acoustic.emissions import Emissions
 from pipeline.config import GuardConfig
 from pipeline.decoding.interface import EntitySpan, Hypothesis
+from pipeline.decoding.spans import entity_spans
 from pipeline.entities.catalog import EntityList
-from pipeline.phonetics.aligned import Aligned, Variants, align_hypothesis, floored
-from pipeline.phonetics.alignment import IMPOSSIBLE
-from pipeline.phonetics.edit import Edit, apply_edits
-from pipeline.phonetics.matching import PhoneIndex
-from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
+from pipeline.errors import ConfigError, ModelError
+from pipeline.phonetics.aligned import Fit
+from pipeline.phonetics.evidence import FEATURES, Evidence, Scene, Vector
+from pipeline.phonetics.proposals import Proposal, apply_proposals
+
+
+@dataclasses.dataclass(frozen=True)
+class GuardWeights:
+    """weights: in the order of FEATURES; bounds: (false accepts per hour, log odds), the rate rising."""
+
+    weights: Vector
+    bias: float
+    bounds: tuple[tuple[float, float], ...]
+
+    def bound(self, rate: float) -> float:
+        """Return the bound that keeps false accepts at or below ``rate`` per hour; raises ConfigError for none."""
+        kept = [bound for known, bound in self.bounds if known <= rate]
+        if not kept:
+            raise ConfigError(
+                f"guard.max_false_accepts_per_hour must be at least {self.bounds[0][0]:g}, got {rate:g}; "
+                "for no false accepts at all transcribe without a list."
+            )
+        return kept[-1]
+
+
+def read_weights(path: Path) -> GuardWeights:
+    """Read a weights file; raises ModelError if it is missing, corrupt, or for other features."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        weights = np.array([content["weights"][name] for name in FEATURES], np.float64)
+        bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content["bounds"]))
+        return GuardWeights(weights, float(content["bias"]), bounds)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path}: not the guard's weights ({error!r}); restore it or run `python -m benchmarks.guard_calibration`."
+        ) from error
 
 
 class Guard:
-    """Holds the pronouncer and the index of common words."""
+    """Judges proposals; a pure function of its arguments."""
 
-    def __init__(
-        self, config: GuardConfig, pronouncer: Pronouncer, lists: ListPronouncer, common: Iterable[str]
-    ) -> None:
-        """``common``: words that are more likely said than a listed one that sounds the same."""
-        self._config, self._pronouncer, self._lists = config, pronouncer, lists
-        self._common = PhoneIndex((word, phones) for word in common for phones in pronouncer.pronounce(word))
+    def __init__(self, config: GuardConfig, evidence: Evidence) -> None:
+        """Raises ModelError if the weights are missing, ConfigError for a rate that their table has not."""
+        self.evidence, self._weights = evidence, read_weights(Path(config.weights))
+        self._bound = self._weights.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
 
-    def check(self, hypotheses: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
-        """Return the n-best with the entities of the best hypothesis that fail put back to their alternatives.
+    def log_odds(self, features: Vector) -> float:
+        return float(self._weights.weights @ features) + self._weights.bias
 
-        Only entities that differ from their alternative are judged, so that nothing is lost that the unbiased search
-        writes. Those that stay get their alternative's phone cost.
-        """
-        if emissions.phone_log_probs is None or not any(
-            _is_open(span, hypotheses[0]) for span in hypotheses[0].entities
-        ):
-            return list(hypotheses)
-        log_probs = floored(emissions.phone_log_probs, self._config.floor)
-        aligned = align_hypothesis(hypotheses[0], log_probs, self._pronouncer, self._lists.pronounce(entities))
-        if aligned.alignment.cost >= IMPOSSIBLE:
-            return list(hypotheses)
-        judged = [self._judged(aligned, span) for span in hypotheses[0].entities]
-        kept = dataclasses.replace(hypotheses[0], entities=tuple(span for span, _ in judged))
-        reverts = [_revert(kept, span) for span, believed in judged if not believed]
-        return [apply_edits(kept, reverts) if reverts else kept, *hypotheses[1:]]
-
-    def believes(self, aligned: Aligned, place: tuple[int, int], entity: str, gain: float, advantage: float) -> bool:
-        """Whether an entity may stand in units [first, last) of an aligned hypothesis.
-
-        gain: nats by which it is cheaper than these units; advantage: than its alternative.
-        """
-        config = self._config
-        phones = min(config.max_phones, max(map(len, self._pronouncer.pronounce(entity)), default=0))
-        over_common = gain - self._best_common(aligned, place, entity)
-        clipped = np.clip([advantage, over_common], config.clip_low, config.clip_high)
-        evidence = config.alternative_weight * clipped[0] + clipped[1] + config.per_phone * phones
-        return bool(evidence >= config.least_evidence)
-
-    def _best_common(self, aligned: Aligned, place: tuple[int, int], entity: str) -> float:
-        """Gain in nats of the best common word in the place of these units; -infinity if none sounds like it."""
-        heard = aligned.heard(*place)
-        found = self._common.nearest(heard, self._config.distance, self._config.candidates)
-        own = entity.split()
-        gains = [aligned.fit(*place, [(match.pronunciation,)]).gain for match in found if match.key not in own]
-        return max(gains, default=-np.inf)
-
-    def _judged(self, aligned: Aligned, span: EntitySpan) -> tuple[EntitySpan, bool]:
-        if not _is_open(span, aligned.hypothesis) or span.alternative is None:
-            return span, True
-        unit = next(k for k, unit in enumerate(aligned.units) if unit.start == span.start_word)
-        others: list[Variants] = [self._pronouncer.pronounce(word) for word in span.alternative.split()]
-        worse = aligned.fit(unit, unit + 1, others).gain
-        cost = aligned.alignment.words[unit].cost
-        judged = dataclasses.replace(span, phone_cost=cost, alternative_phone_cost=cost - worse)
-        return judged, self.believes(aligned, (unit, unit + 1), span.entity, 0.0, -worse)
+    def decide(self, unbiased: Hypothesis, scene: Scene, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Return the proposals that are believed, explained; none touches another, the surest are taken first."""
+        judged = []
+        for proposal, (features, fit) in zip(proposals, self.evidence.measure(scene, proposals), strict=True):
+            odds = self.log_odds(features)
+            if odds >= self._bound:
+                judged.append((odds, _explained(unbiased, proposal, fit)))
+        chosen: list[Proposal] = []
+        for _, one in sorted(judged, key=lambda pair: (-pair[0], pair[1].first, pair[1].last, pair[1].text)):
+            if not any(one.touches(other) for other in chosen):
+                chosen.append(one)
+        return chosen
 
 
-def _is_open(span: EntitySpan, hypothesis: Hypothesis) -> bool:
-    """Whether the span is something that the unbiased search does not write."""
-    written = " ".join(word.text for word in hypothesis.words[span.start_word : span.end_word])
-    return span.alternative is not None and span.alternative != written
+def guarded(
+    guard: Guard, unbiased: Sequence[Hypothesis], biased: Sequence[Hypothesis], scene: Scene,
+    proposals: Sequence[Proposal], entities: EntityList,
+) -> list[Hypothesis]:  # fmt: skip
+    """Return the n-best with what the guard believes: the unbiased n-best as it is if that is nothing."""
+    chosen = guard.decide(unbiased[0], scene, proposals)
+    own = entity_spans(unbiased[0].words, entities)
+    if not chosen:
+        return [dataclasses.replace(unbiased[0], entities=own), *unbiased[1:]]
+    best = apply_proposals(unbiased[0], chosen, own)
+    scored = next((one for one in biased if one.text == best.text), unbiased[0])
+    most = max(one.total for one in (*biased, scored))
+    rest = [one for one in (*biased, *unbiased) if one.text != best.text]
+    best = dataclasses.replace(
+        scored, words=best.words, entities=best.entities, boost=scored.boost + most - scored.total, total=most
+    )
+    return [best, *sorted(rest, key=lambda one: -one.total)]
 
 
-def _revert(hypothesis: Hypothesis, span: EntitySpan) -> Edit:
-    words = hypothesis.words[span.start_word : span.end_word]
-    texts = tuple((span.alternative or "").split())
-    return Edit(span.start_word, span.end_word, (words[0].start_frame, words[-1].end_frame), texts)
+def _explained(unbiased: Hypothesis, proposal: Proposal, fit: Fit) -> Proposal:
+    """Write down, for each entity, what it replaces and the phone costs of both."""
+    instead = " ".join(word.text for word in unbiased.words[proposal.first : proposal.last])
+    spans = tuple(_measured(span, fit, instead) for span in proposal.spans)
+    return dataclasses.replace(proposal, spans=spans)
+
+
+def _measured(span: EntitySpan, fit: Fit, instead: str) -> EntitySpan:
+    return dataclasses.replace(
+        span, phone_cost=fit.cost, alternative=instead, alternative_phone_cost=fit.cost + fit.gain
+    )

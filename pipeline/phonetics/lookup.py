@@ -15,10 +15,10 @@ from pipeline.decoding.interface import EntitySpan, Hypothesis
 from pipeline.entities.catalog import EntityList
 from pipeline.phonetics.aligned import Aligned, Fit, Variants, align_hypothesis, floored
 from pipeline.phonetics.alignment import IMPOSSIBLE
-from pipeline.phonetics.edit import Edit, apply_edits
-from pipeline.phonetics.guard import Guard
+from pipeline.phonetics.edit import Edit, apply_edits, edited_words
 from pipeline.phonetics.matching import PhoneIndex
 from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
+from pipeline.phonetics.proposals import Proposal
 
 TECHNIQUE = "lexicon"
 
@@ -42,11 +42,9 @@ class LexiconLookup:
         pronouncer: Pronouncer,
         lists: ListPronouncer,
         known: Callable[[str], bool],
-        guard: Guard | None = None,
     ) -> None:
         """``known``: whether the language model's vocabulary has a word."""
         self._config, self._pronouncer, self._lists, self._known = config, pronouncer, lists, known
-        self._guard = guard
         self._index: tuple[str, PhoneIndex] | None = None
 
     def apply(self, hypotheses: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
@@ -61,8 +59,20 @@ class LexiconLookup:
         aligned = align_hypothesis(hypotheses[0], log_probs, self._pronouncer, listed)
         if aligned.alignment.cost >= IMPOSSIBLE:
             return list(hypotheses)
-        chosen = _without_overlap(self._replacements(aligned, self._searched(entities, listed), listed))
+        found = self._replacements(aligned, self._searched(entities, listed), listed, self._config.min_gain)
+        chosen = _without_overlap(found)
         return [_replaced(aligned, chosen), *hypotheses] if chosen else list(hypotheses)
+
+    def propose(self, aligned: Aligned, entities: EntityList) -> list[Proposal]:
+        """Return every entity that sounds at least ``least_gain`` nats better than words of ``aligned``.
+
+        For the guard, which decides by more than the sound.
+        """
+        if not entities.entities:
+            return []
+        listed = self._lists.pronounce(entities)
+        found = self._replacements(aligned, self._searched(entities, listed), listed, self._config.least_gain)
+        return [_proposal(aligned, one) for one in found]
 
     def _searched(self, entities: EntityList, listed: dict[str, Variants]) -> PhoneIndex:
         if self._index is None or self._index[0] != entities.version:
@@ -70,16 +80,15 @@ class LexiconLookup:
             self._index = (entities.version, PhoneIndex((text, one) for text in wanted for one in listed[text]))
         return self._index[1]
 
-    def _replacements(self, aligned: Aligned, index: PhoneIndex, listed: dict[str, Variants]) -> Iterator[Replacement]:
+    def _replacements(
+        self, aligned: Aligned, index: PhoneIndex, listed: dict[str, Variants], least: float
+    ) -> Iterator[Replacement]:
         for first, last in self._doubtful_spans(aligned):
             heard = aligned.heard(first, last)
             for match in index.nearest(heard, self._config.max_distance, self._config.candidates):
                 fit = aligned.fit(first, last, [listed[match.key]])
-                if fit.gain >= self._config.min_gain and self._is_believed(aligned, (first, last), match.key, fit.gain):
+                if fit.gain >= least and match.key != aligned.text(first, last):
                     yield Replacement(first, last, match.key, fit)
-
-    def _is_believed(self, aligned: Aligned, place: tuple[int, int], entity: str, gain: float) -> bool:
-        return self._guard is None or self._guard.believes(aligned, place, entity, gain, gain)
 
     def _doubtful_spans(self, aligned: Aligned) -> Iterator[tuple[int, int]]:
         doubtful = [self._is_doubtful(aligned, k) for k in range(len(aligned.units))]
@@ -120,16 +129,25 @@ def _replaced(aligned: Aligned, chosen: list[Replacement]) -> Hypothesis:
     )
 
 
+def _proposal(aligned: Aligned, one: Replacement) -> Proposal:
+    edit = _edit(aligned, one)
+    span = _span(aligned, one, 0, len(edit.texts))
+    return Proposal(edit.start, edit.end, tuple(edited_words(aligned.hypothesis, edit)), (span,), searched=False)
+
+
 def _edit(aligned: Aligned, one: Replacement) -> Edit:
     start, end = aligned.units[one.first].start, aligned.units[one.last - 1].end
-    span = EntitySpan(
+    return Edit(start, end, one.fit.frames, tuple(one.entity.split()), _span(aligned, one, start, end))
+
+
+def _span(aligned: Aligned, one: Replacement, start: int, end: int) -> EntitySpan:
+    return EntitySpan(
         one.entity,
         start,
         end,
         techniques=(TECHNIQUE,),
         boost=one.fit.gain,
         phone_cost=one.fit.cost,
-        alternative=" ".join(word.text for word in aligned.hypothesis.words[start:end]),
+        alternative=aligned.text(one.first, one.last),
         alternative_phone_cost=one.fit.cost + one.fit.gain,
     )
-    return Edit(start, end, one.fit.frames, tuple(one.entity.split()), span)

@@ -1,7 +1,7 @@
 """Which pronunciations sound like a phone sequence: weighted edit distance to many at once."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numba
 import numpy as np
@@ -82,3 +82,19 @@ class PhoneIndex:
     def _match(self, k: int, distance: float) -> Match:
         key, pronunciation = self._entries[k]
         return Match(key, pronunciation, distance)
+
+
+def nearest_distance(some: Sequence[Pronunciation], others: Sequence[Pronunciation]) -> float:
+    """Smallest weighted edit distance between two sets of pronunciations, in substitutions of unrelated phones."""
+    flat = [phone_ids(one) for one in others]
+    starts = np.cumsum([0, *map(len, flat)])
+    both = substitution_costs(), gap_costs()
+    found = [np.inf]
+    for one in some:
+        if not one and () in others:
+            return 0.0
+        relative = _distances(
+            phone_ids(one), np.concatenate(flat) if flat else np.zeros(0, np.int64), starts, *both, 9.0
+        )
+        found += [float(d) * max(len(one), len(other)) for d, other in zip(relative, others, strict=True)]
+    return min(found)

@@ -1,0 +1,156 @@
+"""Fit the guard: weights on half of the development speakers, bounds and confirmation on the other half.
+
+    python -m benchmarks.guard_calibration --emissions out/emissions --write models/phonetics/guard.json
+
+Proposals come from the real passes, with the joint configuration and no guard, on is21-100, names_dev and lists of
+sound-alikes (adversarial-100). Right is a proposal that adds an entity that was said and none that was not. The table
+gives the bound for each rate of false accepts per hour of audio, counted on the sound-alikes beyond what the unbiased
+search writes by itself. With --keep each set's proposals are kept there, so that sets can be collected side by side:
+
+    python -m benchmarks.guard_calibration --keep out/guard --only names_dev
+"""
+
+import argparse
+import dataclasses
+import json
+import pickle
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.decoding_sets import add_arguments, load
+from benchmarks.table import hardware, show
+from pipeline.acoustic.emissions import Emissions
+from pipeline.config import RunConfig, joint, override
+from pipeline.decoding.evaluation import Corpus
+from pipeline.decoding.interface import Hypothesis
+from pipeline.entities.catalog import EMPTY, EntityList
+from pipeline.errors import ConfigError
+from pipeline.phonetics.evidence import FEATURES, Vector
+from pipeline.phonetics.proposals import Proposal
+from pipeline.phonetics.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_weights, judged
+from pipeline.transcribe import Transcriber, build_transcriber
+
+SETS = ("is21-100", "is21-pooled", "names_dev", "adversarial-100")
+SOUND_ALIKES = "adversarial-100"
+RATES = (0, 2, 5, 10, 15, 20, 25, 30, 40, 60, 80, 120, 200, 400)
+
+
+@dataclasses.dataclass(frozen=True)
+class Half:
+    """The proposals of one half of the speakers of one set; entities that were said, and of these the unbiased's."""
+
+    proposals: list[Judged]
+    said: int
+    known: int
+    hours: float
+
+    def odds(self, weights: Vector, bias: float) -> Vector:
+        return np.array([one.features for one in self.proposals]).reshape(-1, len(FEATURES)) @ weights + bias
+
+
+def collect(transcriber: Transcriber, corpus: Corpus) -> Half:
+    """Run both passes on every utterance and judge what they propose."""
+    found: list[Judged] = []
+    said = known = 0
+    for number, one in enumerate(corpus.utterances):
+        entities = corpus.lists.of(one.reference.utterance_id)
+        unbiased, measured = _measured(transcriber, one.heard, entities)
+        found += judged(number, unbiased, measured, one.reference.text, entities)
+        spoken = entities_in(one.reference.text, entities)
+        said += spoken.total()
+        known += (spoken & entities_in(unbiased.text, entities)).total()
+    return Half(found, said, known, corpus.seconds / 3600)
+
+
+def _measured(
+    transcriber: Transcriber, heard: Emissions, entities: EntityList
+) -> tuple[Hypothesis, list[tuple[Proposal, Vector]]]:
+    decoder, phonetics = transcriber.decoder, transcriber.phonetics
+    if phonetics is None or transcriber.shortlister is None:
+        raise ConfigError("the guard is fitted on the joint configuration; its phonetics and shortlist are off.")
+    plausible = transcriber.shortlister.shortlist(heard.phone_log_probs, entities)
+    unbiased = decoder.decode(heard.tokens, EMPTY)
+    nbest = decoder.decode(heard.tokens, phonetics.searched(plausible)) if plausible.entities else unbiased
+    return phonetics.measured(nbest, heard, plausible, unbiased)
+
+
+def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
+    """What the guard does to one half at ``bound``: how many said entities it lets in and how many others."""
+    taken = accepted(half.proposals, odds, bound)
+    gained, wrong = sum(one.gained for one in taken), sum(max(0, one.wrong) for one in taken)
+    reachable = sum(one.right for one in half.proposals)
+    return {
+        "half": name, "bound": bound, "said": half.said, "unbiased": half.known, "found": half.known + gained,
+        "right proposals": reachable, "proposals": len(half.proposals), "false accepts/h": wrong / half.hours,
+    }  # fmt: skip
+
+
+def fit(halves: dict[str, tuple[Half, Half]], options: argparse.Namespace) -> None:
+    """Fit on the first halves, calibrate and confirm on the second, write and show."""
+    weights, bias = fit_weights([one for first, _ in halves.values() for one in first.proposals])
+    alike = halves[SOUND_ALIKES][1]
+    table = bounds_table(alike.proposals, alike.odds(weights, bias), alike.hours, RATES)
+    content = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "hardware": hardware(),
+        "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
+        "bias": round(bias, 4),
+        "bounds": table,
+    }
+    if options.write:
+        options.write.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(content, indent=1))
+    rows = [
+        row(f"{name} {side}", half, half.odds(weights, bias), bound)
+        for name, pair in halves.items()
+        for side, half in zip(("fitted", "confirming"), pair, strict=True)
+        for rate, bound in table
+        if rate in (5, 20, 60)
+    ]
+    show("the guard on both halves", rows, options.json)
+
+
+def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
+    """The guard with weights of zero: evidence is collected before there are any."""
+    path = folder / "guard.json"
+    path.write_text(json.dumps({"weights": dict.fromkeys(FEATURES, 0.0), "bias": 0.0, "bounds": [[0.0, 0.0]]}))
+    return override(config, {"guard": {"weights": str(path)}})
+
+
+def _config(path: Path | None) -> RunConfig:
+    return override(joint(), yaml.safe_load(path.read_text()) or {}) if path else joint()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.add_argument("--write", type=Path, help="where the weights go, e.g. models/phonetics/guard.json")
+    parser.add_argument("--keep", type=Path, help="folder of collected proposals")
+    parser.add_argument("--only", nargs="+", choices=SETS, help="collect these and do not fit")
+    options = parser.parse_args()
+    bench = load(options, tuple(options.only or SETS))
+    with tempfile.TemporaryDirectory() as folder:
+        transcriber = build_transcriber(_unweighted(_config(options.config), Path(folder)), bench.tokens)
+    halves = {}
+    for name, corpus in bench.sets.items():
+        kept = options.keep / f"{name}.pickle" if options.keep else None
+        if kept is not None and kept.is_file():
+            halves[name] = pickle.loads(kept.read_bytes())
+        else:
+            first, second = corpus.halves()
+            halves[name] = collect(transcriber, first), collect(transcriber, second)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(pickle.dumps(halves[name]))
+        print(f"{name}: {sum(len(half.proposals) for half in halves[name])} proposals", flush=True)
+    if not options.only:
+        fit(halves, options)
+
+
+if __name__ == "__main__":
+    main()

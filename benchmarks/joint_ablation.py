@@ -1,0 +1,135 @@
+"""Every technique alone and the joint model without each of them, on every development set, through the real passes.
+
+    python -m benchmarks.joint_ablation --emissions out/emissions --width 128 --json out/joint.jsonl
+    python -m benchmarks.joint_ablation --emissions out/emissions --sets names_dev --systems joint
+    python -m benchmarks.joint_ablation --table out/joint.jsonl > benchmarks/results/joint.md
+
+From emissions encoded once, without Ray; rows are added to the JSON lines as they come, so sets may run side by side.
+Rates in percent with 95% bootstrap intervals over utterances, F1 over list words, false accepts per hour of audio,
+seconds of processor time per hour of audio. ``hotwords W`` is pyctcdecode with that weight on the same emissions and
+language model. On adversarial-100 nothing on the lists is said: what is found there is found wrongly.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.decoding_sets import add_arguments, load
+from benchmarks.table import hardware
+from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, override, without
+from pipeline.decoding.evaluation import Corpus, Evaluation, evaluate
+from pipeline.scoring.bootstrap import DEFAULT
+from pipeline.scoring.metrics import Rate
+from pipeline.transcribe import Transcriber, build_transcriber
+
+SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
+_NOT_SEARCHED = ("hotwords", "adapter")  # pyctcdecode's; and what needs the encoder's states, which are not cached
+_WEIGHTS = (10.0, 15.0, 20.0, 25.0)
+_RATES = ("f1", "precision", "recall", "wer", "u_wer", "b_wer", "false_accepts_per_hour")
+
+
+def systems() -> dict[str, RunConfig]:
+    """Rows of the table."""
+    plain = baseline()
+    greedy = dataclasses.replace(
+        plain, beam=dataclasses.replace(plain.beam, decoder="greedy"), language_model=None, phone_fusion=None
+    )
+    rows = {"greedy": greedy, "beam + LM": plain}
+    rows |= {name: PRESETS[name]() for name in TECHNIQUES if name not in _NOT_SEARCHED}
+    rows["joint"] = joint()
+    used = [name for name in TECHNIQUES if getattr(joint(), name) is not None and name not in _NOT_SEARCHED]
+    rows |= {f"joint without {name}": without(joint(), name) for name in [*used, "guard"]}
+    if joint().g2g is None:
+        rows["joint with g2g"] = dataclasses.replace(joint(), g2g=PRESETS["g2g"]().g2g)
+    hotwords = PRESETS["hotwords"]()
+    return rows | {f"hotwords {w:g}": dataclasses.replace(hotwords, hotwords=HotwordsConfig(w)) for w in _WEIGHTS}
+
+
+def row(name: str, corpus_name: str, one: Evaluation) -> dict[str, Any]:
+    """The figures of one system on one set."""
+    rates = dataclasses.replace(one.result, bootstrap=DEFAULT).rates
+    seconds = 3600 * one.seconds / one.audio_seconds
+    return {
+        "system": name,
+        "set": corpus_name,
+        "utterances": len(one.result.utterances),
+        **{rate: _triple(rates[rate], 1.0 if "hour" in rate else 100.0) for rate in _RATES},
+        "cpu_seconds_per_hour": seconds,
+    }
+
+
+def _triple(rate: Rate, scale: float) -> list[float | None]:
+    return [None if value is None else round(scale * value, 2) for value in (rate.value, rate.low, rate.high)]
+
+
+def warm(transcriber: Transcriber, corpus: Corpus) -> None:
+    """Let kernels compile and dictionaries fill before times count."""
+    evaluate(transcriber, dataclasses.replace(corpus, utterances=corpus.utterances[:2]))
+
+
+def measure(options: argparse.Namespace) -> None:
+    bench = load(options, tuple(options.sets))
+    values = yaml.safe_load(options.config.read_text()) or {} if options.config else {}
+    chosen = {name: one for name, one in systems().items() if not options.systems or name in options.systems}
+    for name, config in chosen.items():
+        beam = dataclasses.replace(config.beam, width=options.width)
+        transcriber = build_transcriber(override(dataclasses.replace(config, beam=beam), values), bench.tokens)
+        for corpus_name, corpus in bench.sets.items():
+            warm(transcriber, corpus)
+            found = row(name, corpus_name, evaluate(transcriber, corpus))
+            line = json.dumps({**found, "width": options.width, "hardware": hardware()})
+            print(line, flush=True)
+            if options.json:
+                with options.json.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+
+
+def table(path: Path) -> str:
+    """Markdown of the rows in ``path``, the last of each system and set, sets one after the other."""
+    rows = {(one["set"], one["system"]): one for one in map(json.loads, path.read_text().splitlines())}
+    order = list(systems())
+    parts = []
+    for name in [name for name in SETS if any(of == name for of, _ in rows)]:
+        mine = [rows[name, system] for system in order if (name, system) in rows]
+        base = rows.get((name, "beam + LM"))
+        parts += [f"## {name} ({mine[0]['utterances']} utterances)", "", _HEAD, *(_line(one, base) for one in mine), ""]
+    return "\n".join(parts)
+
+
+_HEAD = "| system | F1 % | F1 error | WER % | U-WER % | B-WER % | false accepts / h | CPU s / h |\n" + "|---" * 8 + "|"
+
+
+def _line(one: dict[str, Any], base: dict[str, Any] | None) -> str:
+    f1, plain = one["f1"][0], base["f1"][0] if base else None
+    change = "" if not f1 or plain is None or plain == 100 else f"{100 * ((100 - f1) / (100 - plain) - 1):+.0f}%"
+    cells = [_cell(one[rate]) for rate in ("f1", "wer", "u_wer", "b_wer", "false_accepts_per_hour")]
+    return (
+        f"| {one['system']} | " + " | ".join([cells[0], change, *cells[1:]]) + f" | {one['cpu_seconds_per_hour']:.0f} |"
+    )
+
+
+def _cell(rate: list[float | None]) -> str:
+    value, low, high = rate
+    return "" if value is None else f"{value:.1f}" if low is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.set_defaults(width=baseline().beam.width)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--systems", nargs="+", metavar="S", help=f"of {list(systems())}; default all")
+    parser.add_argument("--table", type=Path, metavar="JSONL", help="print the rows measured so far as markdown")
+    options = parser.parse_args()
+    if options.table:
+        print(table(options.table))
+    else:
+        measure(options)
+
+
+if __name__ == "__main__":
+    main()
