@@ -42,24 +42,19 @@ class Reprocessor:
     def __init__(self, carry: Carry) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
-        from pipeline.decoding.build import build_decoder
         from pipeline.entities import snapshot
-        from pipeline.entities.shortlist import build_shortlister
-        from pipeline.phonetics.second_pass import build_phonetics
         from pipeline.reprocess.redo import Redo
         from pipeline.reprocess.touched import Touching
-        from pipeline.transcribe import Transcriber
+        from pipeline.transcribe import build_transcriber
 
-        config = carry.config
-        decoder, phonetics = build_decoder(config, load_tokens(config.acoustic)), build_phonetics(config)
-        shortlister = build_shortlister(config, None if phonetics is None else phonetics.pronouncer)
-        old = snapshot.load(carry.old_lists)
         self._carry = carry
+        tokens = load_tokens(carry.config.acoustic)
+        transcriber = build_transcriber(carry.config, tokens, config_fingerprint=carry.config_fingerprint)
+        old, touching = snapshot.load(carry.old_lists), Touching(transcriber.shortlister)
         self._targets: list[tuple[NewVersion, Redo]] = []
         for target in carry.targets:
-            lists = snapshot.load(target.lists)
-            transcriber = Transcriber(decoder, lists, carry.config_fingerprint, phonetics, shortlister)
-            self._targets.append((target.version, Redo(transcriber, old, carry.own_lists, Touching(shortlister))))
+            listed = dataclasses.replace(transcriber, entities=snapshot.load(target.lists))
+            self._targets.append((target.version, Redo(listed, old, carry.own_lists, touching)))
 
     def __call__(self, parts: pa.Table) -> pa.Table:
         """Carry parts over; the columns ``written`` (a path) and ``emissions`` (paths) in, totals by target out."""

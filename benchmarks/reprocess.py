@@ -17,6 +17,7 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,35 +62,39 @@ def main(argv: list[str] | None = None) -> int:
     words = [word for word in arguments.words.read_text(encoding="utf-8").split() if word not in spoken]
     added = random.Random(SEED).sample(sorted(set(words)), arguments.samples)
     with tempfile.TemporaryDirectory() as folder:
-        rows = _measure(arguments, emissions, sorted(spoken), added, folder)
+        rows = []
+        for row in _measure(arguments, emissions, sorted(spoken), added, folder):
+            print(json.dumps(row), flush=True)
+            rows.append(row)
     show(f"reprocessing {len(emissions)} utterances, {len(spoken)} entities and one more", rows, arguments.json)
     return int(any(row.get("differing") for row in rows))
 
 
 def _measure(
     arguments: argparse.Namespace, emissions: pa.Table, spoken: list[str], added: list[str], folder: str
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     bench = Bench(PRESETS[arguments.preset](), open_filesystem(folder))
     began = _processor()
     transcriber = bench.transcriber(_source(spoken))
-    loading = _processor() - began
+    full = {"load": _processor() - began}
     cache = bench.cache(emissions)
+    yield {"what": "cache", "mb_per_audio_hour": cache.facts()["mb_per_audio_hour"]}
+    yield _touched(transcriber, emissions, added)
+    full["encode"] = _encoding(arguments, emissions)
     began = _processor()
     written = transcriber.transcribe(emissions)
-    full = loading + _processor() - began + _encoding(arguments, emissions)
-    folder_of_run = bench.run(written, transcriber.entities, cache).root
-    rows = [{"what": "cache", "mb_per_audio_hour": cache.facts()["mb_per_audio_hour"]}]
-    rows.append(_touched(transcriber, emissions, added))
+    full["decode"] = _processor() - began
+    yield {"what": "full run from audio, processor seconds", **full}
+    root = bench.run(written, transcriber.entities, cache).root
     for word in added[: arguments.timed]:
-        began = _processor(), time.time()
-        old = open_run(folder_of_run, None, None, {})
-        facts = _reprocess(old, bench, [*spoken, word])
-        seconds, wall = _processor() - began[0], time.time() - began[1]
+        before = _processor(), time.time()
+        facts = _reprocess(open_run(root, None, None, {}), bench, [*spoken, word])
+        seconds, wall = _processor() - before[0], time.time() - before[1]
         after = dataclasses.replace(transcriber, entities=_source([*spoken, word])).transcribe(emissions)
         same = facts.pop("rows").equals(after.sort_by("utterance_id").combine_chunks())
-        times = {"cpu_seconds": seconds, "wall_seconds": wall, "full_cpu_seconds": full, "share": seconds / full}
-        rows.append({"what": f"one more: {word}", **facts, **times, "differing": not same})
-    return rows
+        share = seconds / sum(full.values())
+        times = {"cpu_seconds": seconds, "wall_seconds": wall, "share_of_full": share}
+        yield {"what": f"one more: {word}", **facts, **times, "differing": not same}
 
 
 def _reprocess(old: OldRun, bench: Bench, words: list[str]) -> dict[str, Any]:

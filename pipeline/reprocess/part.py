@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.reprocess.changes import Totals, changes_of, changes_table, count
 from pipeline.reprocess.redo import Redo
 from pipeline.schemas import TRANSCRIPTS
-from pipeline.storage import Location, attempt, exists, read_bytes, write_atomic
+from pipeline.storage import Location, attempt, exists, read_bytes, remove, write_atomic
 
 _TOTALS = b"rollcall.totals"
 
@@ -54,6 +54,10 @@ class NewVersion:
     def pending(self, part: Part) -> Location:
         return self.checkpoint.join(f"{part.name}.pending.parquet")
 
+    def has(self, part: Part) -> bool:
+        """Whether the part is there with all that the new version's report needs."""
+        return exists(self.committed(part)) and exists(self.changes_of(part))
+
 
 def redo_part(part: Part, targets: Sequence[tuple[NewVersion, Redo]]) -> list[Totals]:
     """Carry a part over into every new version that has it not, and return the totals of each.
@@ -61,7 +65,7 @@ def redo_part(part: Part, targets: Sequence[tuple[NewVersion, Redo]]) -> list[To
     Several new versions are made from one reading of the part. Raises StorageError, and InputError if the cached
     first pass is not that of the run.
     """
-    missing = [target for target, _ in targets if not exists(target.committed(part))]
+    missing = [target for target, _ in targets if not target.has(part)]
     if not missing:
         return [read_totals(target.changes_of(part)) for target, _ in targets]
     written = read_table(part.written)
@@ -78,6 +82,7 @@ def _redo(part: Part, target: NewVersion, redo: Redo, written: pa.Table, emissio
     ids = _parquet(redone.rows.select(["utterance_id"]))
     changes = changes_table(redone.changes).replace_schema_metadata({_TOTALS: json.dumps(dataclasses.asdict(totals))})
     write_atomic(target.pending(part), ids)
+    remove(target.committed(part))  # there if only the changes were lost
     write_atomic(target.changes_of(part), _parquet(changes))
     write_atomic(target.rows_of(part), _parquet(redone.rows.cast(TRANSCRIPTS)))
     pending, committed = target.pending(part), target.committed(part)

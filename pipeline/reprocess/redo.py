@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,14 @@ class Redone:
     recomputed: int
 
 
+class Adapts(Protocol):
+    """What runs over EMISSIONS rows before they are transcribed: the contextual adapter with the new lists."""
+
+    def adapt(self, emissions: pa.Table) -> pa.Table:
+        """Return the rows as the transcriber reads them."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Redo:
     """Loaded once per worker.
@@ -32,12 +41,14 @@ class Redo:
     transcriber: as of a full run with the new lists
     old:         the lists of the run as it is
     own_lists:   whether the utterances' own lists apply too
+    adapter:     as of a full run with the new lists, if there is one
     """
 
     transcriber: Transcriber
     old: EntitySource
     own_lists: bool
     touching: Touching
+    adapter: Adapts | None = None
 
     def redo(self, written: pa.Table, emissions: pa.Table) -> Redone:
         """Return the new version of ``written`` (TRANSCRIPTS); ``emissions`` holds their first pass, in any order.
@@ -51,7 +62,7 @@ class Redo:
             emissions = emissions.set_column(place, field, pa.nulls(len(emissions), field.type))
         touched, versions = self._look(emissions)
         again = np.flatnonzero([len(entities) > 0 for entities in touched])
-        anew = self.transcriber.transcribe(emissions.take(again)) if len(again) else TRANSCRIPTS.empty_table()
+        anew = self._transcribe(emissions.take(again)) if len(again) else TRANSCRIPTS.empty_table()
         rows = _merged(_with_versions(written, versions), anew, again)
         changes = [
             change
@@ -59,6 +70,9 @@ class Redo:
             if (change := change_of(before, after, touched[index])) is not None
         ]
         return Redone(rows, changes, len(again))
+
+    def _transcribe(self, emissions: pa.Table) -> pa.Table:
+        return self.transcriber.transcribe(emissions if self.adapter is None else self.adapter.adapt(emissions))
 
     def _look(self, emissions: pa.Table) -> tuple[list[EntityList], list[str]]:
         """Return for each row the entities by which the change touches it, and the version of its new list."""
