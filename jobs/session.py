@@ -11,15 +11,25 @@ from collections.abc import Iterator, Mapping
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
+from jobs.command import FAILED
+from pipeline.errors import RollcallError
+
 _STORE_PER_CPU = 160 << 20
 """Bytes of shared memory per local core: some twenty blocks, of which a few are on their way at any time."""
 _MIN_STORE = 320 << 20
 BLOCK_BYTES = 8 << 20
 """Largest block of a dataset: about 45 min of Opus or 4 min of WAV. Bounds what is read ahead of the encoders."""
 _IN_FLIGHT = 2  # tasks per actor: one at work, one whose block is on its way
+_START_TRIES = 3
 _FREE_CPUS = 2.0
 """Logical CPUs that no actor of ours takes: one for the tasks that read, cut and write blocks, one for the actor with
 which Ray Data filters finished rows out of a resumed run. Without them a run waits for ever."""
+
+
+class StartError(RollcallError):
+    """Ray did not start."""
+
+    exit_code = FAILED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +111,11 @@ def ray_session() -> Iterator[None]:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's core logs harmless things as errors
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere, and one process less
     os.environ.setdefault("RAY_worker_niceness", "0")  # its own 15 starves the work on machines that do anything else
-    address = os.environ.get("RAY_ADDRESS")
-    local = {} if address else _local_options()
     connected = ray.is_initialized()
     if not connected:
-        with _silent_stderr():
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+        _connect(os.environ.get("RAY_ADDRESS"))
     context = DataContext.get_current()
     context.enable_progress_bars = False  # jobs.progress draws its own
     context.target_max_block_size = BLOCK_BYTES
@@ -116,6 +124,26 @@ def ray_session() -> Iterator[None]:
     finally:
         if not connected:
             ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    """Connect to a cluster, or start Ray here; raises StartError where a busy machine does not get it started.
+
+    Ray gives its agents 15 s, not to be changed by a setting, to come up, and crashes where that is not enough.
+    """
+    local = {} if address else _local_options()
+    for tries_left in reversed(range(_START_TRIES)):
+        try:
+            with _silent_stderr():
+                ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+            return
+        except Exception as error:  # Ray has no class of its own for this
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if not tries_left:
+                raise StartError(f"Ray did not start in {_START_TRIES} tries: this machine is too busy. Try later, or "
+                                 "give RAY_ADDRESS of a cluster.") from error  # fmt: skip
 
 
 def _local_options() -> dict[str, object]:
