@@ -1,18 +1,21 @@
-"""What Ray costs: jobs.transcribe against the same work in one plain process, start-up not counted on either side.
+"""What Ray costs: jobs.transcribe against the same stages in plain processes, start-up not counted on either side.
 
     python -m benchmarks.job_overhead --audio librispeech_test_clean_dev.parquet --entities lists.tsv [--json FILE]
 
-The plain process reads, encodes (PyTorch on all cores), decodes and writes block by block, with the same functions and
-blocks. Wall time is what the bar is about. Processor time, of the plain process and of the driver, Ray and all workers
-together, says what Ray adds where other work on the machine makes wall times incomparable.
+The plain processes, one per core, read, encode (on one thread each), decode and write block by block, with the same
+functions and blocks, each taking the next block that is left. Wall time is what the bars are about. Processor time, of
+the plain processes and of the driver, Ray and all workers together, says what Ray adds where other work on the machine
+makes wall times incomparable, and by which part of the job.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +24,15 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.corpora import repeat
-from benchmarks.processes import cpu_seconds, family
+from benchmarks.processes import PARTS, cpu_seconds, family, part
 from benchmarks.table import show
 from jobs import transcribe
 from pipeline.acoustic.loading import load_model
 from pipeline.config import PRESETS
-from pipeline.decoding.build import build_decoder
 from pipeline.encode import Encoder
 from pipeline.entities.lists import load_entities
 from pipeline.fingerprint import config_fingerprint
-from pipeline.phonetics.second_pass import build_phonetics
-from pipeline.transcribe import Transcriber
+from pipeline.transcribe import build_transcriber
 
 _EVERY_SECONDS = 0.5
 
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--entities")
     parser.add_argument("--preset", default="joint", choices=sorted(PRESETS))
     parser.add_argument("--utterances", type=int, default=1000)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the plain process")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="plain ones, and encoders")
     parser.add_argument("--rounds", type=int, default=1, help="the two take turns; a busy machine needs several")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args(argv)
@@ -59,30 +60,48 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plain(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
-    torch.set_num_threads(arguments.threads)
-    config = PRESETS[arguments.preset]()
+    output.mkdir()
+    context = multiprocessing.get_context("spawn")
+    ready, results = context.Barrier(arguments.processes), context.Queue()
+    following = context.Value("i", 0)
+    work = (audio, arguments.preset, arguments.entities, output, ready, following, results)
+    processes = [context.Process(target=_work, args=work) for _ in range(arguments.processes)]
+    for process in processes:
+        process.start()
+    done = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    audio_seconds, began, ended, cpu = zip(*done, strict=True)
+    return _row(f"{len(done)} plain processes", sum(audio_seconds), max(ended) - min(began), {"all": sum(cpu)})
+
+
+def _work(
+    audio: Path, preset: str, entities: str | None, output: Path, ready: Any, following: Any, results: Any
+) -> None:
+    """Load everything, wait for the others, then do one block after the other until none is left."""
+    torch.set_num_threads(1)
+    config = PRESETS[preset]()
     model = load_model(config.acoustic)
     encoder = Encoder(model, config.acoustic.batch_seconds)
-    decoder, phonetics = build_decoder(config, model.tokens), build_phonetics(config)
-    transcriber = Transcriber(decoder, load_entities(arguments.entities), config_fingerprint(config), phonetics)
-    output.mkdir()
+    transcriber = build_transcriber(config, model.tokens, load_entities(entities), config_fingerprint(config))
+    ready.wait()
     seconds, began, cpu = 0.0, time.time(), cpu_seconds(os.getpid())
     for number, batch in enumerate(pq.ParquetFile(audio).iter_batches(transcribe.BLOCK_ROWS)):
+        with following.get_lock():
+            if number < following.value:
+                continue  # another process has it
+            following.value = number + 1
         table = transcriber.transcribe(encoder.encode(pa.Table.from_batches([batch])))
         pq.write_table(table, output / f"{number}.parquet", compression="zstd")
         seconds += sum(table["duration_seconds"].to_pylist())
-    return _row(
-        f"one plain process, {arguments.threads} thread(s)",
-        seconds,
-        time.time() - began,
-        cpu_seconds(os.getpid()) - cpu,
-    )
+    results.put((seconds, began, time.time(), cpu_seconds(os.getpid()) - cpu))
 
 
 def _job(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
     summary = output.with_suffix(".json")
     command = ["--audio", str(audio), "--output", str(output), "--preset", arguments.preset, "--summary", str(summary)]
-    samples: list[tuple[float, float]] = []
+    command += ["--num-encoders", str(arguments.processes)]
+    samples: list[tuple[float, Counter[str]]] = []
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(samples, stop))
     watcher.start()
@@ -94,20 +113,27 @@ def _job(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, 
     record = json.loads(summary.read_text(encoding="utf-8"))
     first = samples[0][0] + record["startup_seconds"]
     window = [cpu for moment, cpu in samples if first <= moment <= first + record["work_seconds"]]
-    return _row("jobs.transcribe", 3600 * record["audio_hours"], record["work_seconds"], window[-1] - window[0])
+    spent = {name: window[-1][name] - window[0][name] for name in PARTS}
+    name = f"jobs.transcribe, {arguments.processes} encoders"
+    return _row(name, 3600 * record["audio_hours"], record["work_seconds"], {"all": sum(spent.values()), **spent})
 
 
-def _watch(samples: list[tuple[float, float]], stop: threading.Event) -> None:
-    """Record (time, processor time of the driver, Ray and all workers) twice a second."""
+def _watch(samples: list[tuple[float, Counter[str]]], stop: threading.Event) -> None:
+    """Record (time, processor time by part of the job) twice a second; what has ended keeps its last figure."""
+    latest: dict[int, tuple[str, float]] = {}
     while True:
-        samples.append((time.time(), sum(cpu_seconds(pid) for pid in family(os.getpid()))))
+        latest |= {pid: (part(pid, os.getpid()), cpu_seconds(pid)) for pid in family(os.getpid())}
+        spent: Counter[str] = Counter()
+        for name, seconds in latest.values():
+            spent[name] += seconds  # type: ignore[assignment]
+        samples.append((time.time(), spent))
         if stop.wait(_EVERY_SECONDS):
             return
 
 
-def _row(system: str, audio: float, wall: float, cpu: float) -> dict[str, Any]:
-    facts = {"audio_hours": audio / 3600, "wall_seconds": wall, "cpu_seconds": cpu, "x_real_time": audio / wall}
-    return {"system": system, **facts}
+def _row(system: str, audio: float, wall: float, cpu: dict[str, float]) -> dict[str, Any]:
+    facts = {"audio_hours": audio / 3600, "wall_seconds": wall, "x_real_time": audio / wall}
+    return {"system": system, **facts, **{f"cpu_{name}": seconds for name, seconds in cpu.items()}}
 
 
 if __name__ == "__main__":

@@ -1,21 +1,33 @@
-"""A Ray cluster of several nodes on one machine, and jobs.transcribe on it as a process of its own."""
+"""A Ray cluster of several nodes on one machine, and jobs.transcribe on it as a process of its own.
 
+    python -m benchmarks.local_cluster --dashboard-port 8265
+
+starts a head that takes jobs, and stops it on SIGTERM or Ctrl-C.
+"""
+
+import argparse
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ray.cluster_utils
+from ray._private import services
 
 from benchmarks.processes import family, title
 
 ROOT = Path(__file__).resolve().parent.parent
 _STORE_BYTES = 150_000_000  # per node
-_START_TRIES = 4
+_START_TRIES, _START_SECONDS = 6, 60.0
+"""A raylet crashes where a loaded machine does not start its agents within 15 s, so patience alone is not enough."""
+_PORTS = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
+"""Given beforehand, so that a raylet has to wait for fewer of those that its agents choose."""
 _HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 5000, "health_check_failure_threshold": 10}
 """Nodes whose raylet is killed are noticed at once by their broken connection; this is for those that fall silent."""
 
@@ -32,18 +44,25 @@ class LocalCluster:
         """For RAY_ADDRESS."""
         return str(self._cluster.address)
 
-    def add(self, name: str, cpus: int, gpus: int = 0) -> None:
-        """Start a node; the first one is the head. ``gpus`` are only counted, there need not be any."""
-        first = {} if self._nodes else {"include_dashboard": False, "_system_config": _HEALTH}
+    def add(self, name: str, cpus: int, gpus: int = 0, dashboard_port: int | None = None) -> None:
+        """Start a node; the first one is the head, and may have a dashboard. ``gpus`` are only counted."""
+        first: dict[str, Any] = {}
+        if not self._nodes:
+            first = {"include_dashboard": dashboard_port is not None, "_system_config": _HEALTH}
+            first |= {"dashboard_port": dashboard_port} if dashboard_port else {}
         for tries_left in reversed(range(_START_TRIES)):
             try:
-                self._nodes[name] = self._cluster.add_node(
-                    num_cpus=cpus, num_gpus=gpus, object_store_memory=_STORE_BYTES, env_vars=_environment(), **first
-                )
+                self._nodes[name] = self._start(cpus, gpus, first)
                 return
-            except Exception as error:  # Ray's own class for it: a raylet that a loaded machine did not start in 30 s
+            except Exception as error:  # Ray has no class of its own for it
                 if not tries_left or "timed out during startup" not in str(error):
                     raise
+
+    def _start(self, cpus: int, gpus: int, more: dict[str, Any]) -> Any:
+        ports = {name: free_port() for name in _PORTS}
+        sizes = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": _STORE_BYTES}
+        with _patience():
+            return self._cluster.add_node(env_vars=_environment(), **sizes, **ports, **more)
 
     def node_id(self, name: str) -> str:
         return str(self._nodes[name].node_id)
@@ -72,9 +91,39 @@ def local_cluster() -> Iterator[LocalCluster]:
         cluster.close()
 
 
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Wait longer than the 30 s that Ray waits for a node to register."""
+    look = services.get_node
+
+    def patient(*arguments: Any) -> Any:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return look(*arguments)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    services.get_node = patient
+    try:
+        yield
+    finally:
+        services.get_node = look
+
+
 def _environment() -> dict[str, str]:
-    """What workers need to run on a machine that plays several: one thread each, and this repository."""
-    return {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0", "PYTHONPATH": str(ROOT)}
+    """What nodes need on a machine that plays several: this repository, one thread per worker, and time to start."""
+    patience = {"RAY_agent_register_timeout_ms": "300000"}
+    return {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0", "PYTHONPATH": str(ROOT), **patience}
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def transcribe(address: str, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -91,3 +140,21 @@ def transcribe(address: str, arguments: list[str]) -> subprocess.Popen[bytes]:
 def workers(root: int, class_name: str) -> list[int]:
     """Return the processes below ``root`` that hold a Ray Data actor of a class, such as ``EncoderActor``."""
     return [pid for pid in family(root) if title(pid).startswith("ray::") and class_name in title(pid)]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a head until a signal comes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dashboard-port", type=int, default=8265)
+    parser.add_argument("--cpus", type=int, default=1)
+    arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with local_cluster() as cluster, contextlib.suppress(KeyboardInterrupt):
+        cluster.add("head", arguments.cpus, dashboard_port=arguments.dashboard_port)
+        print(f"http://127.0.0.1:{arguments.dashboard_port}", flush=True)
+        signal.pause()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -20,11 +20,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.corpora import repeat
-from benchmarks.processes import family, set_size, title
+from benchmarks.processes import PARTS, family, part, set_size
 from benchmarks.table import show
 
-PARTS = ("driver", "encoders", "decoders", "tasks", "ray", "store")
-"""The driver, the actors of both stages, all other workers of Ray, its own processes, and its shared object store."""
 _EVERY_SECONDS = 0.5
 
 
@@ -61,7 +59,7 @@ def _measure(source: str, copies: int, options: list[str], folder: Path) -> dict
 def summary(samples: Sequence[Counter[str]]) -> dict[str, Any]:
     """Return the peak, what it consists of, and the peak of each fifth of the samples; in megabytes."""
     peak = max(samples, key=Counter.total)
-    parts = {f"{part} at peak": peak[part] // 10**6 for part in PARTS}
+    parts = {f"{name} at peak": peak[name] // 10**6 for name in (*PARTS, "store")}
     size = -(-len(samples) // 5)
     fifths = [samples[start : start + size] for start in range(0, len(samples), size)]
     peaks = " ".join(str(max(sample.total() for sample in fifth) // 10**6) for fifth in fifths)
@@ -74,18 +72,8 @@ def _watch(driver: int, samples: list[Counter[str]], stop: threading.Event) -> N
         for pid in family(driver):
             shared = set_size(pid, "Pss_Shmem")
             sample["store"] += shared
-            sample[_part(pid, driver)] += set_size(pid) - shared
+            sample[part(pid, driver)] += set_size(pid) - shared
         samples.append(sample)
-
-
-def _part(pid: int, driver: int) -> str:
-    """Return which part of the job a process is."""
-    if pid == driver:
-        return "driver"
-    name = title(pid)
-    if "EncoderActor" in name or "DecoderActor" in name:
-        return "encoders" if "EncoderActor" in name else "decoders"
-    return "tasks" if name.startswith("ray::") else "ray"
 
 
 if __name__ == "__main__":

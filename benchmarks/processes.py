@@ -44,6 +44,20 @@ def title(pid: int) -> str:
         return ""
 
 
+PARTS = ("driver", "encoders", "decoders", "tasks", "ray")
+"""The driver, the actors of both stages, all other workers of Ray, and Ray's own processes."""
+
+
+def part(pid: int, driver: int) -> str:
+    """Return which part of a job, whose driver is ``driver``, a process is."""
+    if pid == driver:
+        return "driver"
+    name = title(pid)
+    if "EncoderActor" in name or "DecoderActor" in name:
+        return "encoders" if "EncoderActor" in name else "decoders"
+    return "tasks" if name.startswith("ray::") else "ray"
+
+
 def _status(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat from the state on, or nothing if the process has just ended."""
     try:
