@@ -37,8 +37,9 @@ complete -o default -F _rollcall rollcall
 
 
 def parsers() -> Parsers:
-    """Return the parser of every job."""
-    return {name: importlib.import_module(f"jobs.{module}").build_parser() for name, module in commands().items()}
+    """Return the parser of every job that has a ``build_parser``; of others only the name is completed."""
+    found = {name: importlib.import_module(f"jobs.{module}") for name, module in commands().items()}
+    return {name: module.build_parser() for name, module in found.items() if hasattr(module, "build_parser")}
 
 
 def bash(known: Parsers) -> str:
@@ -51,7 +52,7 @@ def bash(known: Parsers) -> str:
             if action.choices:
                 pattern = "|".join(shlex.quote(f"{name} {flag}") for flag in action.option_strings)
                 choices.append(f"        {pattern}) words={shlex.quote(' '.join(map(str, action.choices)))} ;;")
-    names = shlex.quote(" ".join([*known, "completion"]))
+    names = shlex.quote(" ".join([*commands(), "completion"]))
     return _BASH.format(commands=names, options="\n".join(options), choices="\n".join(choices))
 
 

@@ -33,12 +33,13 @@ from pipeline.storage import Location
 
 NEAR_RATES = ((0.05, 0.10), (0.12, 0.05), (0.2, 0.02), (0.34, 0.005))
 """False accepts per word that was written and is up to so many edits per phone away."""
-SHORTLISTED_RATE = 0.02
-"""False accepts per utterance for which an entry is on the shortlist and is not said."""
+FITTING_RATES = ((0.75, 0.02), (math.inf, 0.001))
+"""False accepts per utterance in which an entry is not said and fits the phones at so many nats per phone."""
 MANY = 1.0
 """Expected false accepts per hour from which an entry is a finding ..."""
 EXCESSIVE = 10.0
 """... and an error: ten such entries write more wrong names than a good list of a hundred finds right ones."""
+_FAR = 1e3  # nats; the shortlist gives 1e4 to what does not fit
 _WORDS = 50_000  # different words of the run that are compared, the most frequent ones
 _READ_ROWS = 256  # cached rows in memory: some 30 MB of phone log-probabilities
 
@@ -112,7 +113,7 @@ def from_transcripts(heard: Heard, entities: EntityList, sounds: Sounds, pronoun
                 owners.setdefault(phones, []).append(entity)
     trie = SoundTrie(list(owners))
     words = [word for word, _ in heard.words.most_common(_WORDS)]
-    said = [(pronouncer.pronounce(word) or ((),))[0] for word in words]
+    said = [next(iter(pronouncer.pronounce(word)), ()) for word in words]
     nearest: dict[tuple[str, str], float] = {}
     for word, near in zip(words, trie.near(said, NEAR_RATES[-1][0]), strict=True):
         for apart, index in near:
@@ -154,16 +155,31 @@ def from_first_pass(
     valid = EntityList(tuple(one for one in entities.entities if one.weight > 0 and sounds[one.text]))
     shortlister = Shortlister(config, pronouncer)
     compiled = shortlister.compile(valid)
-    counts = np.zeros(len(valid), np.int64)
+    ends = np.flatnonzero(compiled.trie.terminal >= 0)
+    lengths = np.empty(len(compiled.starts) - 1, np.float32)
+    lengths[compiled.trie.terminal[ends]] = compiled.trie.depth[ends]
+    owners = np.repeat(np.arange(len(lengths)), np.diff(compiled.starts))  # pronunciation of each of compiled.owners
+    counts = np.zeros((len(FITTING_RATES), len(valid)), np.int64)
     for phones in _phone_log_probs(files):
-        counts[shortlister.select(phones, compiled)] += 1
-    expected = {}
-    for entity, count in zip(valid.entities, counts.tolist(), strict=True):
-        chances = count - heard.written[entity.text]
-        if chances > 0:
-            per_hour = chances * SHORTLISTED_RATE / heard.hours
-            expected[entity.text] = Expected(per_hour, Counter({"utterances": chances}))
-    return expected
+        costs = shortlister.costs(phones, compiled)
+        fit = np.full(len(valid), np.inf, np.float32)
+        np.minimum.at(fit, compiled.owners, np.where(costs < _FAR, costs / lengths, np.inf)[owners])
+        for at, (limit, _) in enumerate(FITTING_RATES):
+            before = FITTING_RATES[at - 1][0] if at else -math.inf
+            counts[at] += (fit > before) & (fit <= limit) & np.isfinite(fit)
+    return {
+        entity.text: _expected(counts[:, index].tolist(), heard, entity) for index, entity in enumerate(valid.entities)
+    }
+
+
+def _expected(counts: list[int], heard: Heard, entity: Entity) -> Expected:
+    """The utterances in which the entity was written are those that it fits best."""
+    chances, written = [], heard.written[entity.text]
+    for count in counts:
+        chances.append(max(0, count - written))
+        written = max(0, written - count)
+    falsely = sum(chance * rate for chance, (_, rate) in zip(chances, FITTING_RATES, strict=True))
+    return Expected(falsely / heard.hours, Counter({"utterances that it fits": chances[0]}))
 
 
 def _phone_log_probs(files: Sequence[Location]) -> Iterable[np.ndarray[Any, np.dtype[np.float16]]]:
