@@ -52,6 +52,9 @@ def _lines(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     ):
         if record.get(key):
             yield name, str(record[key])
+    counts = record.get("counts")
+    if isinstance(counts, Mapping) and isinstance(counts.get("errors"), Mapping) and counts["errors"]:
+        yield "Rows with an error", "; ".join(f"{count:,} × {kind}" for kind, count in counts["errors"].items())
     config = record.get("config")
     if isinstance(config, Mapping):
         yield "Switched on", ", ".join(name for name, part in config.items() if part is not None)

@@ -108,9 +108,10 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
 def _inputs(folder: Path) -> None:
     """Recordings in the layouts that pages name, all from the demo's synthetic speech."""
     (folder / "home").mkdir(parents=True)
-    for name in ("examples", "cluster.yaml", "pipeline"):
+    for name in ("examples", "cluster.yaml"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(_VENV.parent)
+    (folder / ".gitignore").write_text(".venv\nhome\nbin\nout\nruns\n")  # not for the cluster: ray job submit heeds it
     shutil.copy(ROOT / "examples/entities.csv", folder / "names.csv")
     table = pq.read_table(ROOT / "examples/demo.parquet").slice(0, UTTERANCES)
     (folder / "speech").mkdir()

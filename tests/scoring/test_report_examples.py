@@ -144,7 +144,7 @@ def test_why_an_entity_was_written_is_told_where_the_run_knows(tmp_path: Path) -
     assert list(examples.reasons) == ["a"]
     (why,) = examples.reasons["a"]
     assert why.shares == {"acoustic": -3.25, "boost": 1.5}
-    shown = str(explanation(examples.reasons["a"]))
+    shown = str(explanation(examples.reasons["a"], "a"))
     for expected in ("Leeds", "0.50–1.00", "boost, rescoring", "-3.25", "1.50", "leads"):
         assert expected in shown
-    assert explanation(()) is None
+    assert explanation((), "a") is None

@@ -100,14 +100,16 @@ def word_times(hypothesis: str, times: Times) -> Html | None:
     return tag("details", tag("summary", "Word times (s)"), tag("p", ", ".join(listed)), class_="times")
 
 
-def explanation(reasons: Sequence[Why]) -> Html | None:
-    """Return why the entities were written, folded away; None if the run does not say."""
+def explanation(reasons: Sequence[Why], utterance_id: str) -> Html | None:
+    """Return why the entities of an utterance were written, folded away; None if the run does not say."""
     if not reasons:
         return None
     names = ("Entity", "Time (s)", "Techniques", "Acoustic", "LM", "Boost", "Phone cost", "Without the list")
     rows = [tag("tr", tag("th", why.name, scope="row"), [tag("td", text) for text in _reason(why)]) for why in reasons]
     head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
-    table = scrolling(tag("table", head, tag("tbody", rows)), "Why these entities were written; scores in nats")
+    table = scrolling(
+        tag("table", head, tag("tbody", rows)), f"Why the entities of {utterance_id} were written; scores in nats"
+    )
     return tag("details", tag("summary", "Why these entities (scores in nats)"), table, class_="times")
 
 

@@ -58,7 +58,8 @@ class Drawing:
         if before is not None:
             systems, labels = [before, utterance], ["said", *self._labels]
         reasons = self._examples.reasons.get(utterance.utterance_id, ())
-        return join([aligned(systems, labels, times), word_times(utterance.hypothesis, times), explanation(reasons)])
+        why = explanation(reasons, utterance.utterance_id)
+        return join([aligned(systems, labels, times), word_times(utterance.hypothesis, times), why])
 
 
 @dataclasses.dataclass(frozen=True)
