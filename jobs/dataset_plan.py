@@ -13,8 +13,10 @@ from jobs.preflight import Transcription
 from jobs.run_folder import RunFolder
 from jobs.session import Workers
 from jobs.sink import EmissionSink, TranscriptSink
+from pipeline.adapter_files import with_adapter
 from pipeline.encode import NEEDED
 from pipeline.schemas import EMISSIONS
+from pipeline.storage import Location
 
 
 def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
@@ -29,11 +31,11 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
     if cache is not None and not cache.is_complete:
         checkpoint_finished_rows(cache.folder)
         sink = EmissionSink(cache.folder, cache.folder.start_attempt())
-        _encoded(run, workers, meter).write_datasink(sink)
+        _encoded(run, workers, meter, None).write_datasink(sink)
         cache.folder.end_attempt()
         cache.write_record(run.corpus)
     checkpoint_finished_rows(run.folder)
-    emissions = _encoded(run, workers, meter) if cache is None else _cached(run)
+    emissions = _encoded(run, workers, meter, run.folder.lists) if cache is None else _cached(run)
     size, cpus = (workers.decoders, workers.decoder_cpus) if cache is None else workers.alone
     transcripts = emissions.map_batches(
         DecoderActor,
@@ -47,15 +49,16 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
     transcripts.write_datasink(TranscriptSink(run.folder, run.folder.start_attempt()))
 
 
-def _encoded(run: Transcription, workers: Workers, meter: Any) -> ray.data.Dataset:
-    """EMISSIONS from the audio."""
+def _encoded(run: Transcription, workers: Workers, meter: Any, lists: Location | None) -> ray.data.Dataset:
+    """EMISSIONS from the audio; with ``lists`` the contextual adapter, if there is one, has run over them."""
     wanted = [*NEEDED, *([run.list_column] if run.list_column else [])]
     columns = [name for name in wanted if name in run.corpus.columns]
     files = run.corpus.files
+    config = with_adapter(run.config) if lists is None else run.config
     audio = ray.data.read_parquet([file.path for file in files], filesystem=files[0].arrow()).select_columns(columns)
     return audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
         EncoderActor,
-        fn_constructor_args=(run.config.acoustic, run.list_column, workers.encoder_threads, meter),
+        fn_constructor_args=(config, run.list_column, workers.encoder_threads, meter, lists),
         compute=workers.pool(workers.encoders, workers.encoder_gpus or workers.encoder_cpus),
         num_cpus=workers.encoder_cpus,
         num_gpus=workers.encoder_gpus,

@@ -10,6 +10,7 @@ from jobs.cache_folder import Cache, find_cache, open_cache
 from jobs.run_folder import RunFolder
 from pipeline import config as configuration
 from pipeline import storage
+from pipeline.adapter_files import settle, with_adapter
 from pipeline.config import RunConfig
 from pipeline.corpus import Corpus, column_names, id_hashes, scan_corpus, scan_emissions
 from pipeline.emission_cache import CacheIdentity, acoustic_identity
@@ -62,7 +63,8 @@ def prepare(arguments: argparse.Namespace) -> Transcription:
     settled = config_fingerprint(config)  # reads the language model, so a missing one ends here
     model = model_fingerprint(config.acoustic.model)
     if cache is not None:
-        wanted = CacheIdentity(cache.identity.audio, model, acoustic_identity(config.acoustic), list_column)
+        acoustic = acoustic_identity(config.acoustic, config.adapter)
+        wanted = CacheIdentity(cache.identity.audio, model, acoustic, list_column)
         cache.identity.check(wanted, cache.folder.root.uri)
     output = storage.open_filesystem(arguments.output, options)
     storage.check_writable(output)
@@ -81,7 +83,10 @@ def _caching(run: Transcription, folder: str, output: storage.Location, options:
         raise ConfigError("--emissions reads a cached first pass; --cache-emissions, which makes one, needs --audio.")
     caches = storage.open_filesystem(folder, options) if folder else output.join(CACHES)
     storage.check_writable(caches)
-    identity = CacheIdentity(run.corpus.version, run.model, acoustic_identity(run.config.acoustic), run.list_column)
+    first = with_adapter(run.config)
+    identity = CacheIdentity(
+        run.corpus.version, run.model, acoustic_identity(first.acoustic, first.adapter), run.list_column
+    )
     return dataclasses.replace(run, cache=find_cache(caches, identity))
 
 
@@ -125,7 +130,7 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
         config = configuration.override(config, {"acoustic": {"model": arguments.model}})
     if arguments.max_false_accepts_per_hour is not None:
         config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
-    return config
+    return settle(config)
 
 
 def choose_list_column(

@@ -26,10 +26,11 @@ from pipeline.acoustic.training import adapter_states
 from pipeline.acoustic.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance, label
 from pipeline.acoustic.training.adapter_loop import AdapterTrainer, AdapterTraining
 from pipeline.acoustic.training.adapter_states import Hardening
-from pipeline.config import AcousticConfig, RunConfig
+from pipeline.config import AcousticConfig, LanguageModelConfig
+from pipeline.decoding.ngram import read_ngrams
 from pipeline.errors import InputError
+from pipeline.fingerprint import model_fingerprint
 from pipeline.phonetics.pronunciation import MODELS, Pronouncer, read_dictionary
-from pipeline.phonetics.second_pass import common_words
 
 COMMON = 5000
 """Most frequent words of the language model: not rare, so not on a training list unless drawn as common words."""
@@ -116,9 +117,16 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     return Task(training, held_out, trainer)
 
 
+def frequent_words(count: int) -> list[str]:
+    """Return the most frequent words of the shipped language model."""
+    arrays = read_ngrams(Path(LanguageModelConfig().path))
+    order = np.argsort(-arrays.unigrams[:, 0], kind="stable")
+    return [arrays.words[k] for k in order if not arrays.words[k].startswith("<")][:count]
+
+
 def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: Pronouncer) -> ListDrawer:
     """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
-    common = frozenset(common_words(RunConfig(), COMMON))
+    common = frozenset(frequent_words(COMMON))
     rare = sorted({word for one in training for word in one.words} - common)
     dictionary = sorted(
         word for word in read_dictionary(MODELS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
@@ -127,7 +135,7 @@ def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: P
     generator = np.random.default_rng(0)
     drawn = [others[k] for k in generator.permutation(len(others))[:_DISTRACTORS]]
     repeats = max(1, len(drawn) // max(1, len(rare)))
-    alike = SoundAlikes(sorted({*dictionary, *rare}), pronouncer)
+    alike = SoundAlikes(sorted({*drawn, *rare, *common} - {""}), pronouncer)
     return ListDrawer(config, common, [*drawn, *(rare * repeats)], alike.of)
 
 
@@ -140,8 +148,7 @@ def train(options: argparse.Namespace) -> int:
         run(options, entries)
     task = prepare(options, entries)
     task.trainer.use_best()
-    base = load_model(AcousticConfig(model=options.model, device="cpu")).model_id
-    adapter_checkpoint.save(options.output, task.trainer.adapter, base)
+    adapter_checkpoint.save(options.output, task.trainer.adapter, model_fingerprint(options.model))
     return 0
 
 

@@ -54,9 +54,9 @@ class BeamConfig:
 class ShortlistConfig:
     """Which entities are plausible in an utterance; pipeline.entities.shortlist has the formula. Values in nats."""
 
-    per_phone: float = 1.8  # what each phone of a pronunciation may cost ...
+    per_phone: float = 1.9  # what each phone of a pronunciation may cost ...
     spare: float = 1.5  # ... but for this many: short ones must fit better
-    most: float = 18.0  # no pronunciation may cost more
+    most: float = 30.0  # no pronunciation may cost more
     clip: float = 6.0  # most that one misheard phone counts
     confusion: float = 6.0  # times the articulatory distance: what a similar phone in its place costs
     drop: float = 4.0  # a phone that is not heard
@@ -71,6 +71,15 @@ class PhoneFusionConfig:
     n_best: int = 24  # hypotheses that are compared, at least
     margin: int = 25  # frames around a word of the search in which its phones are looked for
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
+
+
+@dataclasses.dataclass(frozen=True)
+class AdapterConfig:
+    """E, the contextual adapter in front of the CTC head; pipeline.acoustic.adapter has the network."""
+
+    model: str | None = None  # directory that jobs.train_adapter wrote; None: the one that lies beside the base
+    no_bias: float = 0.0  # nats added to the score of attending to nothing; higher is more careful
+    optional: bool = False  # with None: where the base has no adapter of its own, go on without one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +168,7 @@ class RunConfig:
     hotwords: HotwordsConfig | None = None
     boosting: BoostingConfig | None = None
     boost_class: BoostClassConfig | None = None
+    adapter: AdapterConfig | None = None
     rescoring: RescoringConfig | None = None
     lexicon: LexiconConfig | None = None
     g2g: G2gConfig | None = None
@@ -171,7 +181,7 @@ class RunConfig:
         return max(self.beam.n_best, self.phone_fusion.n_best if self.phone_fusion else 0)
 
 
-TECHNIQUES = ("hotwords", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
+TECHNIQUES = ("hotwords", "adapter", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
 """The optional fields of RunConfig that bias towards the entity list."""
 
 SWITCHES = (*TECHNIQUES, "guard", "shortlist")
@@ -207,6 +217,7 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     "baseline": baseline,
     "joint": joint,
     "hotwords": _hotwords,
+    "adapter": lambda: _alone(adapter=AdapterConfig()),
     "boosting": lambda: _alone(boosting=BoostingConfig()),
     "boost_class": lambda: _alone(boost_class=BoostClassConfig()),
     "rescoring": lambda: _alone(rescoring=RescoringConfig()),

@@ -13,28 +13,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import AcousticConfig
+from pipeline.config import AcousticConfig, AdapterConfig
 from pipeline.errors import InputError
-from pipeline.fingerprint import fingerprint
-from pipeline.schemas import EMISSIONS
+from pipeline.fingerprint import fingerprint, model_fingerprint
+from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
 from pipeline.storage import Location, exists, read_bytes
 
 FORMAT = 1
 """Of the files; higher with every change to the rounding or to EMISSIONS that makes older caches unfit."""
-_SPLIT = ("token_ids", "token_log_probs", "phone_log_probs")
+_SPLIT = ("token_ids", "token_log_probs", "phone_log_probs", *ADAPTER_INPUT.names)
+ADAPTER = "adapter"
+"""Key of the adapter's hash in ``CacheIdentity.acoustic``; rows without its queries have none."""
 _LEVEL = 3  # of zstd; 9 wins 1% more
 
 
 def write_emissions(table: pa.Table, file: Any) -> None:
-    """Write EMISSIONS rows as the cache keeps them, to a path or an open file."""
-    leaves = {name: f"{name}.list.element" for name in EMISSIONS.names}
+    """Write EMISSIONS rows, with what an adapter needs where it is there, as the cache keeps them.
+
+    file: a path or an open file
+    """
+    schema = pa.schema([*EMISSIONS, *(field for field in ADAPTER_INPUT if field.name in table.column_names)])
+    leaves = {name: f"{name}.list.element" for name in schema.names}
     pq.write_table(
-        table.cast(EMISSIONS),
+        table.cast(schema),
         file,
         compression="zstd",
         compression_level=_LEVEL,
         use_dictionary=["model_id", "entities.list.element"],
-        column_encoding={leaves[name]: "BYTE_STREAM_SPLIT" for name in _SPLIT},
+        column_encoding={leaves[name]: "BYTE_STREAM_SPLIT" for name in _SPLIT if name in schema.names},
         write_statistics=["utterance_id"],
     )
 
@@ -67,6 +73,8 @@ class CacheIdentity:
         """
         names = ["format", "model", "acoustic", *(["list_column"] if wanted.list_column is not None else [])]
         differing = [name for name in names if getattr(self, name) != getattr(wanted, name)]
+        if "acoustic" in differing and self.acoustic == {ADAPTER: self.acoustic.get(ADAPTER)} | wanted.acoustic:
+            differing.remove("acoustic")  # it holds what an adapter needs, and this run has none
         if differing:
             came = {name: getattr(self, name) for name in differing}
             needed = {name: getattr(wanted, name) for name in differing}
@@ -76,11 +84,16 @@ class CacheIdentity:
             )
 
 
-def acoustic_identity(config: AcousticConfig) -> dict[str, Any]:
-    """Return what of the configuration decides the first pass: not where the model lies or how batches are packed."""
+def acoustic_identity(config: AcousticConfig, adapter: AdapterConfig | None = None) -> dict[str, Any]:
+    """Return what of the configuration decides the first pass: not where the model lies or how batches are packed.
+
+    ``adapter``, with its directory filled in, is the one whose queries are in the rows.
+    """
     values = dataclasses.asdict(config)
     kept = {name: value for name, value in values.items() if name not in ("model", "device", "batch_seconds")}
     plain: dict[str, Any] = json.loads(json.dumps(kept))  # as read back from a file: tuples are lists
+    if adapter is not None and adapter.model is not None:
+        plain[ADAPTER] = model_fingerprint(adapter.model)
     return plain
 
 

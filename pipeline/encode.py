@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,10 @@ from pipeline.acoustic.emissions import Emissions
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.audio import Samples, decode_audio
 from pipeline.errors import RowError
-from pipeline.schemas import EMISSIONS
+from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
+
+if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
+    from pipeline.acoustic.adapter_runner import AdapterRunner
 
 NEEDED = ("utterance_id", "audio", "audio_sha256", "error")
 """AUDIO columns that encoding reads, where they are there; the list column comes on top."""
@@ -40,11 +43,13 @@ class Encoder:
     model:         any CTC model
     batch_seconds: padded audio seconds per forward pass
     list_column:   column with the utterance's own entity list, carried along, or None
+    adapter:       rows get ADAPTER_INPUT, what it needs to run later without the model
     """
 
     model: CtcModel
     batch_seconds: float
     list_column: str | None = None
+    adapter: "AdapterRunner | None" = None
 
     def encode(self, audio: pa.Table) -> pa.Table:
         """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set."""
@@ -80,7 +85,7 @@ class Encoder:
         emissions: list[Emissions | None] = [None] * len(waveforms)
         found = [(index, waveform) for index, waveform in enumerate(waveforms) if waveform is not None]
         for batch in pack([len(waveform) / SAMPLE_RATE for _, waveform in found], self.batch_seconds):
-            results = encode_or_split(self.model.encode, [found[i][1] for i in batch])
+            results = encode_or_split(self._hear, [found[i][1] for i in batch])
             for i, result in zip(batch, results, strict=True):
                 index = found[i][0]
                 if isinstance(result, Emissions):
@@ -88,6 +93,19 @@ class Encoder:
                 else:
                     errors[index] = f"{names[index]}: the acoustic model failed ({type(result).__name__}: {result})."
         return emissions
+
+    def _hear(self, waveforms: Sequence[Samples]) -> list[Emissions]:
+        """Encode one batch; with an adapter, keep of the states what it needs."""
+        if self.adapter is None:
+            return self.model.encode(waveforms)
+        heard = self.model.encode(waveforms, with_states=True)
+        return [self._for_adapter(self.adapter, one) for one in heard]
+
+    @staticmethod
+    def _for_adapter(adapter: "AdapterRunner", heard: Emissions) -> Emissions:
+        if heard.states is None:
+            raise ValueError("the model gives no states, which the adapter needs")
+        return dataclasses.replace(heard, states=None, last=heard.states[-1], query=adapter.query(heard.states))
 
     def _table(
         self,
@@ -113,7 +131,13 @@ class Encoder:
             "entities": own.cast(pa.list_(pa.string())),
             "error": list(errors),
         }
-        return pa.table(columns, schema=EMISSIONS)
+        table = pa.table(columns, schema=EMISSIONS)
+        if self.adapter is None:
+            return table
+        inputs = [[None if e is None else getattr(e, name) for e in emissions] for name in ("last", "query")]
+        for field, arrays in zip(ADAPTER_INPUT, inputs, strict=True):
+            table = table.append_column(field, _flat(arrays, pa.float16()))
+        return table
 
 
 def encode_or_split(

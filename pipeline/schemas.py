@@ -59,6 +59,22 @@ EMISSIONS = pa.schema(
     ]
 )
 
+ADAPTER_INPUT = pa.schema(
+    [
+        _field("last_states", pa.list_(pa.float16()), "what the output layer sees, flat [T, D]"),
+        _field("adapter_query", pa.list_(pa.float16()), "the adapter's query, the same for every list, flat [T, Q]"),
+    ]
+)
+"""Columns that EMISSIONS rows have besides where an adapter is to follow."""
+
+ADAPTER_OUTPUT = pa.schema(
+    [
+        _field("adapted_ids", pa.list_(pa.int16()), "token_ids after the adapter, [T, k]; null where it did nothing"),
+        _field("adapted_log_probs", pa.list_(pa.float16()), "their log-probabilities", "nat"),
+    ]
+)
+"""Columns that they have in place of those once it has run."""
+
 WORD = pa.struct(
     [
         _field("word", pa.string(), "as written"),

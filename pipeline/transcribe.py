@@ -17,7 +17,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.entities.shortlist import Shortlister, build_shortlister
 from pipeline.errors import RowError
 from pipeline.phonetics.second_pass import PhoneticPass, build_phonetics
-from pipeline.schemas import EMISSIONS, TRANSCRIPTS
+from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, TRANSCRIPTS
 
 _SCALARS = (
     "utterance_id",
@@ -78,10 +78,10 @@ class Transcriber:
     def _decode(self, heard: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every phonetic technique off, it is the beam search's own."""
         if self.phonetics is None:
-            return self.decoder.decode(heard.tokens, entities)
+            return self.decoder.decode(heard.searched, entities)
         if heard.phone_log_probs is None:
-            return self.decoder.decode(heard.tokens, entities)[: self.phonetics.n_best]
-        nbest = self.decoder.decode(heard.tokens, self.phonetics.searched(entities))
+            return self.decoder.decode(heard.searched, entities)[: self.phonetics.n_best]
+        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(entities))
         compares = self.phonetics.compares and bool(entities.entities)
         unbiased = self.decoder.decode(heard.tokens, EMPTY) if compares else None
         return self.phonetics.finish(nbest, heard, entities, unbiased)
@@ -98,8 +98,10 @@ def build_transcriber(
 
 def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions | None]]:
     """Yield the scalar fields of each EMISSIONS row and its emissions, None where the row has an error."""
-    table = table.select(EMISSIONS.names).combine_chunks()
+    extra = [name for name in (*ADAPTER_INPUT.names, *ADAPTER_OUTPUT.names) if name in table.column_names]
+    table = table.select([*EMISSIONS.names, *extra]).combine_chunks()
     ids, values, phones = (_lists(table[name]) for name in ("token_ids", "token_log_probs", "phone_log_probs"))
+    adapter = {name: _lists(table[name]) for name in extra}
     for index, scalars in enumerate(table.select(list(_SCALARS)).to_pylist()):
         if scalars["error"] is not None or scalars["frames"] is None:
             yield scalars, None
@@ -107,7 +109,21 @@ def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions 
         shape = (scalars["frames"], scalars["k"])
         tokens = SparseLogProbs(ids(index).reshape(shape), values(index).reshape(shape))
         columns = scalars["phones"]
-        yield scalars, Emissions(tokens, phones(index).reshape(-1, columns) if columns else None)
+        heard = Emissions(tokens, phones(index).reshape(-1, columns) if columns else None)
+        yield scalars, _of_adapter(heard, {name: values_of(index) for name, values_of in adapter.items()})
+
+
+def _of_adapter(heard: Emissions, columns: dict[str, Any]) -> Emissions:
+    """Return the emissions with what adapter columns the row has; an empty list is none."""
+    frames = heard.tokens.frames
+    last, query, ids, values = (
+        None if name not in columns or not len(columns[name]) else columns[name].reshape(frames, -1)
+        for name in (*ADAPTER_INPUT.names, *ADAPTER_OUTPUT.names)
+    )
+    if last is None and ids is None:
+        return heard
+    adapted = None if ids is None or values is None else SparseLogProbs(ids, values)
+    return dataclasses.replace(heard, last=last, query=query, adapted=adapted)
 
 
 def _lists(column: pa.ChunkedArray) -> Any:

@@ -121,7 +121,7 @@ class Frames:
     """What the adapter knows of the audio before it sees a list.
 
     last: [B, T, D]; log_probs: [B, T, V] of the base; phones: [B, T, P] log-probs or None
-    encoded: [B, T, F]; queries: [B, H, T, K]; no_bias: [B, H, T, 1]
+    encoded: [B, T, F]; queries: [B, H, T, K]; no_bias: [B, H, T, 1]; padding: [B, T] or None where there is none
     """
 
     last: torch.Tensor
@@ -130,6 +130,7 @@ class Frames:
     encoded: torch.Tensor
     queries: torch.Tensor
     no_bias: torch.Tensor
+    padding: torch.Tensor | None = None
 
 
 class OutputLayer(nn.Module):
@@ -231,6 +232,11 @@ class ContextualAdapter(nn.Module):
         final = self.gate[2]
         nn.init.constant_(final.bias, 4.0)  # type: ignore[arg-type]
 
+    def scalars(self) -> set[str]:
+        """Return the names of the parameters that weigh whole terms, one number per head each."""
+        terms = {"trust", "chain_weight", "match_weight", "phone_weight", "phone_neutral"}
+        return terms | {"no_bias.bias", "gate.2.bias", "level_weights"}
+
     def query_of(self, states: torch.Tensor) -> torch.Tensor:
         """Return the list-independent query [..., T, Q] of states [..., L + 1, T, D]; this is what is cached."""
         weights = self.level_weights.softmax(0)
@@ -250,7 +256,9 @@ class ContextualAdapter(nn.Module):
         x = nn.functional.silu(self.from_query(query) + self.from_last(last)) * valid  # [B, T, F]
         x = self.dropout(self.frame_norm(x + self.neighbours(x.transpose(1, 2)).transpose(1, 2)))
         queries = self.queries(x).view(batch, count, self.shape.heads, self.shape.key).transpose(1, 2)
-        return Frames(last, self.output(last), phones, x, queries, self.no_bias(x).transpose(1, 2)[..., None])
+        padding = None if bool((lengths == count).all()) else ~valid[..., 0]
+        no_bias = self.no_bias(x).transpose(1, 2)[..., None]
+        return Frames(last, self.output(last), phones, x, queries, no_bias, padding)
 
     def scores(self, frames: Frames, catalog: Catalog, members: torch.Tensor | None) -> torch.Tensor:
         """Return attention scores [B, H, J, T, N]; ``members`` [B, N] says whose list holds which spelling."""
@@ -260,19 +268,21 @@ class ContextualAdapter(nn.Module):
         batch, count, _ = heard.shape
         heard = heard[:, :, catalog.tokens.T.reshape(-1)].view(batch, count, *catalog.tokens.T.shape)  # [B, T, J, N]
         match = match + self.trust[:, None, None, None] * heard.transpose(1, 2)[:, None]
+        if frames.padding is not None:  # nothing is said there, whatever the base's log-probs of padding are
+            match = match.masked_fill(frames.padding[:, None, None, :, None], NEVER)
         chain = chain_scores(match, catalog.sizes, self.shape.window)
         scores = self.chain_weight[:, None, None, None] * chain + self.match_weight[:, None, None, None] * match
         if frames.phones is not None and catalog.phones.shape[1]:
-            scores = (
-                scores
-                + self._heard_phones(frames.phones, catalog)[:, None, None] * self.phone_weight[:, None, None, None]
-            )
+            weight = self.phone_weight[:, None, None, None]
+            scores = scores + weight * self._heard_phones(frames.phones, frames.padding, catalog)[:, None, None]
         scores = torch.where(chain > NEVER / 2, scores, NEVER)
         return scores if members is None else scores.masked_fill(~members[:, None, None, None], NEVER)
 
-    def _heard_phones(self, phones: torch.Tensor, catalog: Catalog) -> torch.Tensor:
+    def _heard_phones(self, phones: torch.Tensor, padding: torch.Tensor | None, catalog: Catalog) -> torch.Tensor:
         """Return [B, T, N], how well each pronunciation is heard around each frame; 0 where none is known."""
         heard = phones.clamp(min=_LEAST_LOG_PROB) + self.phone_neutral  # [B, T, P]
+        if padding is not None:
+            heard = heard.masked_fill(padding[..., None], NEVER)
         batch, count, _ = heard.shape
         match = heard[:, :, catalog.phones.T.reshape(-1)].view(batch, count, *catalog.phones.T.shape)  # [B, T, I, N]
         chain = chain_scores(match.transpose(1, 2)[:, None], catalog.phone_sizes, self.shape.phone_window)
@@ -295,7 +305,8 @@ class ContextualAdapter(nn.Module):
         expected = torch.zeros_like(frames.log_probs)  # [B, T, V]
         expected = expected.index_add(2, catalog.tokens.T.reshape(-1), shares)
         value = shares @ catalog.values.flatten(0, 1)  # [B, T, U]
-        return self.gate_of(frames, attention.no_bias) * (expected @ self.directions + self.projection(value))
+        moved: torch.Tensor = expected @ self.directions + self.projection(value)
+        return self.gate_of(frames, attention.no_bias) * moved
 
     def gate_of(self, frames: Frames, no_bias: torch.Tensor) -> torch.Tensor:
         """Return [B, T, 1], how strongly a frame is moved, from its audio and how sure the attention is."""
@@ -312,7 +323,8 @@ class ContextualAdapter(nn.Module):
     ) -> tuple[torch.Tensor, Attention]:
         """Return biased log-probs [B, T, V] and the attention."""
         attention = self.attend(frames, catalog, members)
-        return self.output(frames.last + self.bias(frames, attention, catalog)), attention
+        biased: torch.Tensor = self.output(frames.last + self.bias(frames, attention, catalog))
+        return biased, attention
 
 
 def pad_spellings(spellings: Sequence[tuple[Sequence[int], Sequence[int]]], blank: int) -> Spelled:

@@ -70,7 +70,9 @@ class _Compiled(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         values = gradients[0].float().contiguous().numpy()
-        result = _backward(values.reshape(-1, *values.shape[2:]), *ctx.kept, ctx.window)
+        match, sizes, left, right = ctx.kept
+        flat = values.reshape(-1, *values.shape[2:])
+        result = _backward(flat, match, sizes, left, right, ctx.window)
         return torch.from_numpy(result.reshape(values.shape)), None, None
 
 

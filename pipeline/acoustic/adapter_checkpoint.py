@@ -1,4 +1,4 @@
-"""An adapter directory: ``adapter.json`` (shapes, the base's model id) and ``adapter.safetensors`` (float16 weights).
+"""An adapter directory: ``adapter.json`` (shapes, which base) and ``adapter.safetensors`` (float16 weights).
 
 The file holds a copy of the base's output layer, so that an adapter can run on cached states without the base.
 """
@@ -12,23 +12,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter, OutputLayer
+from pipeline.adapter_files import CONFIG, FORMAT, WEIGHTS, read_settings
 from pipeline.errors import ModelError
 
-FORMAT = "rollcall-adapter-1"
-CONFIG, WEIGHTS = "adapter.json", "adapter.safetensors"
 _OUTPUT = ("weight", "bias", "fold")
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredAdapter:
-    """A loaded adapter and the ``model_id`` of the base that it was trained on."""
+    """A loaded adapter and the fingerprint of the base that it was trained on."""
 
     adapter: ContextualAdapter
     base: str
 
 
 def save(folder: Path, adapter: ContextualAdapter, base: str) -> None:
-    """Write ``adapter``, trained on the base of model id ``base``, as an adapter directory."""
+    """Write ``adapter`` as an adapter directory; ``base`` is pipeline.fingerprint.model_fingerprint of its base."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"format": FORMAT, "base": base, "shape": dataclasses.asdict(adapter.shape)}
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
@@ -37,36 +36,20 @@ def save(folder: Path, adapter: ContextualAdapter, base: str) -> None:
     save_file(halves, folder / WEIGHTS)
 
 
-def base_of(folder: Path) -> str:
-    """Return the model id of the base that the adapter of ``folder`` belongs to; raises ModelError."""
-    return _read(folder)[1]
-
-
-def _read(folder: Path) -> tuple[AdapterShape, str]:
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if config["format"] != FORMAT:
-            raise ValueError(f"format '{config['format']}', needed is '{FORMAT}'")
-        return AdapterShape(**config["shape"]), str(config["base"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{folder}: not an adapter directory ({error}); `python -m jobs.train_adapter` writes one."
-        ) from error
-
-
 def load(folder: Path) -> StoredAdapter:
     """Return the adapter of a directory in float32; raises ModelError naming what does not fit."""
-    shape, base = _read(folder)
+    settings = read_settings(folder)
     try:
+        shape = AdapterShape(**settings["shape"])
         tensors = load_file(folder / WEIGHTS)
         output = OutputLayer(*(tensors[f"output.{name}"] for name in _OUTPUT))
         adapter = ContextualAdapter(shape, output)
         adapter.load_state_dict({n: v.float() if v.is_floating_point() else v for n, v in tensors.items()})
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{folder / WEIGHTS}: cannot be read ({error}); train the adapter again.") from error
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: {CONFIG} and {WEIGHTS} do not belong together ({error}).") from error
-    return StoredAdapter(adapter.eval().requires_grad_(False), base)
+    return StoredAdapter(adapter.eval().requires_grad_(False), settings["base"])
 
 
 def parameters(adapter: ContextualAdapter) -> int:

@@ -148,6 +148,31 @@ class AdapterRunner:
         no_bias = (frames.no_bias[0] + self._prior - most).exp() / total  # [H, T, 1]
         return Looked(no_bias.mean(0)[:, 0], (expected / total).mean(0), (value / total).mean(0))
 
+    def attention(
+        self, last: npt.NDArray[np.float16], query: npt.NDArray[np.float16], phones: npt.NDArray[np.float16] | None,
+        entities: EntityList,
+    ) -> npt.NDArray[np.float32]:  # fmt: skip
+        """Return [E + 1, T]: every entity's share of each frame's attention, and last that of ``<no-bias>``."""
+        shares = torch.zeros(len(entities) + 1, len(last), device=self._device)
+        listed = self.encode(entities)
+        if listed is None:
+            shares[-1] = 1.0
+            return np.asarray(shares.cpu().numpy(), np.float32)
+        owners = torch.from_numpy(listed.owners).to(self._device)
+        with torch.inference_mode():
+            frames = self.frames(last, query, phones)
+            # The softmax's own sums are not kept by ``look``: spelled out once more, as this is for eyes only.
+            parts = [scores for _, scores in self.scores(frames, listed.catalog)]
+            none = frames.no_bias[0, :, :, 0] + self._prior  # [H, T]
+            total = torch.stack([none, *(part.logsumexp((1, 3)) for part in parts)]).logsumexp(0)  # [H, T]
+            start = 0
+            for part in parts:  # [H, J, T, n]
+                rows = (part - total[:, None, :, None]).exp().sum(1).mean(0).T  # [n, T]
+                shares.index_add_(0, owners[start : start + len(rows)], rows)
+                start += len(rows)
+            shares[-1] = (none - total).exp().mean(0)
+        return np.asarray(shares.cpu().numpy(), np.float32)
+
     def _biased(self, frames: Frames, looked: Looked) -> torch.Tensor:
         """Return [T, V] log-probs with the attention's context added."""
         adapter = self._adapter

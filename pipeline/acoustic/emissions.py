@@ -46,8 +46,18 @@ class Emissions:
     tokens:          sparse subword log-probs over T frames
     phone_log_probs: [T, P] float16 log-probs of the phone head, or None for a model without one
     states:          [L + 1, T, D] float16, the tapped levels and the last one, or None if not asked for
+    last, query:     [T, D] and [T, Q] float16, the last state and the adapter's query, if there is an adapter
+    adapted:         ``tokens`` after the adapter, None where it did nothing
     """
 
     tokens: SparseLogProbs
     phone_log_probs: npt.NDArray[np.float16] | None = None
     states: npt.NDArray[np.float16] | None = None
+    last: npt.NDArray[np.float16] | None = None
+    query: npt.NDArray[np.float16] | None = None
+    adapted: SparseLogProbs | None = None
+
+    @property
+    def searched(self) -> SparseLogProbs:
+        """The log-probs that a search with the entity list reads."""
+        return self.tokens if self.adapted is None else self.adapted

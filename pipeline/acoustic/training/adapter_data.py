@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from pipeline.acoustic.adapter import OutputLayer, Spelled, pad_spellings
@@ -47,7 +48,7 @@ class Utterance:
     words: tuple[str, ...]
     tokens: tuple[int, ...]
     word_of_token: tuple[float, ...]
-    spoken: np.ndarray  # [T] int32
+    spoken: npt.NDArray[np.int32]  # [T]
 
     @property
     def frames(self) -> int:
@@ -157,7 +158,7 @@ class ListDrawer:
         place = int(generator.integers(len(words)))
         others = self.alike(words[place])
         count = min(len(others), int(generator.integers(0, self.config.sound_alikes + 1)))
-        picked = generator.choice(len(others), count, replace=False) if count else []
+        picked: Sequence[int] = generator.choice(len(others), count, replace=False).tolist() if count else []
         return [" ".join([*words[:place], others[k], *words[place + 1 :]]) for k in picked]
 
     def _adversarial(self, words: Sequence[str], generator: np.random.Generator) -> list[str]:
@@ -207,7 +208,7 @@ def collate(
     )
 
 
-def attention_targets(one: Utterance, spans: Sequence[tuple[int, int, int]], count: int) -> np.ndarray:
+def attention_targets(one: Utterance, spans: Sequence[tuple[int, int, int]], count: int) -> npt.NDArray[np.int64]:
     """Return [T] int64 of AdapterBatch.attended for entities ``spans`` (first word, one past its last, spelling).
 
     Inside an entity, blanks teach nothing: CTC puts them where it likes.
@@ -227,13 +228,13 @@ def _as_list(texts: Sequence[str]) -> EntityList:
     return EntityList(tuple(Entity(text, text) for text in sorted(set(texts))))
 
 
-def _phones(one: Utterance) -> np.ndarray:
+def _phones(one: Utterance) -> npt.NDArray[np.float16]:
     if one.row.phones is None:
         raise ValueError(f"{one.row.utterance_id}: has no phones, others of its batch have")
     return one.row.phones
 
 
-def _pad(arrays: Sequence[np.ndarray], axis: int) -> torch.Tensor:
+def _pad(arrays: Sequence[npt.NDArray[np.float16]], axis: int) -> torch.Tensor:
     """Stack float16 arrays of different lengths along ``axis`` as float32, padded with zeros."""
     longest = max(array.shape[axis] for array in arrays)
     shape = list(arrays[0].shape)

@@ -35,6 +35,7 @@ class AdapterTraining:
     steps: int = 2000
     warmup_steps: int = 100
     learning_rate: float = 2e-3
+    scalar_rate: float = 20.0  # times that for single weights and offsets, which have far to go
     weight_decay: float = 1e-2
     batch_frames: int = 2500  # padded frames per batch
     cell_budget: int = 6_000_000  # frames x spellings x subwords per batch; bounds time and memory
@@ -103,9 +104,13 @@ class AdapterTrainer:
         self.tokens, self.speller, self.drawer = tokens, speller, drawer
         self.trained = dict(adapter.named_parameters())
         self.average = {name: value.detach().clone() for name, value in self.trained.items()}
-        self.optimiser = torch.optim.AdamW(
-            list(self.trained.values()), lr=0.0, betas=(0.9, 0.98), weight_decay=config.weight_decay
-        )
+        scalars = [value for name, value in self.trained.items() if name in adapter.scalars()]
+        others = [value for name, value in self.trained.items() if name not in adapter.scalars()]
+        groups = [
+            {"params": others, "rate": 1.0, "weight_decay": config.weight_decay},
+            {"params": scalars, "rate": config.scalar_rate, "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
         self.step, self.best = 0, math.inf
         together = distributed.is_available() and distributed.is_initialized()
         self.rank, self.workers = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
@@ -137,7 +142,8 @@ class AdapterTrainer:
     def draw(self, utterances: Sequence[Utterance], generator: np.random.Generator) -> AdapterBatch | None:
         """Return a random batch of neighbours in length with their lists."""
         start = int(generator.integers(len(utterances)))
-        group, longest = [], 0
+        group: list[Utterance] = []
+        longest = 0
         for one in utterances[start:]:  # sorted by length
             longest = max(longest, one.frames)
             if group and longest * (len(group) + 1) > self.config.batch_frames:
@@ -150,7 +156,7 @@ class AdapterTrainer:
     def _update(self, batch: AdapterBatch) -> tuple[float, float]:
         self.adapter.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * schedule(self.step, self.config)
+            group["lr"] = group["rate"] * self.config.learning_rate * schedule(self.step, self.config)
         biased, attention, _ = run_adapter(self.adapter, batch)
         ctc = ctc_loss(biased, batch, self.tokens.blank)
         guidance = guidance_loss(attention, batch, self.config.silence_share)

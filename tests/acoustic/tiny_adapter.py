@@ -1,0 +1,34 @@
+"""A tiny adapter for a tiny base, untrained: its base's own log-probs already speak for what they hear."""
+
+from pathlib import Path
+
+import torch
+
+from pipeline.acoustic import adapter_checkpoint
+from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter, OutputLayer
+from pipeline.acoustic.interface import CtcModel
+from pipeline.fingerprint import model_fingerprint
+
+SMALL = {"query": 8, "frame": 16, "kernel": 3, "key": 8, "embedding": 8, "hidden": 8, "value": 4, "window": 4}
+
+
+def tiny_adapter(model: CtcModel, width: int, levels: int = 3, seed: int = 0) -> ContextualAdapter:
+    """Return an adapter for ``model``, whose states are [levels, T, width]."""
+    torch.manual_seed(seed)
+    phones = 0 if model.phones is None else len(model.phones) + 1
+    shape = AdapterShape(levels, width, len(model.tokens.pieces), blank=model.tokens.blank, phones=phones, **SMALL)
+    return ContextualAdapter(shape, model.output_layer()).eval()
+
+
+def small_adapter(vocabulary: int = 12, width: int = 8, phones: int = 0, seed: int = 0) -> ContextualAdapter:
+    """Return an adapter without a base: its output layer is random."""
+    torch.manual_seed(seed)
+    output = OutputLayer(torch.randn(vocabulary, width), torch.zeros(vocabulary), torch.arange(vocabulary))
+    return ContextualAdapter(AdapterShape(2, width, vocabulary, phones=phones, **SMALL), output).eval()
+
+
+def save_beside(model: Path, adapter: ContextualAdapter) -> Path:
+    """Write ``adapter`` where the pipeline looks for that of the base ``model``."""
+    folder = Path(f"{model}_adapter")
+    adapter_checkpoint.save(folder, adapter, model_fingerprint(str(model)))
+    return folder
