@@ -10,7 +10,10 @@ hour of that audio. Changes nothing. Exit code 1 if there are errors (with --str
 """
 
 import argparse
+import json
+import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,21 +60,26 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> Result:
     if arguments.shown < 0:
         raise ConfigError(f"--shown must be 0 or more, got {arguments.shown}.")
+    started = time.monotonic()
     options = parse_options(arguments.storage_options)
     source = load_entities(arguments.list, arguments.column, options)
     config = _config(arguments.config)
     found = lint(source, config, rows=_rows(arguments.list, options))
     if arguments.audio_run:
         found = check_usage(found, source, config, arguments.audio_run, options)
-    facts = found.facts()
+    facts = found.facts() | {"wall_seconds": round(time.monotonic() - started, 2), "cpu_seconds": _cpu_seconds()}
     if arguments.output:
-        import json
-
         location = storage.open_filesystem(arguments.output, options)
         storage.write_atomic(location, (json.dumps(facts, ensure_ascii=False, indent=1) + "\n").encode())
     _show(found, arguments.shown)
     failed = found.count("error") or (arguments.strict and found.count("warning"))
     return Result(facts, FAILED if failed else OK)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of those that it had started and that have ended."""
+    spent = os.times()
+    return round(spent.user + spent.system + spent.children_user + spent.children_system, 2)
 
 
 def _config(path: str | None) -> RunConfig:

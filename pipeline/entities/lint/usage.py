@@ -3,8 +3,8 @@
 With the run's cached first pass: in how many utterances an entry's phones lie plausibly in the audio (it is on the
 shortlist) although it was not written. Without: how often words are written that sound like it. Each count is
 multiplied by how often such a chance became a false accept where lists held only words that were not said (the
-constants below, and benchmarks/results/lint.md). So these are expectations for lists of about a hundred entries per
-utterance, good for comparing entries and for finding the worst; not forecasts to the digit.
+constants below; benchmarks/results/lint.md says how they were counted, on few false accepts). So the figures are good
+for comparing entries and for finding the worst ones; they are no forecasts to the digit.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ from pipeline.phonetics.pronunciation import Pronouncer
 from pipeline.s3_options import Options
 from pipeline.storage import Location
 
-NEAR_RATES = ((0.05, 0.10), (0.12, 0.05), (0.2, 0.02), (0.34, 0.005))
+NEAR_RATES = ((0.12, 0.004), (0.34, 0.0025))
 """False accepts per word that was written and is up to so many edits per phone away."""
-FITTING_RATES = ((0.75, 0.02), (math.inf, 0.001))
+FITTING_RATES = ((0.75, 0.015), (math.inf, 0.0025))
 """False accepts per utterance in which an entry is not said and fits the phones at so many nats per phone."""
 MANY = 1.0
 """Expected false accepts per hour from which an entry is a finding ..."""
