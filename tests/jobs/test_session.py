@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from ray.data import ActorPoolStrategy
 
@@ -18,7 +20,7 @@ from jobs.session import Wishes, Workers, choose_workers
 )
 def test_workers_fit_and_leave_room_to_read(resources: dict[str, float], wishes: Wishes, workers: Workers) -> None:
     chosen = choose_workers(resources, wishes)
-    assert chosen == workers
+    assert dataclasses.replace(chosen, alone=workers.alone) == workers
     taken = chosen.encoders * chosen.encoder_cpus + chosen.decoders * chosen.decoder_cpus
     assert taken <= max(0, resources["CPU"] - 2) + 1e-9
 
@@ -31,3 +33,8 @@ def test_pools_grow_only_on_clusters_and_only_where_actors_take_something() -> N
     assert there.pool(3, 0.0).max_size == 3
     wished = choose_workers({"CPU": 16, "GPU": 1}, Wishes(encoders=1), on_cluster=True)
     assert wished.pool(1, wished.encoder_gpus).max_size == 1
+
+
+def test_a_cached_first_pass_leaves_every_core_to_the_decoders() -> None:
+    assert choose_workers({"CPU": 16}, Wishes()).alone == (16, 0.87)
+    assert choose_workers({"CPU": 16}, Wishes(decoders=4)).alone == (4, 1.0)
