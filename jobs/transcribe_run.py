@@ -16,6 +16,7 @@ from jobs.dataset_plan import run_plan
 from jobs.manifest import write_manifest
 from jobs.preflight import Transcription, source_version
 from jobs.progress import progress_bars
+from jobs.run_lint import begin_lint, lint_facts
 from jobs.run_record import Outcome, cluster_facts, entity_facts, read_outcome, rows_written, stage_facts, versions
 from jobs.session import Wishes, Workers, choose_workers, ray_session
 from pipeline import config as configuration
@@ -41,13 +42,16 @@ def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, A
         resources = ray.cluster_resources()
         workers = choose_workers(resources, wishes, on_cluster="RAY_ADDRESS" in os.environ)
         meter = Meter.remote()
+        task = begin_lint(run)
         model_id = _work(run, workers, meter, console)
         ended = time.time()
+        linted = lint_facts(run, task)
         stages = ray.get(meter.read.remote())
     run.folder.end_attempt()
     outcome = read_outcome(run.corpus, run.folder)
     record = _record(run, outcome, stages, workers) | {
         "model_id": model_id,
+        "lint": linted,
         "resumed_rows": done,
         "cluster": cluster_facts(resources),
         **_times(began, ended, stages),
