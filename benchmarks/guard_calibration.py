@@ -42,12 +42,21 @@ RATES = (0, 2, 5, 10, 15, 20, 25, 30, 40, 60, 80, 120, 200, 400)
 
 @dataclasses.dataclass(frozen=True)
 class Half:
-    """The proposals of one half of the speakers of one set; entities that were said, and of these the unbiased's."""
+    """The proposals of one half of the speakers of one set.
+
+    said: entities in the references; known, wrong: what the unbiased search writes of these, and of others
+    """
 
     proposals: list[Judged]
     said: int
     known: int
     hours: float
+    wrong: int = 0
+
+    def f1(self, gained: int = 0, wrong: int = 0) -> float:
+        """F1 in percent after so many more right and wrong entities."""
+        right = self.known + gained
+        return 100 * 2 * right / max(1, right + self.wrong + wrong + self.said)
 
     def odds(self, weights: Vector, bias: float) -> Vector:
         return np.array([one.features for one in self.proposals]).reshape(-1, len(FEATURES)) @ weights + bias
@@ -56,15 +65,17 @@ class Half:
 def collect(transcriber: Transcriber, corpus: Corpus) -> Half:
     """Run both passes on every utterance and judge what they propose."""
     found: list[Judged] = []
-    said = known = 0
+    said = known = wrong = 0
     for number, one in enumerate(corpus.utterances):
         entities = corpus.lists.of(one.reference.utterance_id)
         unbiased, measured = _measured(transcriber, one.heard, entities)
         found += judged(number, unbiased, measured, one.reference.text, entities)
         spoken = entities_in(one.reference.text, entities)
+        written = entities_in(unbiased.text, entities)
         said += spoken.total()
-        known += (spoken & entities_in(unbiased.text, entities)).total()
-    return Half(found, said, known, corpus.seconds / 3600)
+        known += (spoken & written).total()
+        wrong += (written - spoken).total()
+    return Half(found, said, known, corpus.seconds / 3600, wrong)
 
 
 def _measured(
@@ -83,10 +94,11 @@ def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
     """What the guard does to one half at ``bound``: how many said entities it lets in and how many others."""
     taken = accepted(half.proposals, odds, bound)
     gained, wrong = sum(one.gained for one in taken), sum(max(0, one.wrong) for one in taken)
-    reachable = sum(one.right for one in half.proposals)
+    best, plain, now = half.f1(sum(one.right for one in half.proposals)), half.f1(), half.f1(gained, wrong)
     return {
-        "half": name, "bound": bound, "said": half.said, "unbiased": half.known, "found": half.known + gained,
-        "right proposals": reachable, "proposals": len(half.proposals), "false accepts/h": wrong / half.hours,
+        "half": name, "bound": bound, "said": half.said, "F1 unbiased": plain, "F1": now,
+        "F1 error %": 100 * ((100 - now) / (100 - plain) - 1), "F1 if all right were taken": min(100.0, best),
+        "proposals": len(half.proposals), "false accepts/h": wrong / half.hours,
     }  # fmt: skip
 
 

@@ -77,12 +77,13 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Aligned:
-    """A hypothesis with the alignment of its units to ``log_probs`` [T, 40]."""
+    """A hypothesis with the alignment of its units to ``log_probs`` [T, 40]. Remembers its fits."""
 
     hypothesis: Hypothesis
     units: list[Unit]
     alignment: Alignment
     log_probs: npt.NDArray[np.float32]
+    _fits: dict[tuple[int, int, tuple[Variants, ...]], Fit] = dataclasses.field(default_factory=dict, compare=False)
 
     def cost_of(self, start: int, end: int) -> float:
         """Cost in nats of the units that touch words [start, end)."""
@@ -111,14 +112,25 @@ class Aligned:
         return -float(self.log_probs[start:end].max(axis=1).sum()) if end > start else 0.0
 
     def fit(self, first: int, last: int, others: Sequence[Variants]) -> Fit:
-        """Align ``others`` in the place of units [first, last), with a neighbour on each side so that borders move."""
+        """Align ``others`` in the place of units [first, last), with a neighbour on each side so that borders move.
+
+        The neighbours keep the pronunciations that they have in the hypothesis' alignment.
+        """
+        key = (first, last, tuple(others))
+        if key not in self._fits:
+            self._fits[key] = self._fit(first, last, key[2])
+        return self._fits[key]
+
+    def _fit(self, first: int, last: int, others: Sequence[Variants]) -> Fit:
         before, after = max(0, first - 1), min(len(self.units), last + 1)
         start, end = self.frames(before, after)
-        left = [unit.pronunciations for unit in self.units[before:first]]
-        right = [unit.pronunciations for unit in self.units[last:after]]
+        left, right = self._said(before, first), self._said(last, after)
         local = align_words(self.log_probs[start:end], [*left, *others, *right])
         there = sum(word.cost for word in self.alignment.words[before:after])
         return Fit(there - local.cost, local.words[len(left) : len(left) + len(others)], start)
+
+    def _said(self, first: int, last: int) -> list[Variants]:
+        return [(tuple(phone.phone for phone in word.phones),) for word in self.alignment.words[first:last]]
 
 
 def align_hypothesis(
