@@ -22,7 +22,7 @@ _POOL = 4000  # rare words that the larger lists are filled from: pronouncing al
 class Bench:
     """What a decoding benchmark runs on."""
 
-    config: RunConfig  # unbiased with the shortlist on, the shipped or a given model
+    config: RunConfig  # unbiased, the search alone with the shortlist on, the shipped or a given model
     tokens: Tokens
     sets: dict[str, Corpus]
 
@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
     """Return the sets ``names`` of is21-100, is21-1000, is21-pooled, adversarial-100 and names_dev."""
     values = {} if options.config is None else yaml.safe_load(options.config.read_text())
-    config = override(dataclasses.replace(baseline(), shortlist=ShortlistConfig()), values or {})
+    searched = dataclasses.replace(baseline(), phone_fusion=None, shortlist=ShortlistConfig())
+    config = override(searched, values or {})
     config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
     sets = {name: _set(name, options, config) for name in names}
     if options.utterances:

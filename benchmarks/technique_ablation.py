@@ -4,7 +4,9 @@
     python -m benchmarks.technique_ablation --data ../shared/data --utterances 300 --curve --json out/curve.json
 
 Rates in percent, F1 0 to 1, false accepts per hour. On adversarial lists nothing is said: WER and false accepts are
-all harm. The curve sweeps pyctcdecode's hotword weight and what our search gives (or takes) for a completed entity.
+all harm. The curve sweeps pyctcdecode's hotword weight and what our search gives (or takes) for a completed entity, at
+its default weights and at strong ones. Everything here is the search with the shortlist; the phone head's say in the
+n-best and the guard are off. ``--only`` picks rows, so that parts of a curve can run side by side.
 """
 
 import argparse
@@ -22,6 +24,12 @@ SETS = ("is21-100", "is21-1000", "names_dev", "adversarial-100")
 _FIXED_BONUS = 1.5  # nats per token, the usual range of constant boosting
 _WEIGHTS = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0)
 _COMPLETE = (-6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
+_STRONG = BoostingConfig(
+    scale=0.9, cap=6.0, max_gap=10.0, entry=1.0, entry_scale=0.9, entry_cap=2.0, base=6.0, prune_log_prob=-12.0,
+    explain=False,
+)  # fmt: skip
+_STRONG_COMPLETE = (-6.0, -4.0, -2.0, 0.0, 2.0)
+_STRONG_CLASS = BoostClassConfig(weight=-2.0, known=0.0)
 
 
 def ladder(config: RunConfig) -> dict[str, RunConfig]:
@@ -49,6 +57,9 @@ def curve(config: RunConfig) -> dict[str, RunConfig]:
         boosting = dataclasses.replace(BoostingConfig(), explain=False, complete=complete)
         biased = dataclasses.replace(config, boosting=boosting, boost_class=BoostClassConfig())
         rows[f"ours {complete:+g}"] = biased
+    for complete in _STRONG_COMPLETE:
+        boosting = dataclasses.replace(_STRONG, complete=complete)
+        rows[f"ours strong {complete:+g}"] = dataclasses.replace(config, boosting=boosting, boost_class=_STRONG_CLASS)
     return {"pyctcdecode none": pyctc, "ours none": config} | rows
 
 
@@ -68,11 +79,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--only", nargs="+", help="rows, by their names")
     parser.add_argument("--curve", action="store_true", help="the curve in place of the ablation")
     options = parser.parse_args()
     bench = load(options, tuple(options.sets))
     config = dataclasses.replace(bench.config, beam=dataclasses.replace(bench.config.beam, n_best=1))
     systems = curve(config) if options.curve else ladder(config)
+    systems = {name: one for name, one in systems.items() if not options.only or name in options.only}
     rows = [row for name, one in systems.items() for row in measure(name, one, bench.tokens, bench.sets)]
     show(f"techniques, beam {options.width}", rows, options.json)
 

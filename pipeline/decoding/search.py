@@ -508,12 +508,13 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
     beam, candidates, frame_scores = work.beam, work.candidates, work.frame
     size, states, traces = 1, 1, 1
     _start(work, ngrams, params)
-    # The most that one token can add: a class score is never above beta.
-    reach = 0.0
+    # The most that one token can add, inside an entity and where it enters one: a class score is never above beta.
+    plain = max(params.beta, 0.0)
+    inner, entering = plain, plain
     if params.use_boost:
         reach = params.fixed if params.fixed > 0.0 else max(params.cap, params.entry_cap)
-        reach = params.heaviest * (reach + max(params.complete, 0.0))
-    slack = max(params.beta, 0.0) + reach
+        inner += params.heaviest * (reach + max(params.complete, 0.0))
+        entering += params.heaviest * (params.fixed if params.fixed > 0.0 else params.entry_cap)
     for frame in range(len(ids)):
         top = np.float64(values[frame, 0])
         active, blank = 0, np.float64(-np.inf)
@@ -544,6 +545,7 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
             entry = beam[index]
             total = logadd(entry.blank, entry.token)
             rest = entry.lm + entry.kept + entry.pending
+            within = entry.graph > ROOT
             for column in range(reached):
                 token = np.int32(ids[frame, column])
                 length = tokens.lengths[token]
@@ -557,6 +559,10 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                         continue
                 value = np.float64(values[frame, column])
                 mass = (entry.blank if token == entry.last else total) + value
+                slack = inner
+                if not within:
+                    enters = params.use_boost and (begins or entry.graph == ROOT)
+                    slack = entering if enters and _enter(graph, tokens, token, work) > ROOT else plain
                 if mass == -np.inf or mass + rest + slack < best + params.prune:
                     continue
                 ends = begins and entry.length > 0

@@ -189,13 +189,13 @@ def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
-def _step(lead, depth, gaps, phone, skips, drop, own, once):  # type: ignore[no-untyped-def]
-    """One phone further: from lead[depth], the least cost with i slots behind, to lead[depth + 1].
+def _place(lead, depth, gaps, phone, drop, own):  # type: ignore[no-untyped-def]
+    """Lay one phone: from lead[depth], the least cost with i slots behind, to ``own``, with the phone the last.
 
-    Returns the least cost of a path that ends with this phone. ``own`` and ``once`` are scratch.
+    Returns the least of them.
     """
     size = len(own)
-    before, after, gap = lead[depth], lead[depth + 1], gaps[phone]
+    before, gap = lead[depth], gaps[phone]
     least = own[0] = before[0] + drop
     for i in range(size - 1):  # no i - 1 here and below: it would keep the loops from becoming vector code
         placed = before[i] + gap[i]
@@ -203,6 +203,13 @@ def _step(lead, depth, gaps, phone, skips, drop, own, once):  # type: ignore[no-
         own[i + 1] = placed if placed < dropped else dropped
     for i in range(size):
         least = own[i] if own[i] < least else least
+    return least
+
+
+@numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
+def _leave_out(own, once, skips, lead, depth):  # type: ignore[no-untyped-def]
+    """Write lead[depth + 1]: ``own`` with up to three slots left out after the phone. ``once`` is scratch."""
+    size, after = len(own), lead[depth + 1]
     once[0] = own[0]
     for i in range(size - 1):
         skipped = own[i] + skips[i]
@@ -211,7 +218,6 @@ def _step(lead, depth, gaps, phone, skips, drop, own, once):  # type: ignore[no-
     for i in range(size - 2):
         skipped = once[i] + skips[i] + skips[i + 1]
         after[i + 2] = once[i + 2] if once[i + 2] < skipped else skipped
-    return least
 
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
@@ -221,7 +227,8 @@ def _pairs(gaps, skips, drop):  # type: ignore[no-untyped-def]
     pairs = np.empty((phones, phones), np.float32)
     lead, own, once = np.zeros((2, size), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
     for phone in range(phones):
-        alone = _step(lead, 0, gaps, phone, skips, drop, own, once)
+        alone = _place(lead, 0, gaps, phone, drop, own)
+        _leave_out(own, once, skips, lead, 0)
         for other in range(phones):
             least = alone + drop
             for i in range(size - 1):
@@ -258,6 +265,7 @@ def _match(first, label, terminal, depths, gaps, skips, limits, drop, count):  #
     lead = np.zeros((deepest + 1, size), np.float32)
     own, once = np.empty(size, np.float32), np.empty(size, np.float32)
     at, stop = np.empty(deepest + 1, np.int32), np.empty(deepest + 1, np.int32)
+    lowest = np.zeros(deepest + 1, np.float32)
     at[0], stop[0] = first[0], first[1]
     depth = 0
     while depth >= 0:
@@ -266,12 +274,14 @@ def _match(first, label, terminal, depths, gaps, skips, limits, drop, count):  #
             continue
         node = at[depth]
         at[depth] += 1
-        if room[node] < 0.0:
+        if lowest[depth] > room[node] + _ROUNDING:
             continue
-        least = _step(lead, depth, gaps, label[node], skips, drop, own, once)
+        least = _place(lead, depth, gaps, label[node], drop, own)
         if terminal[node] >= 0 and least <= limits[depth + 1]:
             costs[terminal[node]] = least
         if first[node] < first[node + 1] and least <= room[node] + _ROUNDING:
+            _leave_out(own, once, skips, lead, depth)
             depth += 1
+            lowest[depth] = least
             at[depth], stop[depth] = first[node], first[node + 1]
     return costs

@@ -1,15 +1,19 @@
 """What comes on the shortlist, and that nothing else decides it."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
-from pipeline.config import RunConfig, ShortlistConfig, joint
+from pipeline.acoustic.emissions import Emissions, sparsify
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint
 from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.entities.shortlist import Shortlister, build_shortlister
 from pipeline.phonetics.phones import PHONE_IDS
 from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.transcribe import build_transcriber
 from tests.phonetics.speech import spoken
 
 MET = spoken("M EH - T - Z Z EH L EH N N S K - IY T AH D EY EY - -")
@@ -108,3 +112,35 @@ def test_on_in_the_joint_preset_off_without(pronouncer: Pronouncer) -> None:
     assert build_shortlister(joint(), pronouncer) is not None
     assert build_shortlister(RunConfig(), pronouncer) is None
     assert build_shortlister(dataclasses.replace(joint(), shortlist=None), pronouncer) is None
+
+
+def utterance() -> Emissions:
+    """ "we met nilsson" torn between its two spellings, with the phones of it."""
+    tokens, frames = load_tokens(AcousticConfig()), []
+    for one, other in (("we", "we"), ("met", "met"), ("nielsen", "nilsson")):
+        for first, second in itertools.zip_longest(tokens.encoder(one), tokens.encoder(other), fillvalue=tokens.blank):
+            row = np.full(len(tokens.pieces), 0.02 / len(tokens.pieces), np.float32)
+            row[second] += 0.4
+            row[first] += 0.58
+            blank = np.full(len(tokens.pieces), 0.02 / len(tokens.pieces), np.float32)
+            blank[tokens.blank] += 0.98
+            frames += [row, blank]
+    phones = spoken("W IY - M EH T - N IH L S AH N -")
+    length = max(len(frames), len(phones))
+    frames += [frames[1]] * (length - len(frames))
+    phones = np.concatenate([phones, np.repeat(phones[-1:], length - len(phones), axis=0)])
+    return Emissions(sparsify(np.log(np.stack(frames)), 32), phones.astype(np.float16))
+
+
+def test_lists_with_the_same_shortlist_give_the_same_transcript() -> None:
+    config = dataclasses.replace(joint(), language_model=None)
+    transcriber = build_transcriber(config, load_tokens(config.acoustic))
+    far = {"gorbachev": "G AO R B AH CH AO F", "zelensky": SAID, "vancomycin": "V AE NG K OW M AY S IH N"}
+    name = {"nilsson": "N IH L S AH N"}
+    heard = utterance()
+    unbiased, none = transcriber.hypotheses(heard, EMPTY)
+    assert transcriber.hypotheses(heard, listed(**far)) == (unbiased, none)
+    biased, chosen = transcriber.hypotheses(heard, listed(**name))
+    assert biased[0].text == "we met nilsson"
+    assert unbiased[0].text != biased[0].text
+    assert transcriber.hypotheses(heard, listed(**name, **far)) == (biased, chosen)
