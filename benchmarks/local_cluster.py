@@ -51,12 +51,14 @@ class LocalCluster:
             first = {"include_dashboard": dashboard_port is not None, "_system_config": _HEALTH}
             first |= {"dashboard_port": dashboard_port} if dashboard_port else {}
         for tries_left in reversed(range(_START_TRIES)):
+            before = set(family(os.getpid()))
             try:
                 self._nodes[name] = self._start(cpus, gpus, first)
                 return
             except Exception as error:  # Ray has no class of its own for it
                 if not tries_left or "timed out during startup" not in str(error):
                     raise
+                _kill(set(family(os.getpid())) - before)
 
     def _start(self, cpus: int, gpus: int, more: dict[str, Any]) -> Any:
         ports = {name: free_port() for name in _PORTS}
@@ -89,6 +91,13 @@ def local_cluster() -> Iterator[LocalCluster]:
         yield cluster
     finally:
         cluster.close()
+
+
+def _kill(processes: set[int]) -> None:
+    """End what a start that failed has left behind."""
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 
@@ -133,6 +134,7 @@ def _connect(address: str | None) -> None:
     """
     local = {} if address else _local_options()
     for tries_left in reversed(range(_START_TRIES)):
+        before = _children()
         try:
             with _silent_stderr():
                 ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
@@ -141,9 +143,18 @@ def _connect(address: str | None) -> None:
             if "timed out during startup" not in str(error):
                 raise
             ray.shutdown()
+            for pid in _children() - before:  # what a start that failed leaves behind
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             if not tries_left:
                 raise StartError(f"Ray did not start in {_START_TRIES} tries: this machine is too busy. Try later, or "
                                  "give RAY_ADDRESS of a cluster.") from error  # fmt: skip
+
+
+def _children() -> set[int]:
+    import psutil  # comes with Ray, which puts it on the path
+
+    return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 def _local_options() -> dict[str, object]:
