@@ -105,13 +105,15 @@ def _show(found: Lint, shown: int) -> None:
     console = Console()
     for kind, findings in found.by_kind.items():
         about = KINDS[kind]
-        table = Table(box=box.SIMPLE_HEAD, title_justify="left")
-        table.title = f"[{_STYLES[about.severity]}]{about.severity}[/] {kind}: {len(findings):,} x {about.about}"
+        title = f"[{_STYLES[about.severity]}]{about.severity}[/] {kind}: {len(findings):,} x {about.about}"
+        console.print(title, highlight=False, soft_wrap=True)
+        table = Table(box=box.SIMPLE_HEAD)
         for column in ("line", "entry", "what", "suggestion"):
             table.add_column(column, overflow="fold")
         for one in findings[:shown]:
             table.add_row(*map(escape, (str(one.row or ""), one.entry, one.detail, one.suggestion)))
-        console.print(table)
+        if shown:
+            console.print(table)
         if len(findings) > shown:
             console.print(f"  and {len(findings) - shown:,} more (--output FILE or --json has all)\n")
     for line in _closing(found):

@@ -31,9 +31,9 @@ from pipeline.phonetics.pronunciation import Pronouncer
 from pipeline.s3_options import Options
 from pipeline.storage import Location
 
-NEAR_RATES = ((0.12, 0.004), (0.34, 0.0025))
+NEAR_RATES = ((0.12, 0.006), (0.34, 0.0025))
 """False accepts per word that was written and is up to so many edits per phone away."""
-FITTING_RATES = ((0.75, 0.015), (math.inf, 0.0025))
+FITTING_RATES = ((0.75, 0.017), (math.inf, 0.003))
 """False accepts per utterance in which an entry is not said and fits the phones at so many nats per phone."""
 MANY = 1.0
 """Expected false accepts per hour from which an entry is a finding ..."""
