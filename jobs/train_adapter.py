@@ -34,6 +34,8 @@ from pipeline.phonetics.pronunciation import MODELS, Pronouncer, read_dictionary
 
 COMMON = 5000
 """Most frequent words of the language model: not rare, so not on a training list unless drawn as common words."""
+TRAINING_WORDS = "training_words.txt"
+"""Rare words that were said in training, beside the weights: reports tell seen and unseen entities apart by it."""
 _DISTRACTORS = 30_000  # words of the pronouncing dictionary that distractors are drawn from
 
 
@@ -149,6 +151,8 @@ def train(options: argparse.Namespace) -> int:
     task = prepare(options, entries)
     task.trainer.use_best()
     adapter_checkpoint.save(options.output, task.trainer.adapter, model_fingerprint(options.model))
+    words = sorted({word for one in task.training for word in one.words} - task.trainer.drawer.common)
+    (options.output / TRAINING_WORDS).write_text("\n".join(words) + "\n", encoding="utf-8")
     return 0
 
 

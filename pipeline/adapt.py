@@ -49,12 +49,13 @@ class AdapterPass:
         for scalars, heard in read_emissions(emissions):
             name = scalars["utterance_id"]
             try:
-                results.append(None if heard is None else self._row(name, scalars["entities"], heard))
+                results.append(None if heard is None else self.row(name, scalars["entities"], heard))
             except FAILURES as error:
                 results.append(f"{name}: the adapter failed ({type(error).__name__}: {error}).")
         return _with_results(emissions, results)
 
-    def _row(self, name: str, own: list[str] | None, heard: Emissions) -> SparseLogProbs | None:
+    def row(self, name: str, own: list[str] | None, heard: Emissions) -> SparseLogProbs | None:
+        """Return the adapted candidates of one utterance, None where its list changes nothing."""
         if heard.last is None or heard.query is None:
             raise ValueError("the first pass carries no states for it; cache it anew with this configuration")
         entities = self.entities.of(name, own)

@@ -48,7 +48,7 @@ class AdapterRunner:
 
     def __init__(self, adapter: ContextualAdapter, speller: Speller, prior: float = 0.0, device: str = "cpu") -> None:
         """``prior``: nats added to the score of ``<no-bias>``."""
-        self._adapter, self._speller, self._prior = adapter.to(device).eval(), speller, prior
+        self._adapter, self.speller, self._prior = adapter.to(device).eval(), speller, prior
         self._device = torch.device(device)
         self._lists: collections.OrderedDict[str, EncodedList | None] = collections.OrderedDict()
 
@@ -98,7 +98,7 @@ class AdapterRunner:
             (row, number)
             for number, entity in enumerate(entities.entities)
             if entity.weight > 0
-            for row in self._speller.rows(entity)
+            for row in self.speller.rows(entity)
         ]
         if not rows:
             return None

@@ -1,0 +1,215 @@
+"""What the contextual adapter gains and costs: alone with greedy and beam, in front of D1 + D2 and of the joint preset.
+
+    python -m jobs.transcribe --audio ../shared/data/names_dev.parquet --output out --cache-emissions out/first_names
+    python -m benchmarks.adapter --first-pass names_dev=out/first_names/*/emissions/*.parquet --sets names_dev
+
+Reads cached first passes (with the adapter's queries), so nothing is encoded here. ``--utterances N`` takes about N of
+each set. ``--cost`` measures the adapter's share of the encoder's time instead.
+"""
+
+import argparse
+import dataclasses
+import glob
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+
+from benchmarks.table import show
+from pipeline.acoustic.emissions import Emissions
+from pipeline.acoustic.loading import load_model, load_tokens
+from pipeline.adapt import AdapterPass, build_adapter_pass
+from pipeline.audio import decode_audio
+from pipeline.config import (
+    PRESETS,
+    AcousticConfig,
+    AdapterConfig,
+    BeamConfig,
+    BoostClassConfig,
+    BoostingConfig,
+    RunConfig,
+    ShortlistConfig,
+    joint,
+    without,
+)
+from pipeline.decoding.evaluation import Corpus, Evaluation, Labelled, evaluate, sample, with_lists
+from pipeline.entities.catalog import Entity, EntityList
+from pipeline.entities.lists import EntitySource
+from pipeline.errors import InputError
+from pipeline.scoring.inputs import read_lists, read_references
+from pipeline.transcribe import build_transcriber, read_emissions
+
+SETS = ("is21-100", "is21-500", "is21-1000", "is21-2000", "names_dev", "adversarial-100")
+_FILES = {"names_dev": ("names_dev", None), "adversarial-100": ("librispeech_test_clean_dev", "adversarial_100.tsv")}
+_IS21 = ("librispeech_test_clean_dev", "is21_deep_bias/test-clean-dev.biasing_100.tsv")
+_RATES = ("wer", "u_wer", "b_wer", "precision", "recall", "f1", "false_accepts_per_hour")
+
+
+def systems(beam: int) -> dict[str, RunConfig]:
+    """Return the configurations to compare, each run without and with the adapter."""
+    plain = RunConfig(beam=BeamConfig(width=beam), shortlist=ShortlistConfig(), phone_fusion=None)
+    both = {"boosting": BoostingConfig(), "boost_class": BoostClassConfig()}
+    whole = without(joint(), "adapter")
+    return {
+        "greedy": dataclasses.replace(plain, beam=BeamConfig(decoder="greedy"), language_model=None),
+        "beam + LM": plain,
+        "D1 + D2": dataclasses.replace(plain, **both),
+        "joint": dataclasses.replace(whole, beam=dataclasses.replace(whole.beam, width=beam)),
+    }
+
+
+def load(name: str, data: Path, files: Sequence[str]) -> Corpus:
+    """Join a set's references and lists with its cached first pass."""
+    stem, lists = _FILES.get(name, _IS21)
+    source = str(data / f"{stem}.parquet")
+    by_id = {reference.utterance_id: reference for reference in read_references(source)[0]}
+    utterances = [Labelled(by_id[one], heard) for one, heard in first_pass(files) if one in by_id]
+    utterances.sort(key=lambda one: one.reference.utterance_id)
+    corpus = Corpus(tuple(utterances), read_lists(None if lists is None else str(data / lists), source))
+    size = int(name.partition("-")[2]) if name.startswith("is21-") else 0
+    return grown(corpus, data / "is21_deep_bias" / "all_rare_words.txt", size) if size > 100 else corpus
+
+
+def first_pass(files: Sequence[str]) -> Iterator[tuple[str, Emissions]]:
+    """Yield id and first pass of every row of cached EMISSIONS."""
+    for file in files:
+        for scalars, heard in read_emissions(pq.read_table(file)):
+            if heard is not None:
+                yield scalars["utterance_id"], heard
+
+
+def grown(corpus: Corpus, words: Path, size: int) -> Corpus:
+    """Fill every list up to ``size`` with rare words that are not said, as the benchmark makes its larger lists."""
+    pool = sorted(set(words.read_text().split()))
+    lists = {}
+    for one in corpus.utterances:
+        name = one.reference.utterance_id
+        entities = {entity.text: entity for entity in corpus.lists.of(name).entities}
+        for word in random.Random(name).sample(pool, 2 * size):
+            if len(entities) < size and word not in one.reference.text.split():
+                entities.setdefault(word, Entity(word, word))
+        lists[name] = EntityList(tuple(entities[text] for text in sorted(entities)))
+    return with_lists(corpus, lambda name: lists[name])
+
+
+def adapted(corpus: Corpus, adapter: AdapterPass) -> tuple[Corpus, float]:
+    """Return the corpus with every first pass adapted to its list, and the processor seconds that took."""
+    done, began = [], time.process_time()
+    for one in corpus.utterances:
+        name = one.reference.utterance_id
+        result = dataclasses.replace(adapter, entities=EntitySource(corpus.lists.of(name))).row(name, None, one.heard)
+        done.append(dataclasses.replace(one, heard=dataclasses.replace(one.heard, adapted=result)))
+    return dataclasses.replace(corpus, utterances=tuple(done)), time.process_time() - began
+
+
+def known_words(folder: Path) -> frozenset[str]:
+    """Return the rare words that the adapter was trained on, as jobs.train_adapter lists them."""
+    file = folder / "training_words.txt"
+    return frozenset(file.read_text(encoding="utf-8").split()) if file.is_file() else frozenset()
+
+
+def recall(evaluation: Evaluation, seen: frozenset[str], wanted: bool) -> float:
+    """Return the recall of entities all of whose words the adapter saw in training, or of the others."""
+    found = missed = 0
+    for one in evaluation.result.table.to_pylist():
+        found += sum(set(entity.split()).issubset(seen) == wanted for entity in one["true_positives"])
+        missed += sum(set(entity.split()).issubset(seen) == wanted for entity in one["false_negatives"])
+    return found / (found + missed) if found + missed else float("nan")
+
+
+def compare(options: argparse.Namespace) -> list[dict[str, object]]:
+    """Return a row per set, system and adapter off or on."""
+    base = dataclasses.replace(PRESETS["adapter"](), adapter=AdapterConfig(options.adapter, options.no_bias))
+    adapter = build_adapter_pass(base, EntitySource())
+    if adapter is None:
+        raise InputError("there is no adapter; give one with --adapter.")
+    files = dict(pair.split("=", 1) for pair in options.first_pass)
+    seen = known_words(Path(options.adapter or AcousticConfig().model + "_adapter"))
+    tokens, rows = load_tokens(base.acoustic), []
+    for name in options.sets:
+        stem = _FILES.get(name, _IS21)[0]
+        corpus = load(name, options.data, sorted(glob.glob(files[stem])))
+        corpus = sample(corpus, options.utterances) if options.utterances else corpus
+        biased, seconds = adapted(corpus, adapter)
+        print(f"{name}: adapter {seconds / corpus.seconds * 3600:.1f} processor seconds per hour of audio", flush=True)
+        for system, config in systems(options.beam).items():
+            if system not in options.systems:
+                continue
+            transcriber = build_transcriber(config, tokens)
+            for label, part in (("", corpus), (" + E", biased)):
+                result = evaluate(transcriber, part)
+                row: dict[str, object] = {"system": system + label, "set": name, "utterances": len(part.utterances)}
+                row |= {rate: result.rate(rate) for rate in _RATES}
+                row |= {"recall_seen": recall(result, seen, True), "recall_unseen": recall(result, seen, False)}
+                rows.append(row)
+                print(row, flush=True)
+    return rows
+
+
+def cost(options: argparse.Namespace) -> list[dict[str, object]]:
+    """Return the processor time of encoder and adapter over the same audio, with lists of several sizes."""
+    config = dataclasses.replace(PRESETS["adapter"](), adapter=AdapterConfig(options.adapter))
+    config = config if options.whole_list is False else dataclasses.replace(config, shortlist=None)
+    adapter = build_adapter_pass(config, EntitySource())
+    if adapter is None:
+        raise InputError("there is no adapter; give one with --adapter.")
+    model, data = load_model(config.acoustic), options.data / "librispeech_test_clean_dev.parquet"
+    batch = next(pq.ParquetFile(data).iter_batches(options.utterances or 40, columns=["utterance_id", "audio"]))
+    waves = [decode_audio(row["audio"]["bytes"], row["utterance_id"]).samples for row in batch.to_pylist()]
+    words = (options.data / "is21_deep_bias" / "all_rare_words.txt").read_text().split()
+    encode, heard = 0.0, []
+    for wave in (waves[0], *waves):  # the first twice: kernels are compiled outside the time
+        began = time.process_time()
+        (one,) = model.encode([wave], with_states=True)
+        encode = encode + time.process_time() - began if heard else 0.0
+        heard.append(dataclasses.replace(one, last=one.states[-1], states=one.states))  # type: ignore[index]
+    rows: list[dict[str, object]] = []
+    for size in options.sizes:
+        lists = [random.Random(n).sample(words, size) for n in range(len(waves) + 1)]
+        rows.append({"entities": size, **_adapter_time(adapter, heard, lists, encode)})
+    return rows
+
+
+def _adapter_time(
+    adapter: AdapterPass, heard: list[Emissions], lists: list[list[str]], encode: float
+) -> dict[str, object]:
+    """Time query, embedding of lists never seen before, attention; pronouncing words and the shortlist apart."""
+    spent = 0.0
+    for number, (one, words) in enumerate(zip(heard, lists, strict=True)):
+        entities = EntityList(tuple(Entity(word, word) for word in sorted(words)))
+        if adapter.shortlister is not None:
+            entities = adapter.shortlister.shortlist(one.phone_log_probs, entities)
+        for entity in entities.entities:
+            adapter.runner.speller.rows(entity)  # the second pass needs the same pronunciations, and remembers them
+        began = time.process_time()
+        query = adapter.runner.query(one.states)  # type: ignore[arg-type]
+        adapter.runner.adapt(one.tokens, one.last, query, one.phone_log_probs, entities)  # type: ignore[arg-type]
+        spent += time.process_time() - began if number else 0.0
+    return {"encoder_seconds": encode, "adapter_seconds": spent, "share": spent / encode}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--first-pass", nargs="+", default=[], metavar="STEM=GLOB", help="cached EMISSIONS per audio")
+    parser.add_argument("--sets", nargs="+", default=["is21-100", "names_dev", "adversarial-100"], choices=SETS)
+    parser.add_argument("--systems", nargs="+", default=list(systems(1)), choices=list(systems(1)))
+    parser.add_argument("--adapter", help="adapter directory (default: the one beside the shipped base)")
+    parser.add_argument("--no-bias", type=float, default=AdapterConfig().no_bias)
+    parser.add_argument("--beam", type=int, default=BeamConfig().width)
+    parser.add_argument("--utterances", type=int, help="about this many of each set; default all")
+    parser.add_argument("--cost", action="store_true")
+    parser.add_argument("--whole-list", action="store_true", help="with --cost: no shortlist")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = cost(options) if options.cost else compare(options)
+    show("adapter's share of the encoder's time" if options.cost else "contextual adapter", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()
