@@ -73,7 +73,7 @@ class Transcriber:
         """Return the final n-best of one utterance, best first, and the shortlist that it was found with."""
         if self.shortlister is not None:
             entities = self.shortlister.shortlist(heard.phone_log_probs, entities)
-        return self._decode(heard, entities), entities
+        return _with_adapter(self._decode(heard, entities), heard), entities
 
     def _decode(self, heard: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every phonetic technique off, it is the beam search's own."""
@@ -94,6 +94,21 @@ def build_transcriber(
     decoder, phonetics = build_decoder(config, tokens), build_phonetics(config, tokens=tokens)
     shortlister = build_shortlister(config, None if phonetics is None else phonetics.pronouncer)
     return Transcriber(decoder, entities or EntitySource(), config_fingerprint, phonetics, shortlister)
+
+
+def _with_adapter(nbest: list[Hypothesis], heard: Emissions) -> list[Hypothesis]:
+    """Say of the best hypothesis' entities which ones stand where the adapter moved the log-probs."""
+    if heard.adapted is None or not nbest or not nbest[0].entities:
+        return nbest
+    words, first, adapted = nbest[0].words, heard.tokens, heard.adapted
+    moved = (first.ids != adapted.ids).any(1) | (first.values != adapted.values).any(1)  # [T]
+    spans = tuple(
+        dataclasses.replace(span, techniques=("adapter", *span.techniques))
+        if moved[words[span.start_word].start_frame : words[span.end_word - 1].end_frame].any()
+        else span
+        for span in nbest[0].entities
+    )
+    return [dataclasses.replace(nbest[0], entities=spans), *nbest[1:]]
 
 
 def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions | None]]:
