@@ -42,7 +42,9 @@ class Reprocessor:
     def __init__(self, carry: Carry) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
+        from pipeline.adapt import build_adapter_pass
         from pipeline.entities import snapshot
+        from pipeline.entities.lists import EntitySource
         from pipeline.reprocess.redo import Redo
         from pipeline.reprocess.touched import Touching
         from pipeline.transcribe import build_transcriber
@@ -50,11 +52,14 @@ class Reprocessor:
         self._carry = carry
         tokens = load_tokens(carry.config.acoustic)
         transcriber = build_transcriber(carry.config, tokens, config_fingerprint=carry.config_fingerprint)
+        adapter = build_adapter_pass(carry.config, EntitySource())
         old, touching = snapshot.load(carry.old_lists), Touching(transcriber.shortlister)
         self._targets: list[tuple[NewVersion, Redo]] = []
         for target in carry.targets:
-            listed = dataclasses.replace(transcriber, entities=snapshot.load(target.lists))
-            self._targets.append((target.version, Redo(listed, old, carry.own_lists, touching)))
+            lists = snapshot.load(target.lists)
+            listed = dataclasses.replace(transcriber, entities=lists)
+            adapts = None if adapter is None else dataclasses.replace(adapter, entities=lists)
+            self._targets.append((target.version, Redo(listed, old, carry.own_lists, touching, adapts)))
 
     def __call__(self, parts: pa.Table) -> pa.Table:
         """Carry parts over; the columns ``written`` (a path) and ``emissions`` (paths) in, totals by target out."""

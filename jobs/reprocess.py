@@ -29,7 +29,13 @@ from pipeline.s3_options import parse_options
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = job_parser("reprocess", __doc__)
-    parser.add_argument("--run", metavar="RUN", action="append", required=True, help="folder of a finished run")
+    parser.add_argument(
+        "--run",
+        metavar="RUN",
+        action="append",
+        required=True,
+        help="folder of a finished run, or a folder of runs: the one that latest.json names",
+    )
     parser.add_argument(
         "--entities", metavar="[NAME=]LIST", action="append", required=True, help="new list, or per-utterance lists"
     )

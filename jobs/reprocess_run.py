@@ -15,6 +15,7 @@ from actors.reprocessor import Carry, Reprocessor, Target
 from jobs.cache_folder import Cache, open_cache
 from jobs.manifest import is_intact, write_manifest
 from jobs.preflight import source_version
+from jobs.publish import Pointer
 from jobs.run_folder import RunFolder
 from jobs.run_record import entity_facts, read_outcome, versions
 from pipeline import config as configuration
@@ -68,7 +69,12 @@ class NewRun:
 
 
 def open_run(location: Location, emissions: str | None, model: str | None, options: Options) -> OldRun:
-    """Return a run that can be reprocessed; raises InputError if it is not complete, or anything it needs is gone."""
+    """Return a run that can be reprocessed; a folder of runs stands for the one that is published.
+
+    Raises InputError if it is not complete, or anything it needs is gone.
+    """
+    published = Pointer(location).run
+    location = location.join(published) if published else location
     folder = RunFolder(location)
     record = folder.read_record()
     if record is None or record["status"] != "complete" or not is_intact(folder):
@@ -85,9 +91,8 @@ def open_run(location: Location, emissions: str | None, model: str | None, optio
         config = configuration.override(config, {"acoustic": {"model": model}})
     _check_models(location, record, config)
     cache = open_cache(storage.open_filesystem(cached, options))
-    identity = CacheIdentity(
-        record["audio_version"], record["model"], acoustic_identity(config.acoustic), record["list_column"]
-    )
+    acoustic = acoustic_identity(config.acoustic, config.adapter)
+    identity = CacheIdentity(record["audio_version"], record["model"], acoustic, record["list_column"])
     cache.identity.check(identity, cache.folder.root.uri)
     return OldRun(folder, record, config, cache, scan_emissions(cache.folder.files(), record["audio_version"]))
 

@@ -13,7 +13,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
 from pipeline.reprocess.changes import Change, change_of
 from pipeline.reprocess.touched import Touching
-from pipeline.schemas import TRANSCRIPTS
+from pipeline.schemas import ADAPTER_INPUT, TRANSCRIPTS
 from pipeline.transcribe import FAILURES, Transcriber, read_emissions
 
 
@@ -72,7 +72,9 @@ class Redo:
         return Redone(rows, changes, len(again))
 
     def _transcribe(self, emissions: pa.Table) -> pa.Table:
-        return self.transcriber.transcribe(emissions if self.adapter is None else self.adapter.adapt(emissions))
+        if self.adapter is not None and ADAPTER_INPUT.names[0] in emissions.column_names:
+            emissions = self.adapter.adapt(emissions)
+        return self.transcriber.transcribe(emissions)
 
     def _look(self, emissions: pa.Table) -> tuple[list[EntityList], list[str]]:
         """Return for each row the entities by which the change touches it, and the version of its new list."""

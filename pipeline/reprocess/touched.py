@@ -12,7 +12,7 @@ from pipeline.acoustic.emissions import Emissions
 from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.entities.shortlist import Shortlister
 
-_KEPT = 4096  # pairs of lists whose difference is remembered: one pair for a corpus, many for lists per utterance
+_KEPT = 16  # pairs of lists whose difference is remembered: a corpus has one; lists per utterance come once each
 
 
 def differing(old: EntityList, new: EntityList) -> EntityList:

@@ -18,6 +18,7 @@ from pipeline.storage import open_filesystem
 from tests.acoustic.tiny import tiny_model
 from tests.jobs.transcribing import read_json
 from tests.reprocess.finished import bench, heard, in_order
+from tests.storage.servers import moto_endpoint, new_bucket, options_for
 
 TEXTS = ["the dog jumps over", "zelensky met them", "the lens key", None, "five boxes", "odd deeds", "pack my box"] * 2
 
@@ -99,7 +100,6 @@ def test_what_broke_off_goes_on_where_it_was(finished: Finished) -> None:
     for name in ("run.json", "_SUCCESS", "_checkpoint/t000004.parquet", "transcripts/t000008.parquet"):
         (root / name).unlink()
     (root / "_checkpoint/t000008.parquet").rename(root / "_checkpoint/t000008.pending.parquet")
-    (root / "_changes").mkdir()
     finished.reprocess(*arguments)
     assert rows_of(new).equals(whole)
     assert problems(new) == []
@@ -136,6 +136,9 @@ def test_publishing_is_a_switch_with_gates_and_a_way_back(
     assert "rows changed, at most 0.00% may" in capsys.readouterr().out.replace("\n", " ")
     assert finished.reprocess(*arguments, "--gate-changed", "1", "--gate-other-words", "1")[0]["objections"] == []
     assert read_json(latest)["run"] == held["fingerprint"]
+    again = ["--run", out, "--entities", finished.lists("less", "Zelensky"), "--summary", str(finished.here / "l.json")]
+    assert reprocess.main([*again, "--num-workers", "1"]) == 0
+    assert json.loads((finished.here / "l.json").read_text())[0]["reprocess"]["from"] == held["fingerprint"]
     assert publish.main(["--output", out, "--rollback"]) == 0
     assert read_json(latest)["run"] == finished.run.root.name
     assert publish.main(["--output", out, "--rollback"]) == 2
@@ -173,3 +176,23 @@ def test_an_unfinished_full_run_in_its_place_is_left_alone(
     (new / "transcripts" / "t000000.parquet").rename(new / "transcripts" / "1f_000000.parquet")
     assert reprocess.main(["--run", finished.run.root.path, *arguments]) == 2
     assert "holds 1 file(s) of an unfinished full run" in capsys.readouterr().err
+
+
+def test_on_an_object_store(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with moto_endpoint() as endpoint:
+        options = options_for(endpoint)
+        out = bench(model, new_bucket(options).join("out"))
+        emissions = heard(model, TEXTS[:6], 5)
+        written = in_order(out.transcriber(source("Dog")).transcribe(emissions))
+        run = out.run(written, source("Dog"), out.cache(emissions))
+        (tmp_path / "new.txt").write_text("Zelensky\n")
+        command = ["--run", run.root.uri, "--entities", str(tmp_path / "new.txt"), "--num-workers", "1", "--publish"]
+        command += ["--gate-error-rate", "0.2", "--storage-options", json.dumps(options)]
+        assert reprocess.main([*command, "--summary", str(tmp_path / "s.json")]) == 0
+        record = json.loads((tmp_path / "s.json").read_text())[0]
+        new = RunFolder(out.output.join(record["fingerprint"]))
+        full = in_order(out.transcriber(source("Zelensky")).transcribe(emissions))
+        assert rows_of(new).equals(full)
+        assert problems(new) == []
+        assert json.loads(storage.read_bytes(out.output.join("latest.json")))["run"] == record["fingerprint"]
+        assert options["secret"] not in "".join(capsys.readouterr())
