@@ -116,18 +116,19 @@ def _inputs(folder: Path) -> None:
     table = pq.read_table(ROOT / "examples/demo.parquet").slice(0, UTTERANCES)
     (folder / "speech").mkdir()
     pq.write_table(table, folder / "speech/demo.parquet")
-    chapter = folder / "LibriSpeech/test-clean/1/2"
     (folder / "recordings").mkdir()
-    chapter.mkdir(parents=True)
-    lines, manifest, texts = [], [], []
+    manifest, texts = [], []
     for at, row in enumerate(table.to_pylist()):
+        speaker = 1 + at % 2  # two of them, as jobs.tune needs
+        name, chapter = f"{speaker}-7-{at:04}", folder / f"LibriSpeech/test-clean/{speaker}/7"
+        chapter.mkdir(parents=True, exist_ok=True)
         samples = decode_audio(row["audio"]["bytes"], row["utterance_id"]).samples
-        for path in (folder / f"recordings/{row['utterance_id']}.flac", chapter / f"1-2-{at:04}.flac"):
+        for path in (folder / f"recordings/{row['utterance_id']}.flac", chapter / f"{name}.flac"):
             soundfile.write(path, samples, 16_000)
-        lines.append(f"1-2-{at:04} {row['text'].upper()}\n")
+        with (chapter / f"{speaker}-7.trans.txt").open("a") as lines:
+            lines.write(f"{name} {row['text'].upper()}\n")
         manifest.append(f'{{"audio_filepath": "recordings/{row["utterance_id"]}.flac", "text": "{row["text"]}"}}\n')
-        texts.append(f"1-2-{at:04}\t{row['text'].replace('the', 'a')}\n")
-    (chapter / "1-2.trans.txt").write_text("".join(lines))
+        texts.append(f"{name}\t{row['text'].replace('the', 'a')}\n")
     (folder / "manifest.jsonl").write_text("".join(manifest))
     (folder / "other_system.tsv").write_text("".join(texts))
 
