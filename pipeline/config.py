@@ -145,6 +145,8 @@ class G2gConfig:
 
     variants: int = 4  # further spellings per entity
     min_probability: float = 0.04  # of a spelling given the sound; rarer ones only cost time
+    confusions: str | None = str(_MODELS / "phonetics" / "confusions.json")  # the recogniser's own; None: not used
+    min_confusion: float = 0.01  # of a spelling given the letters
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,19 +1,22 @@
 """D5: alternative spellings of entities, as one would spell them by ear, all meaning the one canonical form.
 
 The joint n-gram of the G2P model is run backwards: from an entity's pronunciations to the likeliest spellings of that
-sound (the "grapheme to grapheme" variants of Le et al., "G2G: TTS-driven pronunciation learning for graphemic hybrid
-ASR", 2020, without a recogniser in the loop). They become aliases of the entity in the searched list, and what was
-found under an alias of ours is written in its canonical form.
+sound; and a table of which letters the recogniser writes for which, learned from its own mistakes, respells the name
+itself (pipeline.phonetics.confusions; the "grapheme to grapheme" variants of Le et al., "G2G: TTS-driven pronunciation
+learning for graphemic hybrid ASR", 2020). They become aliases of the entity in the searched list, and what was found
+under an alias of ours is written in its canonical form.
 """
 
 import dataclasses
 import itertools
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline.config import G2gConfig
 from pipeline.decoding.interface import Hypothesis
 from pipeline.entities.catalog import Entity, EntityList
+from pipeline.phonetics.confusions import read_table, respell
 from pipeline.phonetics.edit import Edit, apply_edits
 from pipeline.phonetics.pronunciation import Pronouncer
 
@@ -27,6 +30,7 @@ class SpellingVariants:
     def __init__(self, config: G2gConfig, pronouncer: Pronouncer, known: Callable[[str], bool], keep: int = 64) -> None:
         """``known``: whether the language model's vocabulary has a word; such words never become variants."""
         self._config, self._pronouncer, self._known, self._keep = config, pronouncer, known, keep
+        self._confusions = read_table(Path(config.confusions)) if config.confusions else {}
         self._words: dict[str, list[tuple[str, float]]] = {}
         self._lists: dict[str, EntityList] = {}
 
@@ -76,9 +80,15 @@ class SpellingVariants:
         for phones in pronunciations[:_PRONUNCIATIONS]:
             for text, probability in self._pronouncer.spell(phones, 2 * self._config.variants):
                 best[text] = max(probability, best.get(text, 0.0))
+        best = {text: p for text, p in best.items() if p >= self._config.min_probability}
+        if pronunciations:
+            count, least = 2 * self._config.variants, self._config.min_confusion
+            for text, probability in respell(word, self._confusions, count, least):
+                # on the scale of the other kind, whose least probability is another
+                scaled = min(1.0, probability / least * self._config.min_probability)
+                best[text] = max(scaled, best.get(text, 0.0))
         best.pop(word, None)
-        likely = sorted(best.items(), key=lambda item: (-item[1], item[0]))
-        return [(word, 1.0), *((text, p) for text, p in likely if p >= self._config.min_probability)]
+        return [(word, 1.0), *sorted(best.items(), key=lambda item: (-item[1], item[0]))]
 
     def _make(self, entities: EntityList) -> EntityList:
         taken = set(entities.by_text)
