@@ -115,7 +115,7 @@ def known_words(folder: Path) -> frozenset[str]:
 def recall(evaluation: Evaluation, seen: frozenset[str], wanted: bool) -> float:
     """Return the recall of entities all of whose words the adapter saw in training, or of the others."""
     found = missed = 0
-    for one in evaluation.result.table.to_pylist():
+    for one in evaluation.result.table().to_pylist():
         found += sum(set(entity.split()).issubset(seen) == wanted for entity in one["true_positives"])
         missed += sum(set(entity.split()).issubset(seen) == wanted for entity in one["false_negatives"])
     return found / (found + missed) if found + missed else float("nan")
