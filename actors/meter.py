@@ -1,5 +1,6 @@
 """Counts what the workers of a run have done, for the progress display, run.json and Ray's metrics."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ from ray.util.metrics import Counter, Gauge
 
 from actors.counts import StageCount
 from actors.log import log_row
+from pipeline.errors import RollcallError
 
 _SUMS = {
     "rows": "utterances done",
@@ -24,21 +26,33 @@ _SUMS = {
 """Fields of StageCount that add up; each is a metric, ``ray_rollcall_<field>_total`` in Prometheus, tagged by stage."""
 _BEFORE = {"decode": "encode"}
 """The stage whose rows a stage waits for."""
+_JUDGED_FROM = 100
+"""Utterances of a stage before its error rate says anything."""
+_answers: dict[str, Any] = {}
+"""What the meter answers to this process' last batch of each stage; not waited for."""
+
+
+class TooManyErrors(RollcallError):
+    """The run is failing at large, and was told to end then."""
+
+    exit_code = 1
 
 
 @ray.remote(num_cpus=0, max_restarts=-1)
 class Meter:
     """One per run. If its node dies the counts begin anew; the work does not depend on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_error_rate: float | None = None) -> None:
+        """``max_error_rate``: share of a stage's utterances with errors above which ``add`` tells workers to stop."""
+        self._most = max_error_rate
         self._stages: dict[str, StageCount] = {}
         self._peaks: dict[str, int] = {}
         tags = ("stage",)
         self._totals = {name: Counter(f"rollcall_{name}_total", about, tags) for name, about in _SUMS.items()}
         self._queue = Gauge("rollcall_queue_rows", "utterances that wait for the stage", tags)
 
-    def add(self, stage: str, batch: StageCount) -> None:
-        """Add the count of one batch."""
+    def add(self, stage: str, batch: StageCount) -> str | None:
+        """Add the count of one batch; return why the run must end, if it must."""
         count = self._stages.setdefault(stage, StageCount(first_start=batch.first_start))
         for name, total in self._totals.items():
             value = getattr(batch, name)
@@ -48,6 +62,13 @@ class Meter:
         count.first_start = min(count.first_start, batch.first_start)
         count.last_end = max(count.last_end, batch.last_end)
         self._count_queues()
+        if self._most is None or count.rows < _JUDGED_FROM or count.errors <= self._most * count.rows:
+            return None
+        return (
+            f"{count.errors:,} of {count.rows:,} utterances have an error after '{stage}' "
+            f"({count.errors / count.rows:.1%}; --max-error-rate is {self._most:.1%}). The log names each; see to the "
+            "cause, then the same command with --retry-errors does them again and goes on."
+        )
 
     def _count_queues(self) -> None:
         for stage, before in _BEFORE.items():
@@ -73,6 +94,8 @@ class Batch:
         self._meter, self._stage, self._table = meter, stage, table
 
     def __enter__(self) -> "Batch":
+        """Begin; raises TooManyErrors if the meter answered so to an earlier batch."""
+        _stop_if_told(self._stage)
         self._began, self._cpu = time.time(), time.process_time()
         return self
 
@@ -94,7 +117,7 @@ class Batch:
             first_start=self._began,
             last_end=ended,
         )
-        self._meter.add.remote(self._stage, count)
+        _answers[self._stage] = self._meter.add.remote(self._stage, count)
         self._log_errors(table)
         return table
 
@@ -108,3 +131,14 @@ class Batch:
         for row in table.filter(pc.is_valid(table["error"])).select(["utterance_id", "error"]).to_pylist():
             if row["utterance_id"] not in came:
                 log_row(self._stage, row["utterance_id"], row["error"])
+
+
+def _stop_if_told(stage: str) -> None:
+    answer = _answers.get(stage)
+    if answer is None or not ray.wait([answer], timeout=0)[0]:
+        return
+    reason = None
+    with contextlib.suppress(ray.exceptions.RayError):  # a meter that died says nothing
+        reason = ray.get(answer)
+    if reason is not None:
+        raise TooManyErrors(reason)

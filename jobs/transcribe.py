@@ -18,9 +18,11 @@ from rich.console import Console
 from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from jobs.manifest import is_intact
 from jobs.preflight import Transcription, prepare
+from jobs.retry import forget_errors
 from jobs.summary import print_summary
 from pipeline import storage
 from pipeline.config import PRESETS
+from pipeline.errors import ConfigError
 
 BLOCK_ROWS = 64
 """Utterances per output file: some 8 min of audio, seconds of work to redo after a crash."""
@@ -73,6 +75,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="default: 1 where the cluster has GPUs now, else 0; give it where GPU nodes start only when asked for",
     )
     parser.add_argument("--block-rows", type=int, metavar="N", default=BLOCK_ROWS, help="utterances per output file")
+    parser.add_argument("--retry-errors", action="store_true", help="do the rows with an error again, and only those")
+    parser.add_argument(
+        "--max-error-rate",
+        type=float,
+        metavar="X",
+        help="share of utterances with an error, from 0 to 1, above which the run ends early with exit code 1",
+    )
     add_storage_options(parser)
     return parser
 
@@ -85,7 +94,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> Result:
     console = Console()
-    run = prepare(arguments)
+    if arguments.max_error_rate is not None and not 0 <= arguments.max_error_rate <= 1:
+        raise ConfigError(f"--max-error-rate must be a share from 0 to 1, got {arguments.max_error_rate:g}.")
+    run, forgotten = forget_errors(prepare(arguments), arguments.retry_errors)
+    if arguments.retry_errors:
+        console.print(f"{forgotten:,} utterances had an error and are done again", highlight=False)
     record = _finished(run)
     if record is not None:
         console.print(f"complete already, nothing to do: {run.folder.root.uri}", soft_wrap=True)
@@ -95,8 +108,8 @@ def _run(arguments: argparse.Namespace) -> Result:
         from jobs.transcribe_run import execute
 
         wishes = Wishes(arguments.num_encoders, arguments.num_decoders, arguments.gpus_per_encoder)
-        record = execute(run, wishes, console)
-    return _report(record, arguments.summary, console)
+        record = execute(run, wishes, console, arguments.max_error_rate)
+    return _report(record, arguments, console)
 
 
 def _finished(run: Transcription) -> dict[str, Any] | None:
@@ -105,11 +118,15 @@ def _finished(run: Transcription) -> dict[str, Any] | None:
     return run.folder.read_record() if not to_be_cached and is_intact(run.folder) else None
 
 
-def _report(record: dict[str, Any], summary: str | None, console: Console) -> Result:
+def _report(record: dict[str, Any], arguments: argparse.Namespace, console: Console) -> Result:
     print_summary(record, console)
-    if summary:
-        storage.write_atomic(storage.open_filesystem(summary), json.dumps(record, indent=2).encode())
-    return Result(record, OK if record["status"] == "complete" else FAILED)
+    if arguments.summary:
+        storage.write_atomic(storage.open_filesystem(arguments.summary), json.dumps(record, indent=2).encode())
+    rows, errors = record["counts"]["rows_out"], sum(record["counts"]["errors"].values())
+    failed = arguments.max_error_rate is not None and errors > arguments.max_error_rate * rows
+    if failed:
+        console.print(f"{errors:,} of {rows:,} utterances have an error, more than --max-error-rate allows")
+    return Result(record, OK if record["status"] == "complete" and not failed else FAILED)
 
 
 if __name__ == "__main__":

@@ -30,10 +30,12 @@ class RunError(RollcallError):
     exit_code = FAILED
 
 
-def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, Any]:
+def execute(
+    run: Transcription, wishes: Wishes, console: Console, max_error_rate: float | None = None
+) -> dict[str, Any]:
     """Do what is left of the run, and return its record, which is written to run.json as well.
 
-    Raises RollcallError for models that do not load and for a run that broke; it can be resumed then.
+    Raises RollcallError for models that do not load and for a run that broke, or failed at large; it can be resumed.
     """
     began = time.time()
     snapshot.save(run.source, run.folder.lists)
@@ -41,7 +43,7 @@ def execute(run: Transcription, wishes: Wishes, console: Console) -> dict[str, A
     with ray_session():
         resources = ray.cluster_resources()
         workers = choose_workers(resources, wishes, on_cluster="RAY_ADDRESS" in os.environ)
-        meter = Meter.remote()
+        meter = Meter.remote(max_error_rate)
         task = begin_lint(run)
         model_id = _work(run, workers, meter, console)
         ended = time.time()
