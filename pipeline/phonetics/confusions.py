@@ -43,7 +43,8 @@ def letter_runs(word: str, written: str) -> Iterator[tuple[str, str]]:
         left, right = word[i:j], written[a:b]
         if not left or not right:
             beside = word[j : j + 1]
-            if i > 0 and (not beside or beside not in (left, right)):  # a doubled or single letter is taken with its twin
+            twin = beside != "" and beside in (left, right)  # one of a doubled letter is taken with the other
+            if i > 0 and not twin:
                 left, right = word[i - 1] + left, word[i - 1] + right
             else:
                 left, right = left + beside, right + beside
