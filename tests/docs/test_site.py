@@ -29,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_figures_and_tables_are_made_from_the_code(site: Path) -> None:
     works = (site / "how-biasing-works.html").read_text()
     assert works.count('<figure class="drawn"><svg') == 2
-    assert "least_evidence" in (site / "reference/configuration.html").read_text()
+    assert "max_false_accepts_per_hour" in (site / "reference/configuration.html").read_text()
     assert "rollcall compare" in (site / "reference/commands.html").read_text()
     assert "audio_sha256" in (site / "data_dictionary.html").read_text()
     assert "<!-- generate" not in works
