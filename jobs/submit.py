@@ -195,7 +195,7 @@ class Cluster:
         for attempt in range(_TRIES):
             try:
                 return request()
-            except (OSError, RuntimeError) as error:  # requests' ConnectionError is an OSError
+            except Exception as error:  # of requests, of Ray's client, of Ray's authentication: many kinds
                 if attempt == _TRIES - 1 or not _is_passing(error):
                     raise SubmissionError(
                         f"{self._address}: {str(error).strip().splitlines()[0]} Check the address, that the head is "
