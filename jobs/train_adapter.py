@@ -167,13 +167,16 @@ def train_together(options: argparse.Namespace, entries: Sequence[Path]) -> None
     import ray.train
     from ray.train.torch import TorchTrainer
 
+    from jobs.session import ray_session
+
     trainer = TorchTrainer(
         lambda given: run(given["options"], given["entries"]),
         train_loop_config={"options": options, "entries": [str(entry.resolve()) for entry in entries]},
         scaling_config=ray.train.ScalingConfig(num_workers=options.workers, use_gpu=torch.cuda.is_available()),
         run_config=ray.train.RunConfig(storage_path=str((options.output / "ray").resolve())),
     )
-    trainer.fit()
+    with ray_session():
+        trainer.fit()
 
 
 def main(argv: list[str] | None = None) -> int:
