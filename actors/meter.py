@@ -45,6 +45,7 @@ class Meter:
     def __init__(self, max_error_rate: float | None = None) -> None:
         """``max_error_rate``: share of a stage's utterances with errors above which ``add`` tells workers to stop."""
         self._most = max_error_rate
+        self._verdict: str | None = None
         self._stages: dict[str, StageCount] = {}
         self._peaks: dict[str, int] = {}
         tags = ("stage",)
@@ -64,11 +65,16 @@ class Meter:
         self._count_queues()
         if self._most is None or count.rows < _JUDGED_FROM or count.errors <= self._most * count.rows:
             return None
-        return (
+        self._verdict = (
             f"{count.errors:,} of {count.rows:,} utterances have an error after '{stage}' "
             f"({count.errors / count.rows:.1%}; --max-error-rate is {self._most:.1%}). The log names each; see to the "
             "cause, then the same command with --retry-errors does them again and goes on."
         )
+        return self._verdict
+
+    def verdict(self) -> str | None:
+        """Return why the run had to end, if it had to."""
+        return self._verdict
 
     def _count_queues(self) -> None:
         for stage, before in _BEFORE.items():

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from actors.check import check_models
 from actors.counts import StageCount
-from actors.meter import Meter
+from actors.meter import Meter, TooManyErrors
 from jobs.command import FAILED
 from jobs.dataset_plan import run_plan
 from jobs.manifest import write_manifest
@@ -22,6 +22,8 @@ from jobs.session import Wishes, Workers, choose_workers, ray_session
 from pipeline import config as configuration
 from pipeline.entities import snapshot
 from pipeline.errors import RollcallError
+
+_ANSWER_SECONDS = 30
 
 
 class RunError(RollcallError):
@@ -75,8 +77,20 @@ def _work(run: Transcription, workers: Workers, meter: Any, console: Console) ->
         cause = _cause(error)
         if isinstance(cause, RollcallError):
             raise cause from error
+        reason = _verdict(meter)  # Ray keeps only the text of what a worker raised in a batch
+        if reason is not None:
+            raise TooManyErrors(reason) from error
         raise RunError(f"the run broke: {_last_line(error)} The same command resumes it.") from error
     return model_id or (run.cache.model_id() if run.cache else "")
+
+
+def _verdict(meter: Any) -> str | None:
+    """Return why the workers were told to stop, if they were."""
+    try:
+        reason: str | None = ray.get(meter.verdict.remote(), timeout=_ANSWER_SECONDS)
+    except ray.exceptions.RayError:
+        return None  # it broke together with the rest
+    return reason
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
