@@ -96,8 +96,8 @@ def config_fingerprint(config: RunConfig) -> str:
     if any(content[part] for part in _PHONETIC):
         data = [name for name in _files_below(_PHONETIC_DATA) if name.endswith((".npz", ".gz"))]
         content["phonetic_data"] = [content_hash(os.path.join(_PHONETIC_DATA, name)) for name in data]
-    if content["adapter"]:
-        content["adapter"]["model"] = model_fingerprint(content["adapter"]["model"] or "")
+    if content["adapter"] and content["adapter"]["model"] is not None:  # jobs.preflight fills it in
+        content["adapter"]["model"] = model_fingerprint(content["adapter"]["model"])
     for part, key in _FILES:
         if content.get(part) and content[part][key] is not None:
             content[part][key] = content_hash(content[part][key])
