@@ -198,6 +198,7 @@ def baseline() -> RunConfig:
 def joint() -> RunConfig:
     """The techniques that add up, behind the guard. G2G variants stay off: their gain is within the noise so far."""
     return RunConfig(
+        adapter=AdapterConfig(optional=True),
         boosting=BoostingConfig(),
         boost_class=BoostClassConfig(),
         rescoring=RescoringConfig(),
