@@ -1,7 +1,7 @@
 """Every technique alone and the joint model without each of them, on every development set, through the real passes.
 
     python -m benchmarks.joint_ablation --emissions out/emissions --width 128 --json out/joint.jsonl
-    python -m benchmarks.joint_ablation --emissions out/emissions --sets names_dev --systems joint
+    python -m benchmarks.joint_ablation --emissions out/emissions --sets names_dev --systems "decoder joint"
     python -m benchmarks.joint_ablation --table out/joint.jsonl > benchmarks/results/joint.md
 
 From emissions encoded once, without Ray; rows are added to the JSON lines as they come, so sets may run side by side.
@@ -40,11 +40,11 @@ def systems() -> dict[str, RunConfig]:
     )
     rows = {"greedy": greedy, "beam + LM": plain}
     rows |= {name: PRESETS[name]() for name in TECHNIQUES if name not in _NOT_SEARCHED}
-    rows["joint"] = joint()
-    used = [name for name in TECHNIQUES if getattr(joint(), name) is not None and name not in _NOT_SEARCHED]
-    rows |= {f"joint without {name}": without(joint(), name) for name in [*used, "guard"]}
-    if joint().g2g is None:
-        rows["joint with g2g"] = dataclasses.replace(joint(), g2g=PRESETS["g2g"]().g2g)
+    rows["decoder joint"] = decoders = without(joint(), "adapter")  # benchmarks.adapter has it with the adapter
+    used = [name for name in TECHNIQUES if getattr(decoders, name) is not None]
+    rows |= {f"decoder joint without {name}": without(decoders, name) for name in [*used, "guard"]}
+    if decoders.g2g is None:
+        rows["decoder joint with g2g"] = dataclasses.replace(decoders, g2g=PRESETS["g2g"]().g2g)
     hotwords = PRESETS["hotwords"]()
     return rows | {f"hotwords {w:g}": dataclasses.replace(hotwords, hotwords=HotwordsConfig(w)) for w in _WEIGHTS}
 
