@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
+from benchmarks.decoding_sets import grown
 from benchmarks.table import show
 from pipeline.acoustic.emissions import Emissions
 from pipeline.acoustic.loading import load_model, load_tokens
@@ -35,7 +36,7 @@ from pipeline.config import (
     joint,
     without,
 )
-from pipeline.decoding.evaluation import Corpus, Evaluation, Labelled, evaluate, sample, with_lists
+from pipeline.decoding.evaluation import Corpus, Evaluation, Labelled, evaluate, sample
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
@@ -45,7 +46,6 @@ from pipeline.transcribe import build_transcriber, read_emissions
 SETS = ("is21-100", "is21-500", "is21-1000", "is21-2000", "names_dev", "adversarial-100")
 _FILES = {"names_dev": ("names_dev", None), "adversarial-100": ("librispeech_test_clean_dev", "adversarial_100.tsv")}
 _IS21 = ("librispeech_test_clean_dev", "is21_deep_bias/test-clean-dev.biasing_100.tsv")
-_POOL = 4000  # rare words that the larger lists are filled from: pronouncing all 200,000 takes longer than the rest
 _RATES = ("wer", "u_wer", "b_wer", "precision", "recall", "f1", "false_accepts_per_hour")
 
 
@@ -71,7 +71,7 @@ def load(name: str, data: Path, files: Sequence[str]) -> Corpus:
     utterances.sort(key=lambda one: one.reference.utterance_id)
     corpus = Corpus(tuple(utterances), read_lists(None if lists is None else str(data / lists), source))
     size = int(name.partition("-")[2]) if name.startswith("is21-") else 0
-    return grown(corpus, data / "is21_deep_bias" / "all_rare_words.txt", size) if size > 100 else corpus
+    return grown(corpus, data, size) if size > 100 else corpus
 
 
 def first_pass(files: Sequence[str]) -> Iterator[tuple[str, Emissions]]:
@@ -80,20 +80,6 @@ def first_pass(files: Sequence[str]) -> Iterator[tuple[str, Emissions]]:
         for scalars, heard in read_emissions(pq.read_table(file)):
             if heard is not None:
                 yield scalars["utterance_id"], heard
-
-
-def grown(corpus: Corpus, words: Path, size: int) -> Corpus:
-    """Fill every list up to ``size`` with rare words that are not said, as the benchmark makes its larger lists."""
-    pool = random.Random(0).sample(sorted(set(words.read_text().split())), _POOL)
-    lists = {}
-    for one in corpus.utterances:
-        name = one.reference.utterance_id
-        entities = {entity.text: entity for entity in corpus.lists.of(name).entities}
-        for word in random.Random(name).sample(pool, 2 * size):
-            if len(entities) < size and word not in one.reference.text.split():
-                entities.setdefault(word, Entity(word, word))
-        lists[name] = EntityList(tuple(entities[text] for text in sorted(entities)))
-    return with_lists(corpus, lambda name: lists[name])
 
 
 def adapted(corpus: Corpus, adapter: AdapterPass) -> tuple[Corpus, float]:

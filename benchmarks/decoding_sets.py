@@ -5,12 +5,11 @@ import dataclasses
 import random
 from pathlib import Path
 
-import yaml
-
 from jobs.tune import encode
 from pipeline.acoustic.loading import load_tokens
 from pipeline.acoustic.tokens import Tokens
-from pipeline.config import RunConfig, ShortlistConfig, baseline, override
+from pipeline.config import RunConfig, ShortlistConfig, baseline
+from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus, load_corpus, sample, with_lists
 from pipeline.entities.catalog import Entity, EntityList
 
@@ -30,7 +29,7 @@ class Bench:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="development data (default there)")
     parser.add_argument("--emissions", type=Path, default=Path("out/emissions"), help="kept here, made where missing")
-    parser.add_argument("--config", type=Path, help="YAML over the baseline preset, e.g. another model")
+    parser.add_argument("--config", help="YAML over the baseline preset, e.g. another model")
     parser.add_argument("--utterances", type=int, help="about this many of each set; default all")
     parser.add_argument("--width", type=int, default=32, help="beam of every system (default %(default)s)")
     parser.add_argument("--json", type=Path, help="write the rows here too")
@@ -38,9 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
     """Return the sets ``names`` of is21-100, is21-1000, is21-pooled, adversarial-100 and names_dev."""
-    values = {} if options.config is None else yaml.safe_load(options.config.read_text())
     searched = dataclasses.replace(baseline(), phone_fusion=None, shortlist=ShortlistConfig())
-    config = override(searched, values or {})
+    config = with_file(searched, options.config)
     config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
     sets = {name: _set(name, options, config) for name in names}
     if options.utterances:
@@ -62,7 +60,7 @@ def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:
     corpus = load_corpus(str(emissions), str(audio), lists)
     if name == "is21-pooled":
         return _pooled(corpus)
-    return _grown(corpus, data / "is21_deep_bias" / "all_rare_words.txt") if name == "is21-1000" else corpus
+    return grown(corpus, data, LIST_OF_1000) if name == "is21-1000" else corpus
 
 
 def _pooled(corpus: Corpus) -> Corpus:
@@ -72,15 +70,16 @@ def _pooled(corpus: Corpus) -> Corpus:
     return with_lists(corpus, lambda _: shared)
 
 
-def _grown(corpus: Corpus, words: Path) -> Corpus:
-    """Fill every list up to 1,000 with rare words, as the benchmark's larger lists are made; fixed by utterance."""
-    pool = random.Random(0).sample(sorted(set(words.read_text().split())), _POOL)
+def grown(corpus: Corpus, data: Path, size: int) -> Corpus:
+    """Fill every list up to ``size`` with rare words that are not said, as IS21's larger lists are; fixed by id."""
+    words = (data / "is21_deep_bias" / "all_rare_words.txt").read_text().split()
+    pool = random.Random(0).sample(sorted(set(words)), _POOL)
     lists = {}
     for one in corpus.utterances:
         name = one.reference.utterance_id
         entities = {entity.text: entity for entity in corpus.lists.of(name).entities}
-        for word in random.Random(name).sample(pool, 2 * LIST_OF_1000):
-            if len(entities) < LIST_OF_1000 and word not in one.reference.text.split():
+        for word in random.Random(name).sample(pool, min(2 * size, _POOL)):
+            if len(entities) < size and word not in one.reference.text.split():
                 entities.setdefault(word, Entity(word, word))
         lists[name] = EntityList(tuple(entities[text] for text in sorted(entities)))
     return with_lists(corpus, lambda name: lists[name])

@@ -85,5 +85,5 @@ class Bench:
 
 def rows_of(folder: RunFolder) -> pa.Table:
     """Return the rows of a run, by utterance id."""
-    tables = [pq.read_table(io.BytesIO(storage.read_bytes(file))) for file in folder.files()]
+    tables = [storage.read_table(file) for file in folder.files()]
     return pa.concat_tables(tables).sort_by("utterance_id").combine_chunks()

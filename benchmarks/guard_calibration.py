@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import hardware, show
 from pipeline.acoustic.emissions import Emissions
 from pipeline.config import RunConfig, joint, override
+from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus
 from pipeline.decoding.interface import Hypothesis
 from pipeline.entities.catalog import EMPTY, EntityList
@@ -134,10 +134,6 @@ def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
     return override(config, {"guard": {"weights": str(path)}})
 
 
-def _config(path: Path | None) -> RunConfig:
-    return override(joint(), yaml.safe_load(path.read_text()) or {}) if path else joint()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
@@ -147,7 +143,7 @@ def main() -> None:
     options = parser.parse_args()
     bench = load(options, tuple(options.only or SETS))
     with tempfile.TemporaryDirectory() as folder:
-        transcriber = build_transcriber(_unweighted(_config(options.config), Path(folder)), bench.tokens)
+        transcriber = build_transcriber(_unweighted(with_file(joint(), options.config), Path(folder)), bench.tokens)
     halves = {}
     for name, corpus in bench.sets.items():
         kept = options.keep / f"{name}.pickle" if options.keep else None

@@ -16,11 +16,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import hardware
-from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, override, without
+from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, without
+from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus, Evaluation, evaluate
 from pipeline.scoring.bootstrap import DEFAULT
 from pipeline.scoring.metrics import Rate
@@ -73,11 +72,10 @@ def warm(transcriber: Transcriber, corpus: Corpus) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     bench = load(options, tuple(options.sets))
-    values = yaml.safe_load(options.config.read_text()) or {} if options.config else {}
     chosen = {name: one for name, one in systems().items() if not options.systems or name in options.systems}
     for name, config in chosen.items():
         beam = dataclasses.replace(config.beam, width=options.width)
-        transcriber = build_transcriber(override(dataclasses.replace(config, beam=beam), values), bench.tokens)
+        transcriber = build_transcriber(with_file(dataclasses.replace(config, beam=beam), options.config), bench.tokens)
         for corpus_name, corpus in bench.sets.items():
             warm(transcriber, corpus)
             found = row(name, corpus_name, evaluate(transcriber, corpus))

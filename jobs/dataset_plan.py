@@ -45,7 +45,6 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
         batch_size=run.block_rows,
         batch_format="pyarrow",
     )
-    # Rescoring, when there is some, is one more map_batches here: TRANSCRIPTS with its n-best in, TRANSCRIPTS out.
     transcripts.write_datasink(TranscriptSink(run.folder, run.folder.start_attempt()))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.command import run_command
+from jobs.command import Result, job_parser, run_command
 from jobs.preflight import OWN_LISTS
 from pipeline import attention_page, storage
 from pipeline import config as configuration
@@ -34,10 +34,9 @@ from pipeline.errors import InputError
 from pipeline.phonetics.pronunciation import Pronouncer
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs.explain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = job_parser("explain", __doc__)
     parser.add_argument("--audio", required=True, help="AUDIO parquet: a file, folder or glob")
     parser.add_argument("--utterance", required=True, metavar="ID")
     parser.add_argument("--entities", help="entity list or per-utterance lists; default: the audio's own list")
@@ -47,7 +46,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", help="base model directory (default: the shipped one)")
     parser.add_argument("--adapter", help="adapter directory (default: the one beside the base)")
     parser.add_argument("--whole-list", action="store_true", help="all entities, not only the shortlist")
-    return parser.parse_args(argv)
+    return parser
 
 
 def read_config(options: argparse.Namespace) -> RunConfig:
@@ -75,7 +74,7 @@ def find_row(audio: str, utterance: str) -> dict[str, Any]:
     raise InputError(f"{audio}: has no utterance '{utterance}'.")
 
 
-def explain(options: argparse.Namespace) -> int:
+def explain(options: argparse.Namespace) -> Result:
     """Encode the utterance, let the adapter look, write the page."""
     config = read_config(options)
     row = find_row(options.audio, options.utterance)
@@ -90,7 +89,7 @@ def explain(options: argparse.Namespace) -> int:
         with options.attention.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(attention_line(one), ensure_ascii=False) + "\n")
     print(f"{options.output}: {len(one.entities)} of {one.listed} entities, {one.shares.shape[1]} frames")
-    return 0
+    return Result({"output": str(options.output), "entities": len(one.entities), "listed": one.listed})
 
 
 def explained(config: RunConfig, row: dict[str, Any], entities: EntityList) -> Explained:
@@ -132,8 +131,8 @@ def attention_line(one: Explained) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parse(argv)
-    return run_command(lambda: explain(options))
+    options = build_parser().parse_args(argv)
+    return run_command(lambda: explain(options), options.json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -25,7 +24,8 @@ from rich.table import Table
 
 from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from pipeline import storage
-from pipeline.config import RunConfig, joint, override
+from pipeline.config import joint
+from pipeline.config_file import with_file
 from pipeline.entities.lint.check import lint
 from pipeline.entities.lint.findings import KINDS, SEVERITIES, Lint
 from pipeline.entities.lint.usage import check_usage
@@ -63,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     started = time.monotonic()
     options = parse_options(arguments.storage_options)
     source = load_entities(arguments.list, arguments.column, options)
-    config = _config(arguments.config)
+    config = with_file(joint(), arguments.config)
     found = lint(source, config, rows=_rows(arguments.list, options))
     if arguments.audio_run:
         found = check_usage(found, source, config, arguments.audio_run, options)
@@ -80,15 +80,6 @@ def _cpu_seconds() -> float:
     """Processor time of this process and of those that it had started and that have ended."""
     spent = os.times()
     return round(spent.user + spent.system + spent.children_user + spent.children_system, 2)
-
-
-def _config(path: str | None) -> RunConfig:
-    if path is None:
-        return joint()
-    try:
-        return override(joint(), yaml.safe_load(storage.read_bytes(storage.open_filesystem(path))) or {})
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML ({error}).") from error
 
 
 def _rows(path: str, options: Options) -> dict[str, int]:

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 
 import numpy as np
-import yaml
 
 from jobs.cache_folder import Cache, find_cache, open_cache
 from jobs.run_folder import RunFolder
@@ -12,6 +11,7 @@ from pipeline import config as configuration
 from pipeline import storage
 from pipeline.adapter_files import settle, with_adapter
 from pipeline.config import RunConfig
+from pipeline.config_file import with_file
 from pipeline.corpus import Corpus, column_names, id_hashes, scan_corpus, scan_emissions
 from pipeline.emission_cache import CacheIdentity, acoustic_identity
 from pipeline.entities.lists import EntitySource, load_entities
@@ -118,14 +118,7 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
     config = configuration.PRESETS[arguments.preset or ("joint" if listed else "baseline")]()
     for technique in arguments.without:
         config = configuration.without(config, technique)
-    if arguments.config:
-        location = storage.open_filesystem(arguments.config)
-        storage.check_readable(location)
-        try:
-            values = yaml.safe_load(storage.read_bytes(location)) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{arguments.config}: is not YAML ({error}).") from error
-        config = configuration.override(config, values)
+    config = with_file(config, arguments.config)
     if arguments.model:
         config = configuration.override(config, {"acoustic": {"model": arguments.model}})
     if arguments.max_false_accepts_per_hour is not None:

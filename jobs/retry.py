@@ -62,7 +62,7 @@ def _checkpoints(folder: RunFolder) -> Iterator[Location]:
 
 def _remove_rows(file: Location, ids: list[str]) -> None:
     """Write the file without these rows, at once. One that has none of them stays, one that has no other goes."""
-    table = storage.attempt(lambda: pq.read_table(io.BytesIO(storage.read_bytes(file))), file, "read")
+    table = storage.read_table(file)
     kept = table.filter(pc.invert(pc.is_in(table["utterance_id"], pa.array(ids, pa.string()))))
     if len(kept) == len(table):
         return

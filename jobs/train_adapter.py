@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from jobs.command import run_command
+from jobs.command import Result, job_parser, run_command
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
 from pipeline.acoustic.adapter_spelling import Speller
@@ -27,7 +27,7 @@ from pipeline.acoustic.training.adapter_data import ListConfig, ListDrawer, Soun
 from pipeline.acoustic.training.adapter_loop import AdapterTrainer, AdapterTraining
 from pipeline.acoustic.training.adapter_states import Hardening
 from pipeline.config import AcousticConfig, LanguageModelConfig
-from pipeline.decoding.ngram import read_ngrams
+from pipeline.decoding.language_model import common_words
 from pipeline.errors import InputError
 from pipeline.fingerprint import model_fingerprint
 from pipeline.phonetics.pronunciation import MODELS, Pronouncer, read_dictionary
@@ -39,10 +39,9 @@ TRAINING_WORDS = "training_words.txt"
 _DISTRACTORS = 30_000  # words of the pronouncing dictionary that distractors are drawn from
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs.train_adapter", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = job_parser("train_adapter", __doc__)
     parser.add_argument("--model", default=AcousticConfig().model, help="base model directory (default: the shipped)")
     parser.add_argument("--train", required=True, nargs="+", help="AUDIO parquet with text; globs allowed")
     parser.add_argument("--validation-speakers", nargs="+", default=[], help="kept out of training, used to validate")
@@ -57,7 +56,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for kind in (AdapterTraining, ListConfig):
         for field in dataclasses.fields(kind):
             parser.add_argument("--" + field.name.replace("_", "-"), type=type(field.default), default=field.default)
-    return parser.parse_args(argv)
+    return parser
 
 
 def settings(options: argparse.Namespace, kind: Any) -> Any:
@@ -119,16 +118,9 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     return Task(training, held_out, trainer)
 
 
-def frequent_words(count: int) -> list[str]:
-    """Return the most frequent words of the shipped language model."""
-    arrays = read_ngrams(Path(LanguageModelConfig().path))
-    order = np.argsort(-arrays.unigrams[:, 0], kind="stable")
-    return [arrays.words[k] for k in order if not arrays.words[k].startswith("<")][:count]
-
-
 def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: Pronouncer) -> ListDrawer:
     """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
-    common = frozenset(frequent_words(COMMON))
+    common = frozenset(common_words(LanguageModelConfig().path, COMMON))
     rare = sorted({word for one in training for word in one.words} - common)
     dictionary = sorted(
         word for word in read_dictionary(MODELS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
@@ -141,7 +133,7 @@ def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: P
     return ListDrawer(config, common, [*drawn, *(rare * repeats)], alike.of)
 
 
-def train(options: argparse.Namespace) -> int:
+def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
     entries = cache_states(options)
     if options.workers > 1:
@@ -153,7 +145,7 @@ def train(options: argparse.Namespace) -> int:
     adapter_checkpoint.save(options.output, task.trainer.adapter, model_fingerprint(options.model))
     words = sorted({word for one in task.training for word in one.words} - task.trainer.drawer.common)
     (options.output / TRAINING_WORDS).write_text("\n".join(words) + "\n", encoding="utf-8")
-    return 0
+    return Result({"output": str(options.output), "validation_wer": task.trainer.best, "training_words": len(words)})
 
 
 def run(options: argparse.Namespace, entries: Sequence[Path]) -> None:
@@ -180,8 +172,8 @@ def train_together(options: argparse.Namespace, entries: Sequence[Path]) -> None
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parse(argv)
-    return run_command(lambda: train(options))
+    options = build_parser().parse_args(argv)
+    return run_command(lambda: train(options), options.json)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from rich.progress import track
 
 from jobs.command import Result, is_terminal, job_parser, run_command
 from pipeline.acoustic.loading import load_model, load_tokens
-from pipeline.config import RunConfig, joint, override
+from pipeline.config import RunConfig, joint
+from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus, Evaluation, load_corpus, sample
 from pipeline.decoding.tuning import Guard, Trial, Tuner, Values
 from pipeline.encode import Encoder
@@ -66,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise StorageError(f"{output} cannot be written to: {error}") from error
     if arguments.trials < 1:
         raise ConfigError(f"--trials must be 1 or more, got {arguments.trials}.")
-    config = _config(arguments.config)
+    config = with_file(joint(), arguments.config)
     corpora, guard = _load(arguments, config, output)
     halves = [corpus.halves() for corpus in corpora]
     if any(not half.utterances for pair in halves for half in pair):
@@ -80,15 +81,6 @@ def _run(arguments: argparse.Namespace) -> Result:
     (output / "best.yaml").write_text(yaml.safe_dump(_nested(trials[0].values)))
     console.print(table, soft_wrap=True, markup=False)
     return Result({"best": _nested(trials[0].values), **_scores(trials[0]), "output": str(output)})
-
-
-def _config(path: str | None) -> RunConfig:
-    if path is None:
-        return joint()
-    try:
-        return override(joint(), yaml.safe_load(Path(path).read_text()) or {})
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as a YAML configuration: {error}") from error
 
 
 def _load(arguments: argparse.Namespace, config: RunConfig, output: Path) -> tuple[list[Corpus], Corpus | None]:

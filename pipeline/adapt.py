@@ -17,7 +17,7 @@ from pipeline.acoustic.loading import load_tokens
 from pipeline.acoustic.precision import choose_device
 from pipeline.adapter_files import settle
 from pipeline.config import RunConfig
-from pipeline.encode import _flat
+from pipeline.encode import flat_lists
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.shortlist import Shortlister, build_shortlister
 from pipeline.phonetics.pronunciation import Pronouncer
@@ -85,8 +85,8 @@ def _with_results(emissions: pa.Table, results: list[SparseLogProbs | str | None
         errors = [new or old for new, old in zip(failed, table["error"].to_pylist(), strict=True)]
         table = table.set_column(place, table.schema.field(place), pa.array(errors, pa.string()))
     columns = (
-        _flat([None if one is None else one.ids for one in adapted], pa.int16()),
-        _flat([None if one is None else one.values for one in adapted], pa.float16()),
+        flat_lists([None if one is None else one.ids for one in adapted], pa.int16()),
+        flat_lists([None if one is None else one.values for one in adapted], pa.float16()),
     )
     for field, column in zip(ADAPTER_OUTPUT, columns, strict=True):
         table = table.append_column(field, column)

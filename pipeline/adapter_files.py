@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import AdapterConfig, RunConfig
+from pipeline.config import AdapterConfig, RunConfig, absolute_paths
 from pipeline.errors import ConfigError, ModelError
 from pipeline.fingerprint import model_fingerprint
 
@@ -36,10 +36,12 @@ def adapter_folder(config: RunConfig) -> Path | None:
 
 
 def settle(config: RunConfig) -> RunConfig:
-    """Return ``config`` with the adapter's directory filled in, or without an adapter where an optional one is missing.
+    """Return ``config`` as a run uses it: paths absolute, and the adapter's directory filled in.
 
+    Without an adapter where an optional one is missing.
     Raises ConfigError if the adapter was trained on another base, ModelError if it or the base cannot be read.
     """
+    config = absolute_paths(config)
     folder = adapter_folder(config)
     if config.adapter is None or folder is None:
         return dataclasses.replace(config, adapter=None)

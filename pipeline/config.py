@@ -190,6 +190,17 @@ SWITCHES = (*TECHNIQUES, "guard", "shortlist")
 """Names that ``without`` takes: the techniques, and what keeps them in check."""
 
 
+LOCAL_PATHS = (
+    ("acoustic", "model"),
+    ("language_model", "path"),
+    ("language_model", "unigrams"),
+    ("adapter", "model"),
+    ("g2g", "confusions"),
+    ("guard", "weights"),
+)
+"""Config keys that name a file or folder of this machine."""
+
+
 def baseline() -> RunConfig:
     """Beam search with the LM and no biasing."""
     return RunConfig()
@@ -244,6 +255,19 @@ def at_most(config: RunConfig, false_accepts_per_hour: float) -> RunConfig:
         raise ConfigError("--max-false-accepts-per-hour sets the guard, which this preset has not; use --preset joint.")
     guard = dataclasses.replace(config.guard, max_false_accepts_per_hour=false_accepts_per_hour, bound=None)
     return dataclasses.replace(config, guard=guard)
+
+
+def absolute_paths(config: RunConfig) -> RunConfig:
+    """Return ``config`` with relative paths of what is here made absolute: workers run in folders of their own.
+
+    A model that is no file or folder here stays as it is: it may be a hub id, and if not, loading it says so.
+    """
+    for part, field in LOCAL_PATHS:
+        path = getattr(getattr(config, part), field, None)
+        if path is not None and Path(path).exists():
+            settled: dict[str, Any] = {field: str(Path(path).absolute())}
+            config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **settled)})
+    return config
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

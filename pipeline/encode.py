@@ -124,10 +124,10 @@ class Encoder:
             "frame_seconds": [self.model.frame_seconds] * len(rows),
             "frames": [None if e is None else e.tokens.frames for e in emissions],
             "k": [None if e is None else e.tokens.ids.shape[1] for e in emissions],
-            "token_ids": _flat([None if e is None else e.tokens.ids for e in emissions], pa.int16()),
-            "token_log_probs": _flat([None if e is None else e.tokens.values for e in emissions], pa.float16()),
+            "token_ids": flat_lists([None if e is None else e.tokens.ids for e in emissions], pa.int16()),
+            "token_log_probs": flat_lists([None if e is None else e.tokens.values for e in emissions], pa.float16()),
             "phones": [_phones(e) for e in emissions],
-            "phone_log_probs": _flat([None if e is None else e.phone_log_probs for e in emissions], pa.float16()),
+            "phone_log_probs": flat_lists([None if e is None else e.phone_log_probs for e in emissions], pa.float16()),
             "entities": own.cast(pa.list_(pa.string())),
             "error": list(errors),
         }
@@ -136,7 +136,7 @@ class Encoder:
             return table
         inputs = [[None if e is None else getattr(e, name) for e in emissions] for name in ("last", "query")]
         for field, arrays in zip(ADAPTER_INPUT, inputs, strict=True):
-            table = table.append_column(field, _flat(arrays, pa.float16()))
+            table = table.append_column(field, flat_lists(arrays, pa.float16()))
         return table
 
 
@@ -167,7 +167,7 @@ def _phones(emissions: Emissions | None) -> int | None:
     return int(emissions.phone_log_probs.shape[1])
 
 
-def _flat(arrays: Sequence[npt.NDArray[Any] | None], kind: pa.DataType) -> pa.ListArray:
+def flat_lists(arrays: Sequence[npt.NDArray[Any] | None], kind: pa.DataType) -> pa.ListArray:
     """Return one flat list per array, null for None, without a Python object per number."""
     lengths = [0 if array is None else array.size for array in arrays]
     parts = [array.ravel() for array in arrays if array is not None]

@@ -12,12 +12,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import RunConfig, to_dict
+from pipeline.config import LOCAL_PATHS, RunConfig, to_dict
 from pipeline.errors import ModelError
 
 DIGITS = 16
 """Hex digits kept of each SHA-256: 64 bits, so a clash among a million runs has odds of one in 10**7."""
-_FILES = (("language_model", "path"), ("language_model", "unigrams"))
+_FILES = tuple(key for key in LOCAL_PATHS if key not in (("acoustic", "model"), ("adapter", "model")))
 """Config keys that name files: their content counts, not their path."""
 _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "batch_seconds"))
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""

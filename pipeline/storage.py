@@ -6,6 +6,7 @@ environment (``AWS_*``, as boto reads it) or from ``options``, and are never par
 
 import contextlib
 import dataclasses
+import io
 import os
 import posixpath
 import tempfile
@@ -14,7 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
 
 import fsspec
+import pyarrow as pa
 import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import StorageError
@@ -114,6 +117,11 @@ def exists(location: Location) -> bool:
 def read_bytes(location: Location) -> bytes:
     """Return the whole content of a small file; raises StorageError if it cannot be read."""
     return attempt(lambda: bytes(location.filesystem.cat_file(location.path)), location, "read")
+
+
+def read_table(location: Location) -> pa.Table:
+    """Return a whole parquet file, read at once; raises StorageError."""
+    return attempt(lambda: pq.read_table(io.BytesIO(read_bytes(location))), location, "read")
 
 
 @contextlib.contextmanager

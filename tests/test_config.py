@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,12 @@ def test_every_technique_has_a_preset_of_its_own() -> None:
 
 def test_the_baseline_biases_nothing() -> None:
     assert all(getattr(config.baseline(), technique) is None for technique in config.TECHNIQUES)
+
+
+def test_relative_paths_of_what_is_here_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path)
+    relative = config.override(config.baseline(), {"acoustic": {"model": "own"}, "language_model": None})
+    assert config.absolute_paths(relative).acoustic.model == str(tmp_path / "own")
+    hub = config.override(config.baseline(), {"acoustic": {"model": "facebook/wav2vec2-base-960h"}})
+    assert config.absolute_paths(hub) == hub

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import HotwordsConfig, LanguageModelConfig, RunConfig, baseline
+from pipeline.config import GuardConfig, HotwordsConfig, LanguageModelConfig, RunConfig, baseline
 from pipeline.errors import ModelError
 from pipeline.fingerprint import config_fingerprint, content_hash, fingerprint, model_fingerprint
 
@@ -18,6 +18,15 @@ def test_where_files_lie_does_not_count_but_what_they_hold_does(tmp_path: Path) 
     here, there, other = with_files(tmp_path / "a"), with_files(tmp_path / "b"), with_files(tmp_path / "c", b"LM")
     assert config_fingerprint(here) == config_fingerprint(there)
     assert config_fingerprint(here) != config_fingerprint(other)
+
+
+def test_the_weights_of_the_guard_count_and_not_their_folder(tmp_path: Path) -> None:
+    made = []
+    for name, content in (("a", "{}"), ("b", "{}"), ("c", "[]")):
+        (tmp_path / name).write_text(content)
+        made.append(dataclasses.replace(baseline(), guard=GuardConfig(weights=str(tmp_path / name))))
+    here, there, other = map(config_fingerprint, made)
+    assert here == there != other
 
 
 def test_speed_does_not_count_but_every_weight_does(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """KenLM language models: the file, its word list, and errors that say what is wrong with either."""
 
 import dataclasses
+import functools
 import gzip
 import zlib
 from pathlib import Path
 
 import kenlm
+import numpy as np
 
 from pipeline.config import LanguageModelConfig
 from pipeline.decoding.ngram import read_ngrams
@@ -49,6 +51,14 @@ def _open_kenlm(path: Path) -> kenlm.Model:
         reason = str(error).strip().splitlines()[-1]
         message = f"language model {path} is neither a KenLM ARPA nor a binary, or it is damaged: {reason}"
         raise ModelError(message) from error
+
+
+@functools.lru_cache(maxsize=2)
+def common_words(path: str, count: int) -> tuple[str, ...]:
+    """Return the ``count`` most frequent words of the model at ``path``, most frequent first; raises ModelError."""
+    arrays = read_ngrams(Path(path))
+    order = np.argsort(-arrays.unigrams[:, 0], kind="stable")[: count + len(_NOT_WORDS)]
+    return tuple(arrays.words[k] for k in order if arrays.words[k] not in _NOT_WORDS)[:count]
 
 
 def read_words(path: Path) -> list[str]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.reprocess.changes import Totals, changes_of, changes_table, count
 from pipeline.reprocess.redo import Redo
 from pipeline.schemas import TRANSCRIPTS
-from pipeline.storage import Location, attempt, exists, read_bytes, remove, write_atomic
+from pipeline.storage import Location, attempt, exists, read_bytes, read_table, remove, write_atomic
 
 _TOTALS = b"rollcall.totals"
 
@@ -99,11 +99,6 @@ def read_totals(file: Location) -> Totals:
 def read_changes(file: Location) -> pa.Table:
     """Return the CHANGES rows of a part, without its totals."""
     return changes_table(changes_of(read_table(file)))
-
-
-def read_table(file: Location) -> pa.Table:
-    """Return a whole parquet file; raises StorageError."""
-    return attempt(lambda: pq.read_table(io.BytesIO(read_bytes(file))), file, "read")
 
 
 def _parquet(table: pa.Table) -> bytes:

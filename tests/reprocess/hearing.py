@@ -10,7 +10,7 @@ import pyarrow as pa
 from pipeline.acoustic.emissions import sparsify
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import BeamConfig, RunConfig, joint
-from pipeline.encode import _flat
+from pipeline.encode import flat_lists
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.shortlist import Shortlister, build_shortlister
 from pipeline.phonetics.phones import PHONE_IDS
@@ -66,10 +66,10 @@ def hear(
         "frame_seconds": [0.04] * len(texts),
         "frames": [None if one is None else one.frames for one in sparse],
         "k": [None if one is None else one.ids.shape[1] for one in sparse],
-        "token_ids": _flat([None if one is None else one.ids for one in sparse], pa.int16()),
-        "token_log_probs": _flat([None if one is None else one.values for one in sparse], pa.float16()),
+        "token_ids": flat_lists([None if one is None else one.ids for one in sparse], pa.int16()),
+        "token_log_probs": flat_lists([None if one is None else one.values for one in sparse], pa.float16()),
         "phones": [None if one is None else one.shape[1] for one in phones],
-        "phone_log_probs": _flat(phones, pa.float16()),
+        "phone_log_probs": flat_lists(phones, pa.float16()),
         "entities": pa.array(own or [None] * len(texts), pa.list_(pa.string())),
         "error": [None if text is not None else f"u{at}: no audio." for at, text in enumerate(texts)],
     }

@@ -5,9 +5,6 @@ optimiser knows.
 """
 
 import dataclasses
-import json
-import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,17 +12,18 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import distributed, nn
 
 from pipeline.acoustic.adapter import Attention, ContextualAdapter
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.tokens import Tokens
 from pipeline.acoustic.training.adapter_data import NO_BIAS, AdapterBatch, ListDrawer, Utterance, collate
+from pipeline.acoustic.training.state import TrainingState, cosine_share
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.matching import find_entities
 
 _LEAST_SHARE = 1e-6
+_LEAST_RATE = 0.02  # of the peak learning rate, at the end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +79,7 @@ def run_adapter(adapter: ContextualAdapter, batch: AdapterBatch) -> tuple[torch.
     return biased, attention, frames.log_probs
 
 
-def schedule(step: int, config: AdapterTraining) -> float:
-    """Linear warm-up, then half a cosine to 2% of the peak."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    done = min(1.0, (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps))
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
-
-
-class AdapterTrainer:
+class AdapterTrainer(TrainingState):
     """Trains an adapter from cached states; resumable from its folder, deterministic by seed and worker count.
 
     Several processes train together when torch.distributed is initialised: each takes its share of the batches and
@@ -100,20 +90,19 @@ class AdapterTrainer:
         self, adapter: ContextualAdapter, config: AdapterTraining, folder: Path, tokens: Tokens,
         speller: Speller, drawer: ListDrawer,
     ) -> None:  # fmt: skip
-        self.adapter, self.config, self.folder = adapter, config, folder
+        self.adapter, self.config = adapter, config
         self.tokens, self.speller, self.drawer = tokens, speller, drawer
-        self.trained = dict(adapter.named_parameters())
-        self.average = {name: value.detach().clone() for name, value in self.trained.items()}
-        scalars = [value for name, value in self.trained.items() if name in adapter.scalars()]
-        others = [value for name, value in self.trained.items() if name not in adapter.scalars()]
+        trained = dict(adapter.named_parameters())
+        scalars = [value for name, value in trained.items() if name in adapter.scalars()]
+        others = [value for name, value in trained.items() if name not in adapter.scalars()]
         groups = [
             {"params": others, "rate": 1.0, "weight_decay": config.weight_decay},
             {"params": scalars, "rate": config.scalar_rate, "weight_decay": 0.0},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
-        self.step, self.best = 0, math.inf
         together = distributed.is_available() and distributed.is_initialized()
         self.rank, self.workers = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
+        optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
+        super().__init__(folder, trained, optimiser, writes=self.rank == 0)
 
     def run(
         self, utterances: Sequence[Utterance], validation: Sequence[Utterance],
@@ -155,8 +144,9 @@ class AdapterTrainer:
 
     def _update(self, batch: AdapterBatch) -> tuple[float, float]:
         self.adapter.train()
+        share = cosine_share(self.step, self.config.warmup_steps, self.config.steps, _LEAST_RATE)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * self.config.learning_rate * schedule(self.step, self.config)
+            group["lr"] = group["rate"] * self.config.learning_rate * share
         biased, attention, _ = run_adapter(self.adapter, batch)
         ctc = ctc_loss(biased, batch, self.tokens.blank)
         guidance = guidance_loss(attention, batch, self.config.silence_share)
@@ -165,11 +155,7 @@ class AdapterTrainer:
         self._share_gradients()
         nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
         self.optimiser.step()
-        self.step += 1
-        decay = min(self.config.average_decay, self.step / (self.step + 10))
-        with torch.no_grad():
-            averages = [self.average[name] for name in self.trained]
-            torch._foreach_lerp_(averages, list(self.trained.values()), 1 - decay)
+        self._advance(self.config.average_decay)
         return float(ctc.detach()), float(guidance.detach())
 
     def _share_gradients(self) -> None:
@@ -182,13 +168,11 @@ class AdapterTrainer:
             parameter.grad /= self.workers
 
     def _validate(self, utterances: Sequence[Utterance]) -> None:
-        live = {name: value.detach().clone() for name, value in self.trained.items()}
-        self._put(self.average)
-        rates = self.evaluate(utterances)
+        with self._averaged():
+            rates = self.evaluate(utterances)
         if rates["wer"] < self.best:
             self.best = rates["wer"]
             self._write("best.safetensors", self.average)
-        self._put(live)
         self.log(kind="validation", **rates)
 
     def evaluate(self, utterances: Sequence[Utterance]) -> dict[str, float]:
@@ -227,57 +211,15 @@ class AdapterTrainer:
         best = torch.unique_consecutive(log_probs.argmax(-1))
         return self.tokens.decode(best[best != self.tokens.blank].tolist())
 
-    def log(self, **values: float | str) -> None:
-        """Print one line of the curve and append it to ``curve.jsonl``."""
-        if self.rank:
-            return
-        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
-        line = json.dumps({"step": self.step, **rounded})
-        print(line, flush=True)
-        with open(self.folder / "curve.jsonl", "a", encoding="utf-8") as log:
-            log.write(line + "\n")
-
-    def use_best(self) -> None:
-        """Put the averaged weights that validated best into the adapter."""
-        self._put(load_file(self.folder / "best.safetensors"))
-
-    def _put(self, values: dict[str, torch.Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self.trained.items():
-                parameter.copy_(values[name])
-
-    def _write(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
-        if self.rank:
-            return
-        partial = self.folder / f"{name}.part"
-        save_file({key: value.detach().contiguous() for key, value in tensors.items()}, partial)
-        os.replace(partial, self.folder / name)
-
     def save(self) -> None:
         """Write everything that ``resume`` needs, whole or not at all."""
-        moments = {
-            f"{key}:{name}": value
-            for name, parameter in self.trained.items()
-            for key, value in self.optimiser.state[parameter].items()
-        }
-        average = {f"average:{name}": value for name, value in self.average.items()}
-        progress = torch.tensor([self.step, self.best], dtype=torch.float64)
-        self._write("last.safetensors", dict(self.trained) | moments | average | {"progress": progress})
+        self._save([self.step, self.best])
 
     def resume(self) -> None:
         """Continue from ``last.safetensors`` if there is one."""
-        path = self.folder / "last.safetensors"
-        if not path.exists():
-            return
-        stored = load_file(path)
-        step, self.best = stored["progress"].tolist()
-        self.step = int(step)
-        self._put(stored)
-        for name, parameter in self.trained.items():
-            self.average[name].copy_(stored[f"average:{name}"])
-            if f"exp_avg:{name}" in stored:
-                keys = ("step", "exp_avg", "exp_avg_sq")
-                self.optimiser.state[parameter] = {key: stored[f"{key}:{name}"] for key in keys}
+        if progress := self._restore():
+            step, self.best = progress
+            self.step = int(step)
 
 
 def thin(lists: Sequence[Sequence[str]], most: int) -> list[list[str]]:

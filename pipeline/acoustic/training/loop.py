@@ -1,9 +1,6 @@
 """The training loop: losses, learning rate, checkpoints, validation."""
 
 import dataclasses
-import json
-import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +8,6 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.acoustic.head import HeadOutput
@@ -19,6 +15,7 @@ from pipeline.acoustic.network import CtcNetwork
 from pipeline.acoustic.precision import autocast, choose_dtype
 from pipeline.acoustic.training.batches import Batch, Example, Source, collate, draw_epoch, mask_time, pack
 from pipeline.acoustic.training.feature_cache import FeatureReader
+from pipeline.acoustic.training.state import TrainingState, cosine_share
 
 BLANK = 0
 
@@ -63,10 +60,7 @@ def joint_loss(output: HeadOutput, batch: Batch, config: TrainingConfig) -> torc
 
 def learning_rate_share(step: int, config: TrainingConfig) -> float:
     """Linear warm-up, then half a cosine to 1% of the peak."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    done = min(1.0, (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps))
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+    return cosine_share(step, config.warmup_steps, config.steps, 0.01)
 
 
 def collapse(best: torch.Tensor) -> list[int]:
@@ -82,13 +76,13 @@ def _edit_rate(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> float:
     return float(jiwer.wer(references, [" ".join(map(str, hypothesis)) for _, hypothesis in pairs]))
 
 
-class Trainer:
+class Trainer(TrainingState):
     """Trains ``network`` from cached features; resumable from its folder, deterministic by seed."""
 
     def __init__(
         self, network: CtcNetwork, config: TrainingConfig, folder: Path, decode: Callable[[Sequence[int]], str]
     ) -> None:
-        self.network, self.config, self.folder, self.decode = network, config, folder, decode
+        self.network, self.config, self.decode = network, config, decode
         head = network.head.config
         self.reader = FeatureReader(head.inputs * head.stack)
         tuned = list(network.backbone.encoder.layers[network.backbone.depth - config.tuned_layers :].parameters())
@@ -100,10 +94,9 @@ class Trainer:
         groups = [{"params": list(network.head.parameters()), "peak": config.learning_rate}]
         if tuned:
             groups.append({"params": tuned, "peak": config.backbone_learning_rate})
-        self.optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=config.weight_decay)
-        self.trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
-        self.average = {name: p.detach().clone() for name, p in self.trained.items()}
-        self.step, self.epoch, self.best, self.stale = 0, 0, math.inf, 0
+        optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        super().__init__(folder, {name: p for name, p in network.named_parameters() if p.requires_grad}, optimiser)
+        self.epoch, self.stale = 0, 0
 
     def run(self, sources: Callable[[], Sequence[Source]], validation: Sequence[Example]) -> None:
         """Train to ``config.steps`` or until validation stops improving. ``sources`` is asked anew every epoch."""
@@ -145,43 +138,25 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
         self.optimiser.step()
-        self.step += 1
-        decay = min(self.config.average_decay, self.step / (self.step + 10))
-        with torch.no_grad():
-            averages = [self.average[name] for name in self.trained]
-            torch._foreach_lerp_(averages, list(self.trained.values()), 1 - decay)
+        self._advance(self.config.average_decay)
         return float(loss.detach())
 
     def evaluate(self, examples: Sequence[Example]) -> dict[str, float]:
         """Return greedy word and phone error rates of the averaged weights."""
-        live = {name: p.detach().clone() for name, p in self.trained.items()}
-        self._put(self.average)
         self.network.eval()
         references, hypotheses, phones = [], [], []
         ordered = sorted(examples, key=lambda example: example.utterance.frames)
-        for start in range(0, len(ordered), 16):
-            group = ordered[start : start + 16]
-            batch = collate(group, self.reader)
-            with torch.inference_mode():
+        with self._averaged(), torch.inference_mode():
+            for start in range(0, len(ordered), 16):
+                group = ordered[start : start + 16]
+                batch = collate(group, self.reader)
                 output = self.forward(batch)
-            for row, example in enumerate(group):
-                length = int(batch.lengths[row])
-                references.append(example.utterance.text)
-                hypotheses.append(self.decode(collapse(output.tokens[row, :length].argmax(-1))))
-                phones.append((example.phones, collapse(output.phones[row, :length].argmax(-1))))
-        self._put(live)
+                for row, example in enumerate(group):
+                    length = int(batch.lengths[row])
+                    references.append(example.utterance.text)
+                    hypotheses.append(self.decode(collapse(output.tokens[row, :length].argmax(-1))))
+                    phones.append((example.phones, collapse(output.phones[row, :length].argmax(-1))))
         return {"wer": float(jiwer.wer(references, hypotheses)), "per": _edit_rate(phones)}
-
-    def use_best(self) -> None:
-        """Put the averaged weights that validated best into the network and into the average."""
-        best = load_file(self.folder / "best.safetensors")
-        self._put(best)
-        self.average = best
-
-    def _put(self, values: dict[str, torch.Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self.trained.items():
-                parameter.copy_(values[name])
 
     def _validate(self, validation: Sequence[Example], loss: float, seconds: float) -> None:
         rates = self.evaluate(validation)
@@ -191,39 +166,12 @@ class Trainer:
         if improved:
             self._write("best.safetensors", self.average)
 
-    def log(self, **values: float | str) -> None:
-        """Print one line of the curve and append it to ``curve.jsonl``."""
-        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
-        line = json.dumps({"step": self.step, **rounded})
-        print(line, flush=True)
-        with open(self.folder / "curve.jsonl", "a", encoding="utf-8") as log:
-            log.write(line + "\n")
-
-    def _write(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
-        save_file({key: value.detach().contiguous() for key, value in tensors.items()}, self.folder / f"{name}.part")
-        os.replace(self.folder / f"{name}.part", self.folder / name)
-
     def save(self) -> None:
         """Write everything that ``resume`` needs, each file whole or not at all."""
-        moments = {}
-        for name, parameter in self.trained.items():
-            for key, value in self.optimiser.state[parameter].items():  # empty for layers that are still frozen
-                moments[f"{key}:{name}"] = value
-        average = {f"average:{name}": value for name, value in self.average.items()}
-        progress = torch.tensor([self.step, self.epoch, self.best, self.stale], dtype=torch.float64)
-        self._write("last.safetensors", dict(self.trained) | moments | average | {"progress": progress})
+        self._save([self.step, self.epoch, self.best, self.stale])
 
     def resume(self) -> None:
         """Continue from ``last.safetensors`` if there is one."""
-        path = self.folder / "last.safetensors"
-        if not path.exists():
-            return
-        stored = load_file(path)
-        step, epoch, best, stale = stored["progress"].tolist()
-        self.step, self.epoch, self.best, self.stale = int(step), int(epoch), best, int(stale)
-        self._put({name: stored.get(name, p.detach()) for name, p in self.trained.items()})
-        for name, parameter in self.trained.items():
-            self.average[name].copy_(stored.get(f"average:{name}", parameter.detach()))
-            if f"exp_avg:{name}" in stored:
-                keys = ("step", "exp_avg", "exp_avg_sq")
-                self.optimiser.state[parameter] = {key: stored[f"{key}:{name}"] for key in keys}
+        if progress := self._restore(joined_later=True):
+            step, epoch, self.best, stale = progress
+            self.step, self.epoch, self.stale = int(step), int(epoch), int(stale)

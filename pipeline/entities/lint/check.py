@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from pipeline.config import RunConfig
+from pipeline.decoding.language_model import common_words
 from pipeline.entities.catalog import Entity, EntityList, Rejected
 from pipeline.entities.lint.findings import Finding, Lint
-from pipeline.entities.lint.frequency import common_ranks
 from pipeline.entities.lint.nearby import available_cores
 from pipeline.entities.lint.sound import Sounds, check_sound, pronounce
 from pipeline.entities.lint.spelling import COMMON, check_spelling
@@ -35,7 +35,7 @@ def lint(source: EntitySource, config: RunConfig, rows: Mapping[str, int] | None
 
 def lint_spelling(entities: EntityList, config: RunConfig) -> Lint:
     """Return what can be said without knowing how anything sounds: a second or less for 10,000 entities."""
-    findings = tuple(check_spelling(entities, common_ranks(config, COMMON)))
+    findings = tuple(check_spelling(entities, _ranks(config)))
     return Lint(len(entities) + len(entities.rejected), findings, CHECKS[:1])
 
 
@@ -43,7 +43,14 @@ def lint_sound(entities: EntityList, config: RunConfig) -> list[Finding]:
     """Return what the sounds of the entities tell; raises ModelError for missing models."""
     pronouncer = Pronouncer()
     sounds = pronounce_all(entities, pronouncer)
-    return list(check_sound(entities, sounds, common_ranks(config, COMMON), pronouncer))
+    return list(check_sound(entities, sounds, _ranks(config), pronouncer))
+
+
+def _ranks(config: RunConfig) -> dict[str, int]:
+    """Return the common words of the language model with their rank from 1; none without a model."""
+    if config.language_model is None:
+        return {}
+    return {word: rank for rank, word in enumerate(common_words(config.language_model.path, COMMON), start=1)}
 
 
 def union(source: EntitySource) -> EntityList:

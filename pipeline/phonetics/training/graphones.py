@@ -146,11 +146,6 @@ def align(pairs: Pairs, table: npt.NDArray[np.float64]) -> list[npt.NDArray[np.i
     return paths
 
 
-def letters_of(span: int) -> tuple[int, ...]:
-    """Letter ids of a letter span."""
-    return tuple(part for part in divmod(span, NO_LETTER + 1) if part != NO_LETTER)
-
-
 def phones_of(span: int) -> tuple[int, ...]:
     """Phone ids of a phone span."""
     return tuple(part for part in divmod(span, NO_PHONE + 1) if part != NO_PHONE)
