@@ -1,27 +1,24 @@
 """What the contextual adapter gains and costs: alone with greedy and beam, in front of D1 + D2 and of the joint preset.
 
-    python -m jobs.transcribe --audio ../shared/data/names_dev.parquet --output out --cache-emissions out/first_names
-    python -m benchmarks.adapter --first-pass names_dev=out/first_names/*/emissions/*.parquet --sets names_dev
+    python -m benchmarks.adapter --emissions out/emissions --sets names_dev --systems greedy "D1 + D2"
 
-Reads cached first passes (with the adapter's queries), so nothing is encoded here. ``--utterances N`` takes about N of
-each set. ``--cost`` measures the adapter's share of the encoder's time instead.
+From a first pass made once, with the adapter's queries. ``--utterances N`` takes about N of each
+set. ``--cost`` measures the adapter's share of the encoder's time instead.
 """
 
 import argparse
 import dataclasses
-import glob
 import random
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.decoding_sets import grown
+from benchmarks import decoding_sets
 from benchmarks.table import show
 from pipeline.acoustic.emissions import Emissions
-from pipeline.acoustic.loading import load_model, load_tokens
+from pipeline.acoustic.loading import load_model
 from pipeline.adapt import AdapterPass, build_adapter_pass
 from pipeline.audio import decode_audio
 from pipeline.config import (
@@ -36,16 +33,13 @@ from pipeline.config import (
     joint,
     without,
 )
-from pipeline.decoding.evaluation import Corpus, Evaluation, Labelled, evaluate, sample
+from pipeline.decoding.evaluation import Evaluation, adapted, evaluate
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
-from pipeline.scoring.inputs import read_lists, read_references
-from pipeline.transcribe import build_transcriber, read_emissions
+from pipeline.transcribe import build_transcriber
 
 SETS = ("is21-100", "is21-500", "is21-1000", "is21-2000", "names_dev", "adversarial-100")
-_FILES = {"names_dev": ("names_dev", None), "adversarial-100": ("librispeech_test_clean_dev", "adversarial_100.tsv")}
-_IS21 = ("librispeech_test_clean_dev", "is21_deep_bias/test-clean-dev.biasing_100.tsv")
 _RATES = ("wer", "u_wer", "b_wer", "precision", "recall", "f1", "false_accepts_per_hour")
 
 
@@ -60,36 +54,6 @@ def systems(beam: int) -> dict[str, RunConfig]:
         "D1 + D2": dataclasses.replace(plain, **both),
         "joint": dataclasses.replace(whole, beam=dataclasses.replace(whole.beam, width=beam)),
     }
-
-
-def load(name: str, data: Path, files: Sequence[str]) -> Corpus:
-    """Join a set's references and lists with its cached first pass."""
-    stem, lists = _FILES.get(name, _IS21)
-    source = str(data / f"{stem}.parquet")
-    by_id = {reference.utterance_id: reference for reference in read_references(source)[0]}
-    utterances = [Labelled(by_id[one], heard) for one, heard in first_pass(files) if one in by_id]
-    utterances.sort(key=lambda one: one.reference.utterance_id)
-    corpus = Corpus(tuple(utterances), read_lists(None if lists is None else str(data / lists), source))
-    size = int(name.partition("-")[2]) if name.startswith("is21-") else 0
-    return grown(corpus, data, size) if size > 100 else corpus
-
-
-def first_pass(files: Sequence[str]) -> Iterator[tuple[str, Emissions]]:
-    """Yield id and first pass of every row of cached EMISSIONS."""
-    for file in files:
-        for scalars, heard in read_emissions(pq.read_table(file)):
-            if heard is not None:
-                yield scalars["utterance_id"], heard
-
-
-def adapted(corpus: Corpus, adapter: AdapterPass) -> tuple[Corpus, float]:
-    """Return the corpus with every first pass adapted to its list, and the processor seconds that took."""
-    done, began = [], time.process_time()
-    for one in corpus.utterances:
-        name = one.reference.utterance_id
-        result = dataclasses.replace(adapter, entities=EntitySource(corpus.lists.of(name))).row(name, None, one.heard)
-        done.append(dataclasses.replace(one, heard=dataclasses.replace(one.heard, adapted=result)))
-    return dataclasses.replace(corpus, utterances=tuple(done)), time.process_time() - began
 
 
 def known_words(folder: Path) -> frozenset[str]:
@@ -113,19 +77,17 @@ def compare(options: argparse.Namespace) -> list[dict[str, object]]:
     adapter = build_adapter_pass(base, EntitySource())
     if adapter is None:
         raise InputError("there is no adapter; give one with --adapter.")
-    files = dict(pair.split("=", 1) for pair in options.first_pass)
     seen = known_words(Path(options.adapter or AcousticConfig().model + "_adapter"))
-    tokens, rows = load_tokens(base.acoustic), []
-    for name in options.sets:
-        stem = _FILES.get(name, _IS21)[0]
-        corpus = load(name, options.data, sorted(glob.glob(files[stem])))
-        corpus = sample(corpus, options.utterances) if options.utterances else corpus
-        biased, seconds = adapted(corpus, adapter)
+    bench, rows = decoding_sets.load(options, tuple(options.sets)), []
+    for name, corpus in bench.sets.items():
+        began = time.process_time()
+        biased = adapted(corpus, adapter)
+        seconds = time.process_time() - began
         print(f"{name}: adapter {seconds / corpus.seconds * 3600:.1f} processor seconds per hour of audio", flush=True)
-        for system, config in systems(options.beam).items():
+        for system, config in systems(options.width).items():
             if system not in options.systems:
                 continue
-            transcriber = build_transcriber(config, tokens)
+            transcriber = build_transcriber(config, bench.tokens)
             for label, part in (("", corpus), (" + E", biased)):
                 result = evaluate(transcriber, part)
                 row: dict[str, object] = {"system": system + label, "set": name, "utterances": len(part.utterances)}
@@ -180,18 +142,15 @@ def _adapter_time(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--first-pass", nargs="+", default=[], metavar="STEM=GLOB", help="cached EMISSIONS per audio")
+    decoding_sets.add_arguments(parser)
+    parser.set_defaults(width=BeamConfig().width)
     parser.add_argument("--sets", nargs="+", default=["is21-100", "names_dev", "adversarial-100"], choices=SETS)
     parser.add_argument("--systems", nargs="+", default=list(systems(1)), choices=list(systems(1)))
     parser.add_argument("--adapter", help="adapter directory (default: the one beside the shipped base)")
     parser.add_argument("--no-bias", type=float, default=AdapterConfig().no_bias)
-    parser.add_argument("--beam", type=int, default=BeamConfig().width)
-    parser.add_argument("--utterances", type=int, help="about this many of each set; default all")
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--whole-list", action="store_true", help="with --cost: no shortlist")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000])
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = cost(options) if options.cost else compare(options)

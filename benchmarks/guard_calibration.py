@@ -86,7 +86,7 @@ def _measured(
         raise ConfigError("the guard is fitted on the joint configuration; its phonetics and shortlist are off.")
     plausible = transcriber.shortlister.shortlist(heard.phone_log_probs, entities)
     unbiased = decoder.decode(heard.tokens, EMPTY)
-    nbest = decoder.decode(heard.tokens, phonetics.searched(plausible)) if plausible.entities else unbiased
+    nbest = decoder.decode(heard.searched, phonetics.searched(plausible)) if plausible.entities else unbiased
     return phonetics.measured(nbest, heard, plausible, unbiased)
 
 
@@ -142,10 +142,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=SETS, help="collect these and do not fit")
     options = parser.parse_args()
     bench = load(options, tuple(options.only or SETS))
+    config = with_file(joint(), options.config)
     with tempfile.TemporaryDirectory() as folder:
-        transcriber = build_transcriber(_unweighted(with_file(joint(), options.config), Path(folder)), bench.tokens)
+        transcriber = build_transcriber(_unweighted(config, Path(folder)), bench.tokens)
     halves = {}
-    for name, corpus in bench.sets.items():
+    for name, corpus in bench.heard_by(config).items():
         kept = options.keep / f"{name}.pickle" if options.keep else None
         if kept is not None and kept.is_file():
             halves[name] = pickle.loads(kept.read_bytes())

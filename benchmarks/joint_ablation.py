@@ -1,13 +1,14 @@
 """Every technique alone and the joint model without each of them, on every development set, through the real passes.
 
     python -m benchmarks.joint_ablation --emissions out/emissions --width 128 --json out/joint.jsonl
-    python -m benchmarks.joint_ablation --emissions out/emissions --sets names_dev --systems "decoder joint"
+    python -m benchmarks.joint_ablation --emissions out/emissions --sets names_dev --systems joint
     python -m benchmarks.joint_ablation --table out/joint.jsonl > benchmarks/results/joint.md
 
 From emissions encoded once, without Ray; rows are added to the JSON lines as they come, so sets may run side by side.
 Rates in percent with 95% bootstrap intervals over utterances, F1 over list words, false accepts per hour of audio,
-seconds of processor time per hour of audio. ``hotwords W`` is pyctcdecode with that weight on the same emissions and
-language model. On adversarial-100 nothing on the lists is said: what is found there is found wrongly.
+seconds of processor time per hour of audio, those of the adapter (benchmarks.adapter has them) apart. ``hotwords W``
+is pyctcdecode with that weight on the same emissions and language model. On adversarial-100 nothing on the lists is
+said: what is found there is found wrongly.
 """
 
 import argparse
@@ -26,7 +27,6 @@ from pipeline.scoring.metrics import Rate
 from pipeline.transcribe import Transcriber, build_transcriber
 
 SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
-_NOT_SEARCHED = ("hotwords", "adapter")  # pyctcdecode's; and what needs the encoder's states, which are not cached
 _WEIGHTS = (10.0, 15.0, 20.0, 25.0)
 _RATES = ("f1", "precision", "recall", "wer", "u_wer", "b_wer", "false_accepts_per_hour")
 
@@ -38,12 +38,12 @@ def systems() -> dict[str, RunConfig]:
         plain, beam=dataclasses.replace(plain.beam, decoder="greedy"), language_model=None, phone_fusion=None
     )
     rows = {"greedy": greedy, "beam + LM": plain}
-    rows |= {name: PRESETS[name]() for name in TECHNIQUES if name not in _NOT_SEARCHED}
-    rows["decoder joint"] = decoders = without(joint(), "adapter")  # benchmarks.adapter has it with the adapter
-    used = [name for name in TECHNIQUES if getattr(decoders, name) is not None]
-    rows |= {f"decoder joint without {name}": without(decoders, name) for name in [*used, "guard"]}
-    if decoders.g2g is None:
-        rows["decoder joint with g2g"] = dataclasses.replace(decoders, g2g=PRESETS["g2g"]().g2g)
+    rows |= {name: PRESETS[name]() for name in TECHNIQUES if name != "hotwords"}
+    rows["joint"] = whole = joint()
+    used = [name for name in TECHNIQUES if getattr(whole, name) is not None]
+    rows |= {f"joint without {name}": without(whole, name) for name in [*used, "guard"]}
+    if whole.g2g is None:
+        rows["joint with g2g"] = dataclasses.replace(whole, g2g=PRESETS["g2g"]().g2g)
     hotwords = PRESETS["hotwords"]()
     return rows | {f"hotwords {w:g}": dataclasses.replace(hotwords, hotwords=HotwordsConfig(w)) for w in _WEIGHTS}
 
@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> None:
     for name, config in chosen.items():
         beam = dataclasses.replace(config.beam, width=options.width)
         transcriber = build_transcriber(with_file(dataclasses.replace(config, beam=beam), options.config), bench.tokens)
-        for corpus_name, corpus in bench.sets.items():
+        for corpus_name, corpus in bench.heard_by(config).items():
             warm(transcriber, corpus)
             found = row(name, corpus_name, evaluate(transcriber, corpus))
             line = json.dumps({**found, "width": options.width, "hardware": hardware()})

@@ -1,7 +1,7 @@
 """Tune the weights of boosting and boost class on labelled speech, for any model.
 
     python -m jobs.tune --audio dev.parquet --lists dev_lists.tsv --output tuning
-    python -m jobs.tune --emissions dev_emissions.parquet --lists dev_lists.tsv --guard sound_alikes.tsv --output tuning
+    python -m jobs.tune --emissions first_pass.parquet --reference dev.parquet --guard sound_alikes.tsv --output tuning
 
 Half of the speakers tune, the other half confirms. Writes OUTPUT/best.yaml (for --config of jobs.transcribe),
 OUTPUT/trials.jsonl (every trial) and OUTPUT/table.md (the best trials on both halves), and prints the table.
@@ -20,12 +20,16 @@ from rich.progress import track
 
 from jobs.command import Result, is_terminal, job_parser, run_command
 from pipeline.acoustic.loading import load_model, load_tokens
+from pipeline.adapt import build_adapter_pass, load_runner
+from pipeline.adapter_files import settle
 from pipeline.config import RunConfig, joint
 from pipeline.config_file import with_file
-from pipeline.decoding.evaluation import Corpus, Evaluation, load_corpus, sample
+from pipeline.decoding.evaluation import Corpus, Evaluation, adapted, load_corpus, sample
 from pipeline.decoding.tuning import Guard, Trial, Tuner, Values
 from pipeline.encode import Encoder
+from pipeline.entities.lists import EntitySource
 from pipeline.errors import ConfigError, InputError, StorageError
+from pipeline.phonetics.pronunciation import Pronouncer
 
 _ENCODE_ROWS = 64  # utterances decoded to samples at a time
 _SHOWN = 8  # trials in the table
@@ -67,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise StorageError(f"{output} cannot be written to: {error}") from error
     if arguments.trials < 1:
         raise ConfigError(f"--trials must be 1 or more, got {arguments.trials}.")
-    config = with_file(joint(), arguments.config)
+    config = settle(with_file(joint(), arguments.config))
     corpora, guard = _load(arguments, config, output)
     halves = [corpus.halves() for corpus in corpora]
     if any(not half.utterances for pair in halves for half in pair):
@@ -103,8 +107,9 @@ def _one_each(paths: Sequence[str] | None, count: int, option: str) -> list[str 
 
 
 def encode(path: str, config: RunConfig, target: Path) -> str:
-    """Encode an AUDIO file once; the emissions stay beside the results."""
-    encoder = Encoder(load_model(config.acoustic), config.acoustic.batch_seconds)
+    """Encode an AUDIO file once, with what the adapter needs if there is one; the result is kept beside the others."""
+    adapter = load_runner(config, Pronouncer())
+    encoder = Encoder(load_model(config.acoustic), config.acoustic.batch_seconds, adapter=adapter)
     try:
         with pq.ParquetFile(path) as file:
             batches = track(file.iter_batches(_ENCODE_ROWS), "encode", disable=not is_terminal())
@@ -119,6 +124,9 @@ def _tuner(arguments: argparse.Namespace, config: RunConfig, corpora: Sequence[C
     if arguments.utterances:
         corpora = [sample(corpus, arguments.utterances) for corpus in corpora]
         guard = None if guard is None else sample(guard, arguments.utterances)
+    if adapter := build_adapter_pass(config, EntitySource()):
+        corpora = [adapted(corpus, adapter) for corpus in corpora]
+        guard = None if guard is None else adapted(guard, adapter)
     guarded = None if guard is None else Guard(guard, arguments.most_harm)
     return Tuner(config, load_tokens(config.acoustic), corpora, guarded)
 

@@ -4,17 +4,19 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.acoustic.emissions import Emissions, SparseLogProbs
+from pipeline.acoustic.emissions import Emissions
+from pipeline.adapt import AdapterPass
 from pipeline.entities.catalog import EntityList
+from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
+from pipeline.schemas import EMISSIONS
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.inputs import read_lists, read_references
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
-from pipeline.transcribe import Transcriber
+from pipeline.transcribe import Transcriber, read_emissions
 
 _QUICK = Bootstrap(replicates=1)  # intervals are not looked at while searching
 
@@ -84,34 +86,37 @@ def load_corpus(emissions: str, references: str | None = None, lists: str | None
     )
 
 
-def _emissions(path: str) -> list[tuple[str, Emissions]]:
-    """Utterances of an EMISSIONS file; columns for phones are read where there are any."""
-    needed, phones = ["utterance_id", "frames", "k", "token_ids", "token_log_probs"], ["phones", "phone_log_probs"]
+def _emissions(path: str) -> Iterator[tuple[str, Emissions]]:
+    """Utterances of an EMISSIONS file that were heard."""
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as parquet: {error}. Needed is an EMISSIONS file.") from error
-    if missing := [name for name in needed if name not in names]:
+    if missing := [name for name in EMISSIONS.names if name not in names]:
         raise InputError(f"{path}: columns {missing} are missing; it has {names}. Needed is an EMISSIONS file.")
-    columns = needed + [name for name in phones if name in names]
-    rows = []
-    for batch in pq.ParquetFile(path).iter_batches(256, columns=columns):
-        rows += [_utterance(row) for row in _by_row(batch) if row["frames"].is_valid]
-    return rows
+    for batch in pq.ParquetFile(path).iter_batches(256):
+        for scalars, heard in read_emissions(pa.Table.from_batches([batch])):
+            if heard is not None:
+                yield scalars["utterance_id"], heard
 
 
-def _by_row(batch: pa.RecordBatch) -> Iterator[dict[str, pa.Scalar]]:
-    return (dict(zip(batch.column_names, row, strict=True)) for row in zip(*batch.columns, strict=True))
+def adapted(corpus: Corpus, adapter: AdapterPass) -> Corpus:
+    """Return the corpus with the contextual adapter run over every utterance and its list.
 
-
-def _utterance(row: dict[str, pa.Scalar]) -> tuple[str, Emissions]:
-    frames, k = row["frames"].as_py(), row["k"].as_py()
-    ids, values = (row[name].values.to_numpy(zero_copy_only=False) for name in ("token_ids", "token_log_probs"))
-    tokens = SparseLogProbs(ids.astype(np.int16).reshape(frames, k), values.astype(np.float16).reshape(frames, k))
-    if "phones" not in row or not row["phones"].as_py():
-        return row["utterance_id"].as_py(), Emissions(tokens)
-    phones = row["phone_log_probs"].values.to_numpy(zero_copy_only=False).astype(np.float16)
-    return row["utterance_id"].as_py(), Emissions(tokens, phones.reshape(frames, -1))
+    Raises InputError where the first pass was not made for the adapter.
+    """
+    done = []
+    for one in corpus.utterances:
+        name = one.reference.utterance_id
+        if one.heard.last is None:
+            raise InputError(
+                f"{name}: its first pass carries no states for the adapter; encode the audio again with it, "
+                "or leave it out (adapter: null in --config)."
+            )
+        listed = dataclasses.replace(adapter, entities=EntitySource(corpus.lists.of(name)))
+        heard = dataclasses.replace(one.heard, adapted=listed.row(name, None, one.heard))
+        done.append(dataclasses.replace(one, heard=heard))
+    return dataclasses.replace(corpus, utterances=tuple(done))
 
 
 def evaluate(transcriber: Transcriber, corpus: Corpus, progress: Callable[[], object] | None = None) -> Evaluation:
