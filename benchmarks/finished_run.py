@@ -14,6 +14,7 @@ from jobs.run_record import entity_facts, read_outcome
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.acoustic.loading import load_tokens
+from pipeline.adapt import build_adapter_pass
 from pipeline.config import RunConfig
 from pipeline.corpus import scan_emissions
 from pipeline.emission_cache import CacheIdentity, acoustic_identity, write_emissions
@@ -26,7 +27,7 @@ from pipeline.transcribe import Transcriber, build_transcriber
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """A configuration, a place for runs, and rows per file of the run and of the cache."""
+    """A configuration as a run settles it, a place for runs, and rows per file of the run and of the cache."""
 
     config: RunConfig
     output: Location
@@ -39,10 +40,16 @@ class Bench:
         tokens = load_tokens(self.config.acoustic)
         return build_transcriber(self.config, tokens, source, config_fingerprint(self.config))
 
+    def transcribed(self, transcriber: Transcriber, emissions: pa.Table) -> pa.Table:
+        """Return the TRANSCRIPTS rows of a full run with the transcriber's lists."""
+        if adapter := build_adapter_pass(self.config, transcriber.entities):
+            emissions = adapter.adapt(emissions)
+        return transcriber.transcribe(emissions)
+
     def cache(self, emissions: pa.Table) -> Cache:
         """Write the first pass."""
         model = model_fingerprint(self.config.acoustic.model)
-        identity = CacheIdentity(self.audio, model, acoustic_identity(self.config.acoustic), None)
+        identity = CacheIdentity(self.audio, model, acoustic_identity(self.config.acoustic, self.config.adapter), None)
         cache = Cache(CacheFolder(self.output.join("emissions", identity.fingerprint)), identity, False)
         for at in range(0, len(emissions), self.cached_rows):
             buffer = io.BytesIO()

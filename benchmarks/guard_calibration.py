@@ -21,16 +21,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.decoding_sets import add_arguments, load
+from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import hardware, show
 from pipeline.acoustic.emissions import Emissions
-from pipeline.config import RunConfig, joint, override
+from pipeline.config import RunConfig, joint, override, without
 from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus
 from pipeline.decoding.interface import Hypothesis
 from pipeline.entities.catalog import EMPTY, EntityList
 from pipeline.errors import ConfigError
 from pipeline.phonetics.evidence import FEATURES, Vector
+from pipeline.phonetics.guard import ADAPTED, PLAIN
 from pipeline.phonetics.proposals import Proposal
 from pipeline.phonetics.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_weights, judged
 from pipeline.transcribe import Transcriber, build_transcriber
@@ -102,21 +103,16 @@ def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fit(halves: dict[str, tuple[Half, Half]], options: argparse.Namespace) -> None:
-    """Fit on the first halves, calibrate and confirm on the second, write and show."""
+def fit(part: str, halves: dict[str, tuple[Half, Half]], options: argparse.Namespace) -> dict[str, Any]:
+    """Fit on the first halves, calibrate and confirm on the second, show; return the part of the weights file."""
     weights, bias = fit_weights([one for first, _ in halves.values() for one in first.proposals])
     alike = halves[SOUND_ALIKES][1]
     table = bounds_table(alike.proposals, alike.odds(weights, bias), alike.hours, RATES)
     content = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "hardware": hardware(),
         "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
         "bias": round(bias, 4),
         "bounds": table,
     }
-    if options.write:
-        options.write.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(content, indent=1))
     rows = [
         row(f"{name} {side}", half, half.odds(weights, bias), bound)
         for name, pair in halves.items()
@@ -124,14 +120,34 @@ def fit(halves: dict[str, tuple[Half, Half]], options: argparse.Namespace) -> No
         for rate, bound in table
         if rate in (5, 20, 60)
     ]
-    show("the guard on both halves", rows, options.json)
+    show(f"the guard on both halves, {part}", rows, options.json)
+    return content
 
 
 def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
     """The guard with weights of zero: evidence is collected before there are any."""
     path = folder / "guard.json"
-    path.write_text(json.dumps({"weights": dict.fromkeys(FEATURES, 0.0), "bias": 0.0, "bounds": [[0.0, 0.0]]}))
+    nothing = {"weights": dict.fromkeys(FEATURES, 0.0), "bias": 0.0, "bounds": [[0.0, 0.0]]}
+    path.write_text(json.dumps({PLAIN: nothing, ADAPTED: nothing}))
     return override(config, {"guard": {"weights": str(path)}})
+
+
+def proposals(part: str, name: str, bench: Bench, config: RunConfig, keep: Path | None) -> tuple[Half, Half]:
+    """Return the judged proposals of both halves of one set, from ``keep`` where they are."""
+    kept = keep / part / f"{name}.pickle" if keep else None
+    if kept is not None and kept.is_file():
+        found: tuple[Half, Half] = pickle.loads(kept.read_bytes())
+        return found
+    config = config if part == ADAPTED else without(config, "adapter")
+    with tempfile.TemporaryDirectory() as folder:
+        transcriber = build_transcriber(_unweighted(config, Path(folder)), bench.tokens)
+    first, second = bench.heard_by(config)[name].halves()
+    found = collect(transcriber, first), collect(transcriber, second)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(pickle.dumps(found))
+    print(f"{part} {name}: {sum(len(half.proposals) for half in found)} proposals", flush=True)
+    return found
 
 
 def main() -> None:
@@ -140,25 +156,18 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="where the weights go, e.g. models/phonetics/guard.json")
     parser.add_argument("--keep", type=Path, help="folder of collected proposals")
     parser.add_argument("--only", nargs="+", choices=SETS, help="collect these and do not fit")
+    parser.add_argument("--parts", nargs="+", choices=(PLAIN, ADAPTED), default=[PLAIN, ADAPTED], help="default: both")
     options = parser.parse_args()
     bench = load(options, tuple(options.only or SETS))
     config = with_file(joint(), options.config)
-    with tempfile.TemporaryDirectory() as folder:
-        transcriber = build_transcriber(_unweighted(config, Path(folder)), bench.tokens)
-    halves = {}
-    for name, corpus in bench.heard_by(config).items():
-        kept = options.keep / f"{name}.pickle" if options.keep else None
-        if kept is not None and kept.is_file():
-            halves[name] = pickle.loads(kept.read_bytes())
-        else:
-            first, second = corpus.halves()
-            halves[name] = collect(transcriber, first), collect(transcriber, second)
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(pickle.dumps(halves[name]))
-        print(f"{name}: {sum(len(half.proposals) for half in halves[name])} proposals", flush=True)
-    if not options.only:
-        fit(halves, options)
+    content: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "hardware": hardware()}
+    for part in options.parts:
+        halves = {name: proposals(part, name, bench, config, options.keep) for name in bench.sets}
+        if not options.only:
+            content[part] = fit(part, halves, options)
+    print(json.dumps(content, indent=1))
+    if options.write:
+        options.write.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

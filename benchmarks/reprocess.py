@@ -30,12 +30,13 @@ from benchmarks.finished_run import Bench, rows_of
 from benchmarks.table import show
 from jobs.reprocess_run import OldRun, open_run, plan_new, reprocess
 from pipeline.acoustic.loading import load_model
+from pipeline.adapter_files import settle
 from pipeline.config import PRESETS
 from pipeline.encode import Encoder
 from pipeline.entities.catalog import EntityList
 from pipeline.entities.lists import EntitySource, SharedEntities
 from pipeline.reprocess.touched import Touching
-from pipeline.schemas import EMISSIONS
+from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
 from pipeline.storage import list_parquet, open_filesystem
 from pipeline.transcribe import Transcriber, read_emissions
 
@@ -73,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 def _measure(
     arguments: argparse.Namespace, emissions: pa.Table, spoken: list[str], added: list[str], folder: str
 ) -> Iterator[dict[str, Any]]:
-    bench = Bench(PRESETS[arguments.preset](), open_filesystem(folder))
+    bench = Bench(settle(PRESETS[arguments.preset]()), open_filesystem(folder))
     began = _processor()
     transcriber = bench.transcriber(_source(spoken))
     full = {"load": _processor() - began}
@@ -82,7 +83,7 @@ def _measure(
     yield _touched(transcriber, emissions, added)
     full["encode"] = _encoding(arguments, emissions)
     began = _processor()
-    written = transcriber.transcribe(emissions)
+    written = bench.transcribed(transcriber, emissions)
     full["decode"] = _processor() - began
     yield {"what": "full run from audio, processor seconds", **full}
     root = bench.run(written, transcriber.entities, cache).root
@@ -90,7 +91,7 @@ def _measure(
         before = _processor(), time.time()
         facts = _reprocess(open_run(root, None, None, {}), bench, [*spoken, word])
         seconds, wall = _processor() - before[0], time.time() - before[1]
-        after = dataclasses.replace(transcriber, entities=_source([*spoken, word])).transcribe(emissions)
+        after = bench.transcribed(dataclasses.replace(transcriber, entities=_source([*spoken, word])), emissions)
         same = facts.pop("rows").equals(after.sort_by("utterance_id").combine_chunks())
         share = seconds / sum(full.values())
         times = {"cpu_seconds": seconds, "wall_seconds": wall, "share_of_full": share}
@@ -136,7 +137,8 @@ def _encoding(arguments: argparse.Namespace, emissions: pa.Table) -> float:
 
 
 def _read(path: str) -> pa.Table:
-    return pq.read_table(path).select(EMISSIONS.names).cast(EMISSIONS)
+    table = pq.read_table(path)
+    return table.select([name for name in (*EMISSIONS.names, *ADAPTER_INPUT.names) if name in table.column_names])
 
 
 def _source(words: list[str]) -> EntitySource:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.acoustic.emissions import Emissions
+from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import GuardConfig, LanguageModelConfig
 from pipeline.decoding.interface import Hypothesis
@@ -42,6 +42,7 @@ FEATURES = (
     "misheard",  # edit distance between its pronunciation and what the phone head reads there
     "spelling",  # nats of subword score by which it beats the unbiased words
     "misspelled",  # nats of subword score of its best path below the best path of all
+    "adapted",  # nats by which the contextual adapter moves that comparison towards it; 0 without an adapter
     "context",  # nats by which the language model prefers it
     "rarity",  # -log10 of the frequency of the rarest unbiased word
     "unbiased_unknown",  # unbiased words that the language model does not know
@@ -59,8 +60,8 @@ _RANGES = {
     "gain": (-10.0, 15.0), "gain_per_phone": (-2.0, 3.0), "excess_per_phone": (0.0, 4.0), "worst_phone": (0.0, 10.0),
     "second_worst": (0.0, 8.0), "unbiased_excess": (0.0, 30.0), "unbiased_worst": (0.0, 10.0), "phones": (0.0, 14.0),
     "difference": (0.0, 5.0), "misheard": (0.0, 4.0), "spelling": (-20.0, 10.0), "misspelled": (0.0, 30.0),
-    "context": (-25.0, 15.0), "unbiased_unknown": (0.0, 2.0), "unknown": (0.0, 2.0), "doubt": (0.0, 3.0),
-    "margin": (-5.0, 5.0), "words": (-3.0, 3.0),
+    "adapted": (-10.0, 20.0), "context": (-25.0, 15.0), "unbiased_unknown": (0.0, 2.0), "unknown": (0.0, 2.0),
+    "doubt": (0.0, 3.0), "margin": (-5.0, 5.0), "words": (-3.0, 3.0),
 }  # fmt: skip
 """Beyond these more of the same says nothing more."""
 _SUBWORD_FLOOR = -10.0  # nats; a piece outside a frame's candidates is about this unlikely
@@ -80,6 +81,7 @@ class Scene:
     aligned: Aligned
     subwords: npt.NDArray[np.float32]  # [T, V], floored
     best_spelled: npt.NDArray[np.float32]  # [T] log-probability of the best piece
+    adapted: npt.NDArray[np.float32] | None  # [T, V] ``subwords`` after the contextual adapter
     least: npt.NDArray[np.float32]  # [T] phone cost of the best path
     texts: list[str]
     index: PhoneIndex
@@ -111,16 +113,21 @@ class Evidence:
         aligned = align_hypothesis(dataclasses.replace(unbiased, entities=()), log_probs, self._pronouncer, {})
         if aligned.alignment.cost >= IMPOSSIBLE:
             return None
-        subwords = np.maximum(emissions.tokens.dense(self._pieces), np.float32(_SUBWORD_FLOOR))
+        subwords = self._dense(emissions.tokens)
+        adapted = None if emissions.adapted is None else self._dense(emissions.adapted)
         return Scene(
             aligned,
             subwords,
             subwords.max(axis=1),
+            adapted,
             -log_probs.max(axis=1),
             [word.text for word in unbiased.words],
             PhoneIndex((text, one) for text, variants in listed.items() for one in variants),
             listed,
         )
+
+    def _dense(self, tokens: SparseLogProbs) -> npt.NDArray[np.float32]:
+        return np.maximum(tokens.dense(self._pieces), np.float32(_SUBWORD_FLOOR))
 
     def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
         """Return, for each proposal, its FEATURES, each within its range, and how it lies on the phones."""
@@ -200,11 +207,14 @@ class Evidence:
         before, after = max(0, proposal.first - 1), min(len(words), proposal.last + 1)
         start = words[before].start_frame if before > 0 else 0
         end = words[after].start_frame if after < len(words) else len(scene.subwords)
-        log_probs = scene.subwords[start:end]
         changed = [*texts[before : proposal.first], proposal.text, *texts[proposal.last : after]]
-        ours = self._subwords.score(log_probs, " ".join(texts[before:after]))
-        theirs = self._subwords.score(log_probs, " ".join(text for text in changed if text))
-        return {"spelling": theirs - ours, "misspelled": float(scene.best_spelled[start:end].sum()) - theirs}
+        compared = " ".join(texts[before:after]), " ".join(text for text in changed if text)
+        ours, theirs = (self._subwords.score(scene.subwords[start:end], words) for words in compared)
+        found = {"spelling": theirs - ours, "misspelled": float(scene.best_spelled[start:end].sum()) - theirs}
+        if scene.adapted is None:
+            return found | {"adapted": 0.0}
+        unbiased, biased = (self._subwords.score(scene.adapted[start:end], words) for words in compared)
+        return found | {"adapted": biased - unbiased - found["spelling"]}
 
     def _likelier(self, texts: list[str], proposal: Proposal) -> float:
         before, there, after = texts[: proposal.first], texts[proposal.first : proposal.last], texts[proposal.last :]

@@ -4,10 +4,10 @@ Every place where biasing would change the unbiased transcript is judged by itse
 
     log odds = bias + sum over FEATURES of weight * value        accepted if log odds >= bound
 
-Weights and bounds are in ``models/phonetics/guard.json``: a logistic regression over right and wrong proposals of one
-half of the development speakers, and for each rate of false accepts per hour the bound that keeps it on the other
-half (``python -m benchmarks.guard_calibration``). What is rejected leaves the unbiased transcript as it was; if
-everything is, the result is the unbiased one exactly.
+Weights and bounds are in ``models/phonetics/guard.json``, for runs with a contextual adapter and for runs without: a
+logistic regression over right and wrong proposals of one half of the development speakers, and for each rate of false
+accepts per hour the bound that keeps it on the other half (``python -m benchmarks.guard_calibration``). What is
+rejected leaves the unbiased transcript as it was; if everything is, the result is the unbiased one exactly.
 """
 
 import dataclasses
@@ -46,10 +46,14 @@ class GuardWeights:
         return kept[-1]
 
 
-def read_weights(path: Path) -> GuardWeights:
-    """Read a weights file; raises ModelError if it is missing, corrupt, or for other features."""
+PLAIN, ADAPTED = "plain", "adapted"
+"""Parts of a weights file: for runs without a contextual adapter, and with one."""
+
+
+def read_weights(path: Path, part: str = PLAIN) -> GuardWeights:
+    """Read one part of a weights file; raises ModelError if it is missing, corrupt, or for other features."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))[part]
         weights = np.array([content["weights"][name] for name in FEATURES], np.float64)
         bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content["bounds"]))
         return GuardWeights(weights, float(content["bias"]), bounds)
@@ -62,9 +66,12 @@ def read_weights(path: Path) -> GuardWeights:
 class Guard:
     """Judges proposals; a pure function of its arguments."""
 
-    def __init__(self, config: GuardConfig, evidence: Evidence) -> None:
-        """Raises ModelError if the weights are missing, ConfigError for a rate that their table has not."""
-        self.evidence, self._weights = evidence, read_weights(Path(config.weights))
+    def __init__(self, config: GuardConfig, evidence: Evidence, adapted: bool = False) -> None:
+        """``adapted``: whether the run has a contextual adapter.
+
+        Raises ModelError if the weights are missing, ConfigError for a rate that their table has not.
+        """
+        self.evidence, self._weights = evidence, read_weights(Path(config.weights), ADAPTED if adapted else PLAIN)
         self._bound = self._weights.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
 
     def log_odds(self, features: Vector) -> float:

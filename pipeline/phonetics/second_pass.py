@@ -126,7 +126,8 @@ def _guard(config: RunConfig, tokens: Tokens | None, pronouncer: Pronouncer, lis
     if config.guard is None:
         return None
     tokens = tokens or load_tokens(config.acoustic)
-    return Guard(config.guard, Evidence(config.guard, tokens, config.language_model, pronouncer, lists))
+    evidence = Evidence(config.guard, tokens, config.language_model, pronouncer, lists)
+    return Guard(config.guard, evidence, adapted=config.adapter is not None)
 
 
 def known_words(config: RunConfig, pronouncer: Pronouncer) -> Callable[[str], bool]:

@@ -10,7 +10,7 @@ from pipeline.decoding.interface import Hypothesis
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import ConfigError, ModelError
 from pipeline.phonetics.evidence import FEATURES, Evidence
-from pipeline.phonetics.guard import Guard, guarded, read_weights
+from pipeline.phonetics.guard import ADAPTED, PLAIN, Guard, guarded, read_weights
 from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
 from pipeline.phonetics.proposals import differences
 from tests.phonetics.speech import hypothesis, said
@@ -87,7 +87,7 @@ def test_no_phone_head_no_scene() -> None:
 
 def written(path: Path, **changed: object) -> Path:
     content = {"weights": dict.fromkeys(FEATURES, 0.5), "bias": -1.0, "bounds": [[20, 1.5], [2, 4.0], [60, 0.25]]}
-    path.write_text(json.dumps(content | changed))
+    path.write_text(json.dumps({"plain": content | changed, "adapted": content | {"bounds": [[20, 9.0]]}}))
     return path
 
 
@@ -96,6 +96,7 @@ def test_the_rate_chooses_the_bound(tmp_path: Path) -> None:
     assert [weights.bound(rate) for rate in (2, 19, 20, 30, 1000)] == [4.0, 4.0, 1.5, 1.5, 0.25]
     with pytest.raises(ConfigError, match=r"at least 2, got 1\.5"):
         weights.bound(1.5)
+    assert read_weights(tmp_path / "guard.json", ADAPTED).bound(20) == 9.0
 
 
 def test_damaged_weights(tmp_path: Path) -> None:
@@ -105,8 +106,9 @@ def test_damaged_weights(tmp_path: Path) -> None:
         read_weights(written(tmp_path / "other.json", weights={"loudness": 1.0}))
 
 
-def test_the_shipped_weights_have_bounds_for_a_range_of_rates() -> None:
-    weights = read_weights(Path(GuardConfig().weights))
+@pytest.mark.parametrize("part", [PLAIN, ADAPTED])
+def test_the_shipped_weights_have_bounds_for_a_range_of_rates(part: str) -> None:
+    weights = read_weights(Path(GuardConfig().weights), part)
     assert np.isfinite(weights.weights).all()
     bounds = [bound for _, bound in weights.bounds]
     assert len(bounds) > 3

@@ -1,0 +1,88 @@
+"""A run on several nodes: who works where, nodes that leave and join, workers and drivers that are killed."""
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.fault_injection import Attempt, compare, read_rows, transcript_files, watched
+from benchmarks.local_cluster import LocalCluster, local_cluster, transcribe, workers
+from jobs.verify import main as verify
+from pipeline.acoustic.loading import load_model
+from pipeline.config import AcousticConfig, BeamConfig, RunConfig
+from pipeline.encode import Encoder
+from pipeline.entities.lists import load_entities
+from pipeline.fingerprint import config_fingerprint
+from pipeline.transcribe import build_transcriber
+from tests.jobs.transcribing import noises, write_corpus
+
+UTTERANCES, BLOCK = 240, 4
+FILES = UTTERANCES // BLOCK
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    """As cluster.yaml has it: a head that does no work, and a node with CPUs only."""
+    with local_cluster() as nodes:
+        nodes.add("head", cpus=0)
+        nodes.add("cpu", cpus=4)
+        yield nodes
+
+
+def alone(audio: Path, model: Path) -> list[dict[str, Any]]:
+    """The same work in this process, block by block."""
+    config = RunConfig(
+        acoustic=AcousticConfig(model=str(model)), language_model=None, beam=BeamConfig(decoder="greedy")
+    )
+    acoustic = load_model(config.acoustic)
+    encoder = Encoder(acoustic, config.acoustic.batch_seconds)
+    transcriber = build_transcriber(config, acoustic.tokens, load_entities(None), config_fingerprint(config))
+    blocks = pq.ParquetFile(audio).iter_batches(BLOCK)
+    return [
+        row
+        for block in blocks
+        for row in transcriber.transcribe(encoder.encode(pa.Table.from_batches([block]))).to_pylist()
+    ]
+
+
+def test_nodes_come_and_go_and_the_rows_are_those_of_one_process(
+    cluster: LocalCluster, tmp_path: Path, tiny: Path
+) -> None:
+    audio, output = write_corpus(tmp_path / "a.parquet", noises(UTTERANCES, 0.5)), tmp_path / "out"
+    command = ["--audio", str(audio), "--output", str(output), "--model", str(tiny), "--block-rows", str(BLOCK)]
+    command += ["--config", str(tiny.parent / "greedy.yaml"), "--preset", "baseline", "--gpus-per-encoder", "1"]
+
+    def files(count: int) -> None:
+        attempt.wait(lambda: len(transcript_files(output)) >= count)
+
+    with watched(output) as seen:
+        attempt = Attempt(lambda: transcribe(cluster.address, command))
+        attempt.wait(lambda: bool(workers(cluster.raylet("cpu"), "DecoderActor")))
+        assert not transcript_files(output), "there is no GPU yet"
+
+        cluster.add("gpu", cpus=0, gpus=1)  # a node that joins is used
+        files(2)
+        assert workers(cluster.raylet("gpu"), "EncoderActor")
+        assert not workers(cluster.raylet("gpu"), "DecoderActor")
+        assert not workers(cluster.raylet("cpu"), "EncoderActor")
+
+        os.kill(random.choice(workers(cluster.raylet("cpu"), "DecoderActor")), signal.SIGKILL)
+        os.kill(workers(cluster.raylet("gpu"), "EncoderActor")[0], signal.SIGKILL)
+        files(FILES // 4)
+
+        cluster.kill("gpu")  # one that leaves costs time only; another takes what was not encoded yet
+        cluster.add("another", cpus=0, gpus=1)
+        files(FILES // 2)
+        attempt.kill()
+        attempt.finish()
+    assert compare(alone(audio, tiny), read_rows(output)) == {"lost": 0, "repeated": 0, "differing": 0}
+    assert attempt.number == 2, "only the driver that was killed had to be started again"
+    assert seen["whole"] >= FILES / 2
+    assert seen["partial"] == 0
+    assert verify([str(next(output.iterdir()))]) == 0
