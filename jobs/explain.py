@@ -116,7 +116,8 @@ def look(runner: AdapterRunner, heard: Emissions, entities: EntityList) -> tuple
         raise InputError("the model gives no states, which an adapter needs.")
     last, query = heard.states[-1], runner.query(heard.states)
     shares = runner.attention(last, query, heard.phone_log_probs, entities)
-    return shares, runner.adapt(heard.tokens, last, query, heard.phone_log_probs, entities)
+    adapted = runner.adapt(heard.tokens, last, query, heard.phone_log_probs, entities).tokens
+    return shares, heard.tokens if adapted is None else adapted
 
 
 def attention_line(one: Explained) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.acoustic import adapter_checkpoint
-from pipeline.acoustic.adapter_runner import AdapterRunner
+from pipeline.acoustic.adapter_runner import Adapted, AdapterRunner
 from pipeline.acoustic.adapter_spelling import Speller
-from pipeline.acoustic.emissions import Emissions, SparseLogProbs
+from pipeline.acoustic.emissions import Emissions
 from pipeline.acoustic.loading import load_tokens
 from pipeline.acoustic.precision import choose_device
 from pipeline.adapter_files import settle
@@ -45,7 +45,7 @@ class AdapterPass:
 
     def adapt(self, emissions: pa.Table) -> pa.Table:
         """Return EMISSIONS rows with ADAPTER_OUTPUT in place of ADAPTER_INPUT; a row that fails has ``error`` set."""
-        results: list[SparseLogProbs | str | None] = []
+        results: list[Adapted | str | None] = []
         for scalars, heard in read_emissions(emissions):
             name = scalars["utterance_id"]
             try:
@@ -54,8 +54,8 @@ class AdapterPass:
                 results.append(f"{name}: the adapter failed ({type(error).__name__}: {error}).")
         return _with_results(emissions, results)
 
-    def row(self, name: str, own: list[str] | None, heard: Emissions) -> SparseLogProbs | None:
-        """Return the adapted candidates of one utterance, None where its list changes nothing."""
+    def row(self, name: str, own: list[str] | None, heard: Emissions) -> Adapted | None:
+        """Return what the adapter says of one utterance, None where nothing of its list is plausible."""
         if heard.last is None or heard.query is None:
             raise ValueError("the first pass carries no states for it; cache it anew with this configuration")
         entities = self.entities.of(name, own)
@@ -63,8 +63,7 @@ class AdapterPass:
             entities = self.shortlister.shortlist(heard.phone_log_probs, entities)
         if not entities.entities:
             return None
-        adapted = self.runner.adapt(heard.tokens, heard.last, heard.query, heard.phone_log_probs, entities)
-        return None if adapted is heard.tokens else adapted
+        return self.runner.adapt(heard.tokens, heard.last, heard.query, heard.phone_log_probs, entities)
 
 
 def build_adapter_pass(config: RunConfig, entities: EntitySource, device: str = "cpu") -> AdapterPass | None:
@@ -76,9 +75,10 @@ def build_adapter_pass(config: RunConfig, entities: EntitySource, device: str = 
     return None if runner is None else AdapterPass(runner, entities, build_shortlister(config, pronouncer))
 
 
-def _with_results(emissions: pa.Table, results: list[SparseLogProbs | str | None]) -> pa.Table:
+def _with_results(emissions: pa.Table, results: list[Adapted | str | None]) -> pa.Table:
     table = emissions.drop_columns([name for name in ADAPTER_INPUT.names if name in emissions.column_names])
-    adapted = [result if isinstance(result, SparseLogProbs) else None for result in results]
+    said = [result if isinstance(result, Adapted) else None for result in results]
+    adapted = [None if one is None else one.tokens for one in said]
     failed = [result if isinstance(result, str) else None for result in results]
     if any(failed):
         place = table.schema.get_field_index("error")
@@ -87,6 +87,7 @@ def _with_results(emissions: pa.Table, results: list[SparseLogProbs | str | None
     columns = (
         flat_lists([None if one is None else one.ids for one in adapted], pa.int16()),
         flat_lists([None if one is None else one.values for one in adapted], pa.float16()),
+        flat_lists([None if one is None else one.attended for one in said], pa.float16()),
     )
     for field, column in zip(ADAPTER_OUTPUT, columns, strict=True):
         table = table.append_column(field, column)

@@ -12,6 +12,7 @@ from pipeline.acoustic.tokens import Tokens
 from pipeline.config import RunConfig
 from pipeline.decoding.build import build_decoder
 from pipeline.decoding.interface import Decoder, EntitySpan, Hypothesis, Word
+from pipeline.decoding.spans import entity_spans
 from pipeline.entities.catalog import EMPTY, EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.shortlist import Shortlister, build_shortlister
@@ -48,6 +49,7 @@ class Transcriber:
     config_fingerprint: str
     phonetics: PhoneticPass | None = None
     shortlister: Shortlister | None = None
+    least_attention: float = 0.0
 
     def transcribe(self, emissions: pa.Table) -> pa.Table:
         """Return the TRANSCRIPTS rows of EMISSIONS rows, in their order; errors are carried along."""
@@ -73,15 +75,27 @@ class Transcriber:
         """Return the final n-best of one utterance, best first, and the shortlist that it was found with."""
         if self.shortlister is not None:
             entities = self.shortlister.shortlist(heard.phone_log_probs, entities)
-        return _with_adapter(self._decode(heard, entities), heard), entities
+        searched = self._attended(heard, entities)
+        nbest = _marked(self._decode(heard, entities, searched), entities, searched)
+        return _with_adapter(nbest, heard), entities
 
-    def _decode(self, heard: Emissions, entities: EntityList) -> list[Hypothesis]:
+    def _attended(self, heard: Emissions, entities: EntityList) -> EntityList:
+        """Return the entities that the adapter hears; without what it says, all of them."""
+        if heard.attended is None:
+            return entities
+        if len(heard.attended) != len(entities):
+            raise ValueError(f"the adapter saw {len(heard.attended)} plausible entities, here are {len(entities)}")
+        pairs = zip(entities.entities, heard.attended[:, 0], strict=True)
+        kept = tuple(one for one, share in pairs if not share < self.least_attention)  # NaN: it cannot say
+        return entities if len(kept) == len(entities) else EntityList(kept)
+
+    def _decode(self, heard: Emissions, entities: EntityList, searched: EntityList) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every phonetic technique off, it is the beam search's own."""
         if self.phonetics is None:
-            return self.decoder.decode(heard.searched, entities)
+            return self.decoder.decode(heard.searched, searched)
         if heard.phone_log_probs is None:
-            return self.decoder.decode(heard.searched, entities)[: self.phonetics.n_best]
-        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(entities))
+            return self.decoder.decode(heard.searched, searched)[: self.phonetics.n_best]
+        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(searched))
         compares = self.phonetics.compares and bool(entities.entities)
         unbiased = self.decoder.decode(heard.tokens, EMPTY) if compares else None
         return self.phonetics.finish(nbest, heard, entities, unbiased)
@@ -93,7 +107,25 @@ def build_transcriber(
     """Load all that ``config`` names. Raises ConfigError or ModelError."""
     decoder, phonetics = build_decoder(config, tokens), build_phonetics(config, tokens=tokens)
     shortlister = build_shortlister(config, None if phonetics is None else phonetics.pronouncer)
-    return Transcriber(decoder, entities or EntitySource(), config_fingerprint, phonetics, shortlister)
+    least = config.adapter.least_attention if config.adapter else 0.0
+    return Transcriber(decoder, entities or EntitySource(), config_fingerprint, phonetics, shortlister, least)
+
+
+def _marked(nbest: list[Hypothesis], entities: EntityList, searched: EntityList) -> list[Hypothesis]:
+    """Return the n-best with entities that the search was not given marked too, where they are written all the same."""
+    if len(searched) == len(entities):
+        return nbest
+    return [dataclasses.replace(one, entities=_all_spans(one, entities)) for one in nbest]
+
+
+def _all_spans(hypothesis: Hypothesis, entities: EntityList) -> tuple[EntitySpan, ...]:
+    marked = {at for span in hypothesis.entities for at in range(span.start_word, span.end_word)}
+    more = (
+        span
+        for span in entity_spans(hypothesis.words, entities)
+        if marked.isdisjoint(range(span.start_word, span.end_word))
+    )
+    return tuple(sorted([*hypothesis.entities, *more], key=lambda span: span.start_word))
 
 
 def _with_adapter(nbest: list[Hypothesis], heard: Emissions) -> list[Hypothesis]:
@@ -131,14 +163,14 @@ def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions 
 def _of_adapter(heard: Emissions, columns: dict[str, Any]) -> Emissions:
     """Return the emissions with what adapter columns the row has; an empty list is none."""
     frames = heard.tokens.frames
-    last, query, ids, values = (
-        None if name not in columns or not len(columns[name]) else columns[name].reshape(frames, -1)
+    last, query, ids, values, attended = (
+        None if name not in columns or not len(columns[name]) else columns[name]
         for name in (*ADAPTER_INPUT.names, *ADAPTER_OUTPUT.names)
     )
-    if last is None and ids is None:
-        return heard
+    last, query, ids, values = (None if one is None else one.reshape(frames, -1) for one in (last, query, ids, values))
     adapted = None if ids is None or values is None else SparseLogProbs(ids, values)
-    return dataclasses.replace(heard, last=last, query=query, adapted=adapted)
+    attended = None if attended is None else attended.reshape(-1, 2)
+    return dataclasses.replace(heard, last=last, query=query, adapted=adapted, attended=attended)
 
 
 def _lists(column: pa.ChunkedArray) -> Any:

@@ -5,6 +5,7 @@ import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from pipeline.acoustic.loading import load_model
 from pipeline.adapt import AdapterPass, build_adapter_pass
 from pipeline.adapter_files import settle, with_adapter
 from pipeline.config import PRESETS, AcousticConfig, AdapterConfig, RunConfig, baseline
+from pipeline.decoding.interface import Hypothesis, Word
 from pipeline.emission_cache import CacheIdentity, acoustic_identity, write_emissions
 from pipeline.encode import Encoder
 from pipeline.entities.catalog import Entity, EntityList
@@ -23,7 +25,7 @@ from pipeline.entities.loading import build_list
 from pipeline.errors import ConfigError, InputError
 from pipeline.fingerprint import config_fingerprint
 from pipeline.schemas import ADAPTER_OUTPUT, EMISSIONS
-from pipeline.transcribe import build_transcriber, read_emissions
+from pipeline.transcribe import Transcriber, build_transcriber, read_emissions
 from tests.acoustic.tiny import tiny_model
 from tests.acoustic.tiny_adapter import save_beside, tiny_adapter
 from tests.audio_files import encoded, noise
@@ -90,7 +92,7 @@ def test_an_empty_list_gives_the_unbiased_transcripts(base: Path) -> None:
     nothing, names = adapter_pass(settings), ("a", "b")
     emissions = first_pass(settings, nothing, names)
     adapted = nothing.adapt(emissions)
-    assert adapted["adapted_ids"].null_count == 2
+    assert adapted["adapted_ids"].null_count == adapted["attended"].null_count == 2
     plain = Encoder(load_model(settings.acoustic), 60.0).encode(audio(*names))
     assert adapted.select(EMISSIONS.names).equals(plain)
     transcriber = build_transcriber(settings, load_model(settings.acoustic).tokens)
@@ -104,6 +106,28 @@ def test_the_search_reads_what_the_adapter_wrote(base: Path) -> None:
     transcriber = build_transcriber(settings, load_model(settings.acoustic).tokens)
     texts = [transcriber.transcribe(table)["text"][0].as_py() for table in (adapted, adapted.select(EMISSIONS.names))]
     assert texts[0] != texts[1]
+
+
+def test_the_search_is_given_what_is_attended_to_and_the_rest_is_still_marked(base: Path) -> None:
+    settings = config(base)
+    adapter = adapter_pass(settings, "quirinus")
+    ((_, heard),) = read_emissions(adapter.adapt(first_pass(settings, adapter, ("a",))))
+    assert heard is not None
+    seen: list[EntityList] = []
+
+    class Spy:
+        def decode(self, emissions: object, entities: EntityList) -> list[Hypothesis]:
+            seen.append(entities)
+            return [Hypothesis((Word("zebedee", 0, 1, 1.0), Word("quirinus", 1, 2, 1.0)), 0.0, 0.0, 0.0, 0.0, ())]
+
+    three = EntityList((Entity("zebedee", "Zebedee"), Entity("quirinus", "Quirinus"), Entity("ida", "Ida")))
+    attention = np.array([[0.01, 0.1], [0.5, 2.0], [np.nan, np.nan]], np.float16)  # the adapter cannot say of the last
+    transcriber = Transcriber(Spy(), EntitySource(), "", least_attention=0.1)
+    nbest, _ = transcriber.hypotheses(dataclasses.replace(heard, attended=attention), three)
+    assert [entity.text for entity in seen[0].entities] == ["quirinus", "ida"]
+    assert [span.entity for span in nbest[0].entities] == ["zebedee", "quirinus"]
+    with pytest.raises(ValueError, match="saw 1 plausible entities, here are 3"):
+        transcriber.hypotheses(heard, three)
 
 
 def test_a_first_pass_without_states_is_an_error_of_its_row(base: Path) -> None:

@@ -36,11 +36,28 @@ class EncodedList:
 
 @dataclasses.dataclass(frozen=True)
 class Looked:
-    """Attention summed up. no_bias: [T]; expected: [T, V] share of each subword; value: [T, U]."""
+    """Attention summed up. no_bias: [T]; rows: [N, T] share of each spelling, expected: [T, V] of each subword.
+
+    value: [T, U]
+    """
 
     no_bias: torch.Tensor
+    rows: torch.Tensor
     expected: torch.Tensor
     value: torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapted:
+    """What the adapter says of one utterance.
+
+    tokens:   the candidates of the first pass with the entities raised; None where nothing is
+    attended: [E, 2] of each entity the highest share of any frame's attention, and the sum of its shares in frames;
+              NaN for one that cannot be attended to
+    """
+
+    tokens: SparseLogProbs | None
+    attended: npt.NDArray[np.float16]
 
 
 class AdapterRunner:
@@ -62,24 +79,26 @@ class AdapterRunner:
     def adapt(
         self, first: SparseLogProbs, last: npt.NDArray[np.float16], query: npt.NDArray[np.float16],
         phones: npt.NDArray[np.float16] | None, entities: EntityList,
-    ) -> SparseLogProbs:  # fmt: skip
-        """Return the candidates of the first pass with the entities raised; ``first`` itself if nothing is.
+    ) -> Adapted:  # fmt: skip
+        """Attend to ``entities`` and raise what is attended to among the candidates of the first pass.
 
         last: [T, D], query: [T, Q], phones: [T, P] log-probs or None
         """
         listed = self.encode(entities)
         if listed is None or first.frames == 0:
-            return first
+            return Adapted(None, np.full((len(entities), 2), np.nan, np.float16))
         with torch.inference_mode():
             frames = self.frames(last, query, phones)
             looked = self.look(frames, listed.catalog)
+            shares = self._by_entity(looked, listed)
+            attended = torch.stack([shares.amax(1), shares.sum(1)], dim=1).to(torch.float16).cpu().numpy()
+            attended[np.setdiff1d(np.arange(len(entities)), listed.owners)] = np.nan
             changed = torch.nonzero(looked.no_bias < 1 - LEAST_SHARE)[:, 0]
             if not len(changed):
-                return first
+                return Adapted(None, attended)
             log_probs = self._biased(frames, looked)[changed]
-        return replace_frames(
-            first, changed.cpu().numpy(), log_probs.cpu().numpy(), looked.expected[changed].cpu().numpy()
-        )
+        expected = looked.expected[changed].cpu().numpy()
+        return Adapted(replace_frames(first, changed.cpu().numpy(), log_probs.cpu().numpy(), expected), attended)
 
     def encode(self, entities: EntityList) -> EncodedList | None:
         """Return the list's embeddings, None if nothing on it can be attended to; weights of 0 or less cannot."""
@@ -137,6 +156,7 @@ class AdapterRunner:
         heads, count, _ = most.shape
         expected = torch.zeros(heads, count, self._adapter.shape.vocabulary, device=self._device)
         value = torch.zeros(heads, count, self._adapter.shape.value, device=self._device)
+        rows = []
         for part, scores in self.scores(frames, catalog):
             flat = scores.transpose(1, 2).flatten(2)  # [H, T, J * n]
             higher = torch.maximum(most, flat.amax(2, keepdim=True))
@@ -145,32 +165,27 @@ class AdapterRunner:
             expected = (expected * shrink).index_add(2, part.tokens.T.reshape(-1), shares)
             value = value * shrink + shares @ part.values.flatten(0, 1)
             most = higher
+            rows.append(scores.logsumexp(1))  # [H, T, n]
         no_bias = (frames.no_bias[0] + self._prior - most).exp() / total  # [H, T, 1]
-        return Looked(no_bias.mean(0)[:, 0], (expected / total).mean(0), (value / total).mean(0))
+        spellings = ((torch.cat(rows, dim=2) - most).exp() / total).mean(0).T  # [N, T]
+        return Looked(no_bias.mean(0)[:, 0], spellings, (expected / total).mean(0), (value / total).mean(0))
+
+    def _by_entity(self, looked: Looked, listed: EncodedList) -> torch.Tensor:
+        """Return [E, T] the shares of each entity, over all its spellings."""
+        shares = torch.zeros(len(listed.entities), looked.rows.shape[1], device=self._device)
+        return shares.index_add_(0, torch.from_numpy(listed.owners).to(self._device), looked.rows)
 
     def attention(
         self, last: npt.NDArray[np.float16], query: npt.NDArray[np.float16], phones: npt.NDArray[np.float16] | None,
         entities: EntityList,
     ) -> npt.NDArray[np.float32]:  # fmt: skip
         """Return [E + 1, T]: every entity's share of each frame's attention, and last that of ``<no-bias>``."""
-        shares = torch.zeros(len(entities) + 1, len(last), device=self._device)
         listed = self.encode(entities)
         if listed is None:
-            shares[-1] = 1.0
-            return np.asarray(shares.cpu().numpy(), np.float32)
-        owners = torch.from_numpy(listed.owners).to(self._device)
+            return np.repeat(np.eye(1, len(entities) + 1, len(entities), dtype=np.float32).T, len(last), axis=1)
         with torch.inference_mode():
-            frames = self.frames(last, query, phones)
-            # The softmax's own sums are not kept by ``look``: spelled out once more, as this is for eyes only.
-            parts = [scores for _, scores in self.scores(frames, listed.catalog)]
-            none = frames.no_bias[0, :, :, 0] + self._prior  # [H, T]
-            total = torch.stack([none, *(part.logsumexp((1, 3)) for part in parts)]).logsumexp(0)  # [H, T]
-            start = 0
-            for part in parts:  # [H, J, T, n]
-                rows = (part - total[:, None, :, None]).exp().sum(1).mean(0).T  # [n, T]
-                shares.index_add_(0, owners[start : start + len(rows)], rows)
-                start += len(rows)
-            shares[-1] = (none - total).exp().mean(0)
+            looked = self.look(self.frames(last, query, phones), listed.catalog)
+            shares = torch.cat([self._by_entity(looked, listed), looked.no_bias[None]])
         return np.asarray(shares.cpu().numpy(), np.float32)
 
     def _biased(self, frames: Frames, looked: Looked) -> torch.Tensor:

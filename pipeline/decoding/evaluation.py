@@ -114,8 +114,11 @@ def adapted(corpus: Corpus, adapter: AdapterPass) -> Corpus:
                 "or leave it out (adapter: null in --config)."
             )
         listed = dataclasses.replace(adapter, entities=EntitySource(corpus.lists.of(name)))
-        heard = dataclasses.replace(one.heard, adapted=listed.row(name, None, one.heard))
-        done.append(dataclasses.replace(one, heard=heard))
+        said = listed.row(name, None, one.heard)
+        if said is not None:
+            heard = dataclasses.replace(one.heard, adapted=said.tokens, attended=said.attended)
+            one = dataclasses.replace(one, heard=heard)
+        done.append(one)
     return dataclasses.replace(corpus, utterances=tuple(done))
 
 

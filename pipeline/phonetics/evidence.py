@@ -43,6 +43,8 @@ FEATURES = (
     "spelling",  # nats of subword score by which it beats the unbiased words
     "misspelled",  # nats of subword score of its best path below the best path of all
     "adapted",  # nats by which the contextual adapter moves that comparison towards it; 0 without an adapter
+    "attended",  # log odds of the adapter's highest attention to it; 0 without an adapter
+    "attended_frames",  # log of 1 + frames of attention to it
     "context",  # nats by which the language model prefers it
     "rarity",  # -log10 of the frequency of the rarest unbiased word
     "unbiased_unknown",  # unbiased words that the language model does not know
@@ -65,6 +67,7 @@ _RANGES = {
 }  # fmt: skip
 """Beyond these more of the same says nothing more."""
 _SUBWORD_FLOOR = -10.0  # nats; a piece outside a frame's candidates is about this unlikely
+_LEAST_ATTENTION = 1e-3  # less is as good as none
 _RIVAL_DISTANCE = 0.4  # weighted edit distance per phone
 _SAME_SOUND = 0.15  # less than any substitution
 _MOST_RIVALS = 50
@@ -82,6 +85,7 @@ class Scene:
     subwords: npt.NDArray[np.float32]  # [T, V], floored
     best_spelled: npt.NDArray[np.float32]  # [T] log-probability of the best piece
     adapted: npt.NDArray[np.float32] | None  # [T, V] ``subwords`` after the contextual adapter
+    attended: dict[str, tuple[float, float]]  # highest and summed attention by entity; nothing without an adapter
     least: npt.NDArray[np.float32]  # [T] phone cost of the best path
     texts: list[str]
     index: PhoneIndex
@@ -120,6 +124,7 @@ class Evidence:
             subwords,
             subwords.max(axis=1),
             adapted,
+            _attention(emissions, entities),
             -log_probs.max(axis=1),
             [word.text for word in unbiased.words],
             PhoneIndex((text, one) for text, variants in listed.items() for one in variants),
@@ -142,6 +147,7 @@ class Evidence:
             others = [fits[k].gain for k, place in enumerate(places) if k != at and place == places[at]]
             found = self._sounds(scene, proposal, units[at], fit)
             found |= self._spelling(scene, proposal) | self._words(scene, proposal)
+            found |= _attended(scene, proposal)
             found["margin"] = fit.gain - max(others) if others else np.inf
             measured.append((np.array([np.clip(found[name], *_RANGES.get(name, _ANY)) for name in FEATURES]), fit))
         return measured
@@ -220,6 +226,24 @@ class Evidence:
         before, there, after = texts[: proposal.first], texts[proposal.first : proposal.last], texts[proposal.last :]
         instead = [word.text for word in proposal.words]
         return self._context.score(before, instead, after) - self._context.score(before, there, after)
+
+
+def _attention(emissions: Emissions, entities: EntityList) -> dict[str, tuple[float, float]]:
+    if emissions.attended is None:
+        return {}
+    names = [entity.text for entity in entities.entities]
+    pairs = zip(names, emissions.attended.tolist(), strict=True)
+    return {name: (peak, frames) for name, (peak, frames) in pairs if not math.isnan(peak)}
+
+
+def _attended(scene: Scene, proposal: Proposal) -> dict[str, float]:
+    """What the adapter says of the entity of ``proposal`` that it attends to least."""
+    heard = [scene.attended[span.entity] for span in proposal.spans if span.entity in scene.attended]
+    if not heard:
+        return {"attended": 0.0, "attended_frames": 0.0}
+    peak, frames = min(heard)
+    odds = math.log((peak + _LEAST_ATTENTION) / (1 - peak + _LEAST_ATTENTION))
+    return {"attended": odds, "attended_frames": math.log1p(frames)}
 
 
 def phone_excess(word: AlignedWord, least: npt.NDArray[np.float32], start: int) -> list[float]:

@@ -106,7 +106,7 @@ def test_long_lists_are_taken_in_parts_without_a_difference(monkeypatch: pytest.
         assert len(list(work.scores(frames, encoded_list.catalog))) == 6
         parts = work.look(frames, encoded_list.catalog)
         direct = work._adapter.attend(frames, encoded_list.catalog)
-    for name in ("no_bias", "expected", "value"):
+    for name in ("no_bias", "rows", "expected", "value"):
         assert torch.allclose(getattr(whole, name), getattr(parts, name), atol=1e-5)
     assert torch.allclose(whole.no_bias, direct.no_bias[0], atol=1e-5)
 
@@ -115,9 +115,28 @@ def test_lists_that_cannot_be_attended_to_change_nothing() -> None:
     work, heard = runner(), states(9)
     first = sparsify(np.log(np.random.default_rng(0).dirichlet(np.ones(12), 9)).astype(np.float32), 5)
     for entities in (EntityList(), listed("abc", weight=0.0), listed("abc", weight=-1.0), listed("xyz")):
-        assert work.adapt(first, heard[-1], work.query(heard), None, entities) is first
+        said = work.adapt(first, heard[-1], work.query(heard), None, entities)
+        assert said.tokens is None
+        assert said.attended.shape == (len(entities), 2)
+        assert np.isnan(said.attended).all()
     careful = runner(prior=1e6)  # and neither does a list that nothing is attended to in
-    assert careful.adapt(first, heard[-1], work.query(heard), None, listed("abc")) is first
+    said = careful.adapt(first, heard[-1], work.query(heard), None, listed("abc"))
+    assert said.tokens is None
+    assert said.attended.tolist() == [[0.0, 0.0]]
+
+
+def test_attention_is_told_apart_by_entity() -> None:
+    adapter, heard = small_adapter(), states(9)
+    adapter.no_bias.bias.data.fill_(-20.0)
+    first = sparsify(np.log(np.random.default_rng(0).dirichlet(np.ones(12), 9)).astype(np.float32), 5)
+    work, entities = runner(adapter), listed("abc", "xyz", "de")
+    said = work.adapt(first, heard[-1], work.query(heard), None, entities).attended
+    shares = work.attention(heard[-1], work.query(heard), None, entities)
+    assert np.isnan(said).any(1).tolist() == [text == "xyz" for text in [one.text for one in entities.entities]]
+    spelled = ~np.isnan(said).any(1)
+    assert np.allclose(said[spelled, 0], shares[:-1].max(1)[spelled], atol=1e-3)
+    assert np.allclose(said[spelled, 1], shares[:-1].sum(1)[spelled], atol=1e-2)
+    assert np.allclose(shares.sum(0), 1.0, atol=1e-5)
 
 
 def test_the_same_input_gives_the_same_bytes_and_lists_are_encoded_once() -> None:
@@ -127,8 +146,9 @@ def test_the_same_input_gives_the_same_bytes_and_lists_are_encoded_once() -> Non
     one, other = runner(adapter), runner(adapter)
     entities = listed("abc", "de")
     results = [w.adapt(first, heard[-1], w.query(heard), None, entities) for w in (one, other, one)]
-    assert results[0] is not first
-    assert all(np.array_equal(results[0].values, result.values) for result in results)
+    tokens = [result.tokens for result in results]
+    assert tokens[0] is not None
+    assert all(one is not None and np.array_equal(tokens[0].values, one.values) for one in tokens)
     assert one.encode(listed("de", "abc")) is one.encode(entities)  # by content
 
 
