@@ -1,11 +1,13 @@
-"""Fit the guard: weights on half of the development speakers, bounds and confirmation on the other half.
+"""Fit the guard on the development speakers; judge it, and read off its bounds, by what it says of others.
 
     python -m benchmarks.guard_calibration --emissions out/emissions --write models/phonetics/guard.json
 
 Proposals come from the real passes, with the joint configuration and no guard, on is21-100, names_dev and lists of
 sound-alikes (adversarial-100). Right is a proposal that adds an entity that was said and none that was not. The table
 gives the bound for each rate of false accepts per hour of audio, counted on the sound-alikes beyond what the unbiased
-search writes by itself. With --keep each set's proposals are kept there, so that sets can be collected side by side:
+search writes by itself. Bounds and all figures shown come from weights that were fitted on the other half of the
+speakers (two folds); the weights that are written are fitted on all of them. With --keep each set's proposals are kept
+there, so that sets can be collected side by side:
 
     python -m benchmarks.guard_calibration --keep out/guard --only names_dev
 """
@@ -103,20 +105,28 @@ def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def together(pair: tuple[Half, Half], fitted: list[tuple[Vector, float]]) -> tuple[list[Judged], Vector, float]:
+    """Return the proposals of both halves, their log odds by the weights of each half, and the hours of both."""
+    apart = 1 + max((one.utterance for one in pair[0].proposals), default=0)
+    second = [dataclasses.replace(one, utterance=one.utterance + apart) for one in pair[1].proposals]
+    odds = [half.odds(*weights) for half, weights in zip(pair, fitted, strict=True)]
+    return [*pair[0].proposals, *second], np.concatenate(odds), pair[0].hours + pair[1].hours
+
+
 def fit(part: str, halves: dict[str, tuple[Half, Half]], options: argparse.Namespace) -> dict[str, Any]:
-    """Fit on the first halves, calibrate and confirm on the second, show; return the part of the weights file."""
-    weights, bias = fit_weights([one for first, _ in halves.values() for one in first.proposals])
-    alike = halves[SOUND_ALIKES][1]
-    table = bounds_table(alike.proposals, alike.odds(weights, bias), alike.hours, RATES)
+    """Calibrate and show on each half what is fitted on the other; return the part of the weights file, from all."""
+    others = [fit_weights([one for pair in halves.values() for one in pair[1 - side].proposals]) for side in (0, 1)]
+    table = bounds_table(*together(halves[SOUND_ALIKES], others), RATES)
+    weights, bias = fit_weights([one for pair in halves.values() for half in pair for one in half.proposals])
     content = {
         "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
         "bias": round(bias, 4),
         "bounds": table,
     }
     rows = [
-        row(f"{name} {side}", half, half.odds(weights, bias), bound)
+        row(f"{name} {side + 1}", pair[side], pair[side].odds(*others[side]), bound)
         for name, pair in halves.items()
-        for side, half in zip(("fitted", "confirming"), pair, strict=True)
+        for side in (0, 1)
         for rate, bound in table
         if rate in (5, 20, 60)
     ]

@@ -5,9 +5,9 @@ Every place where biasing would change the unbiased transcript is judged by itse
     log odds = bias + sum over FEATURES of weight * value        accepted if log odds >= bound
 
 Weights and bounds are in ``models/phonetics/guard.json``, for runs with a contextual adapter and for runs without: a
-logistic regression over right and wrong proposals of one half of the development speakers, and for each rate of false
-accepts per hour the bound that keeps it on the other half (``python -m benchmarks.guard_calibration``). What is
-rejected leaves the unbiased transcript as it was; if everything is, the result is the unbiased one exactly.
+logistic regression over right and wrong proposals, and for each rate of false accepts per hour the bound that keeps it
+on speakers that were left out of the fit (``python -m benchmarks.guard_calibration``). What is rejected leaves the
+unbiased transcript as it was; if everything is, the result is the unbiased one exactly.
 """
 
 import dataclasses
