@@ -55,6 +55,7 @@ FEATURES = (
     "margin",  # nats of gain by which it beats the best other proposal for the same words
     "words",  # by which it is longer than the unbiased words
     "searched",  # 1 if the beam search wrote it, 0 if only the lookup found it
+    "crowd",  # log of plausible entities per second: the more there are, the less each is to be expected
 )
 """Names of the measurements, in the order of every vector of them."""
 
@@ -67,6 +68,7 @@ _RANGES = {
 }  # fmt: skip
 """Beyond these more of the same says nothing more."""
 _SUBWORD_FLOOR = -10.0  # nats; a piece outside a frame's candidates is about this unlikely
+_FRAMES, _LEAST_CROWD = 25.0, 0.05  # per second in the shipped model; a twentieth per second is as good as none
 _LEAST_ATTENTION = 1e-3  # less is as good as none
 _RIVAL_DISTANCE = 0.4  # weighted edit distance per phone
 _SAME_SOUND = 0.15  # less than any substitution
@@ -148,6 +150,7 @@ class Evidence:
             found = self._sounds(scene, proposal, units[at], fit)
             found |= self._spelling(scene, proposal) | self._words(scene, proposal)
             found |= _attended(scene, proposal)
+            found["crowd"] = math.log(len(scene.listed) * _FRAMES / len(scene.subwords) + _LEAST_CROWD)
             found["margin"] = fit.gain - max(others) if others else np.inf
             measured.append((np.array([np.clip(found[name], *_RANGES.get(name, _ANY)) for name in FEATURES]), fit))
         return measured
