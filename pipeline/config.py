@@ -137,6 +137,8 @@ class LexiconConfig:
     candidates: int = 4  # entities per span that are aligned
     min_gain: float = 2.0  # nats of phone cost by which an entity must beat what stands there
     least_gain: float = -1.0  # the same where the guard has the last word
+    attention: float = 0.2  # there, entities with this share of a frame's attention are tried where they have it ...
+    attended_gain: float = -8.0  # ... and must only be this good
     floor: float = -8.0
 
 

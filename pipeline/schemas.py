@@ -71,7 +71,7 @@ ADAPTER_OUTPUT = pa.schema(
     [
         _field("adapted_ids", pa.list_(pa.int16()), "token_ids after the adapter, [T, k]; null where it did nothing"),
         _field("adapted_log_probs", pa.list_(pa.float16()), "their log-probabilities", "nat"),
-        _field("attended", pa.list_(pa.float16()), "highest and summed attention to each shortlisted entity, [E, 2]"),
+        _field("attended", pa.list_(pa.float16()), "attention to each plausible entity: highest, sum, where, [E, 3]"),
     ]
 )
 """Columns that they have in place of those once it has run."""

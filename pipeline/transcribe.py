@@ -169,7 +169,7 @@ def _of_adapter(heard: Emissions, columns: dict[str, Any]) -> Emissions:
     )
     last, query, ids, values = (None if one is None else one.reshape(frames, -1) for one in (last, query, ids, values))
     adapted = None if ids is None or values is None else SparseLogProbs(ids, values)
-    attended = None if attended is None else attended.reshape(-1, 2)
+    attended = None if attended is None else attended.reshape(-1, 3)
     return dataclasses.replace(heard, last=last, query=query, adapted=adapted, attended=attended)
 
 

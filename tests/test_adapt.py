@@ -121,7 +121,7 @@ def test_the_search_is_given_what_is_attended_to_and_the_rest_is_still_marked(ba
             return [Hypothesis((Word("zebedee", 0, 1, 1.0), Word("quirinus", 1, 2, 1.0)), 0.0, 0.0, 0.0, 0.0, ())]
 
     three = EntityList((Entity("zebedee", "Zebedee"), Entity("quirinus", "Quirinus"), Entity("ida", "Ida")))
-    attention = np.array([[0.01, 0.1], [0.5, 2.0], [np.nan, np.nan]], np.float16)  # the adapter cannot say of the last
+    attention = np.array([[0.01, 0.1, 3], [0.5, 2.0, 3], [np.nan] * 3], np.float16)  # of the last it cannot say
     transcriber = Transcriber(Spy(), EntitySource(), "", least_attention=0.1)
     nbest, _ = transcriber.hypotheses(dataclasses.replace(heard, attended=attention), three)
     assert [entity.text for entity in seen[0].entities] == ["quirinus", "ida"]

@@ -52,8 +52,8 @@ class Adapted:
     """What the adapter says of one utterance.
 
     tokens:   the candidates of the first pass with the entities raised; None where nothing is
-    attended: [E, 2] of each entity the highest share of any frame's attention, and the sum of its shares in frames;
-              NaN for one that cannot be attended to
+    attended: [E, 3] of each entity the highest share of any frame's attention, the sum of its shares in frames, and
+              the frame that attends to it most; NaN for one that cannot be attended to
     """
 
     tokens: SparseLogProbs | None
@@ -86,12 +86,12 @@ class AdapterRunner:
         """
         listed = self.encode(entities)
         if listed is None or first.frames == 0:
-            return Adapted(None, np.full((len(entities), 2), np.nan, np.float16))
+            return Adapted(None, np.full((len(entities), 3), np.nan, np.float16))
         with torch.inference_mode():
             frames = self.frames(last, query, phones)
             looked = self.look(frames, listed.catalog)
             shares = self._by_entity(looked, listed)
-            attended = torch.stack([shares.amax(1), shares.sum(1)], dim=1).to(torch.float16).cpu().numpy()
+            attended = torch.stack([shares.amax(1), shares.sum(1), shares.argmax(1)], dim=1).half().cpu().numpy()
             attended[np.setdiff1d(np.arange(len(entities)), listed.owners)] = np.nan
             changed = torch.nonzero(looked.no_bias < 1 - LEAST_SHARE)[:, 0]
             if not len(changed):

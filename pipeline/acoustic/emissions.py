@@ -48,8 +48,9 @@ class Emissions:
     states:          [L + 1, T, D] float16, the tapped levels and the last one, or None if not asked for
     last, query:     [T, D] and [T, Q] float16, the last state and the adapter's query, if there is an adapter
     adapted:         ``tokens`` after the adapter, None where it did nothing
-    attended:        [E, 2] float16, of each shortlisted entity the highest share of a frame's attention and the sum of
-                     its shares, NaN where the adapter cannot say; None without an adapter or plausible entities
+    attended:        [E, 3] float16, of each shortlisted entity the highest share of a frame's attention, the sum of its
+                     shares, and the frame with the highest; NaN where the adapter cannot say; None without an adapter
+                     or plausible entities
     """
 
     tokens: SparseLogProbs

@@ -102,6 +102,11 @@ class Aligned:
         leading = not any(word.phones for word in words[:first])
         return 0 if leading else words[first].start_frame, following
 
+    def unit_at(self, frame: int) -> int:
+        """Return the unit that is being said at a frame; the first before any, the last after all."""
+        said = [k for k, word in enumerate(self.alignment.words) if word.phones and word.start_frame <= frame]
+        return said[-1] if said else 0
+
     def heard(self, first: int, last: int) -> Pronunciation:
         """What the phone head reads in the frames of units [first, last)."""
         return heard_phones(self.log_probs, *self.frames(first, last))

@@ -236,7 +236,7 @@ def _attention(emissions: Emissions, entities: EntityList) -> dict[str, tuple[fl
         return {}
     names = [entity.text for entity in entities.entities]
     pairs = zip(names, emissions.attended.tolist(), strict=True)
-    return {name: (peak, frames) for name, (peak, frames) in pairs if not math.isnan(peak)}
+    return {name: (peak, frames) for name, (peak, frames, _) in pairs if not math.isnan(peak)}
 
 
 def _attended(scene: Scene, proposal: Proposal) -> dict[str, float]:

@@ -9,6 +9,9 @@ aligned in the span's place, between its neighbours; the cheapest replaces the s
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.acoustic.emissions import Emissions
 from pipeline.config import LexiconConfig
 from pipeline.decoding.interface import EntitySpan, Hypothesis
@@ -21,6 +24,7 @@ from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
 from pipeline.phonetics.proposals import Proposal
 
 TECHNIQUE = "lexicon"
+_PLACES = 2  # in which an entity that is attended to is proposed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,16 +67,41 @@ class LexiconLookup:
         chosen = _without_overlap(found)
         return [_replaced(aligned, chosen), *hypotheses] if chosen else list(hypotheses)
 
-    def propose(self, aligned: Aligned, entities: EntityList) -> list[Proposal]:
+    def propose(
+        self, aligned: Aligned, entities: EntityList, attended: npt.NDArray[np.float16] | None = None
+    ) -> list[Proposal]:
         """Return every entity that sounds at least ``least_gain`` nats better than words of ``aligned``.
 
-        For the guard, which decides by more than the sound.
+        For the guard, which decides by more than the sound. ``attended`` [E, 3], what the contextual adapter says of
+        ``entities`` (pipeline.acoustic.emissions), adds those that it hears, in the places where it does.
         """
         if not entities.entities:
             return []
         listed = self._lists.pronounce(entities)
-        found = self._replacements(aligned, self._searched(entities, listed), listed, self._config.least_gain)
+        found = list(self._replacements(aligned, self._searched(entities, listed), listed, self._config.least_gain))
+        if attended is not None:
+            there = {(one.first, one.last, one.entity) for one in found}
+            heard = self._attended(aligned, entities, listed, attended)
+            found += [one for one in heard if (one.first, one.last, one.entity) not in there]
         return [_proposal(aligned, one) for one in found]
+
+    def _attended(
+        self, aligned: Aligned, entities: EntityList, listed: dict[str, Variants], attended: npt.NDArray[np.float16]
+    ) -> Iterator[Replacement]:
+        """The best places for each entity that is attended to, among those with the word of its highest attention."""
+        for entity, (peak, _, frame) in zip(entities.entities, attended.tolist(), strict=True):
+            if not peak >= self._config.attention or entity.weight <= 0 or not listed[entity.text]:
+                continue
+            k, most = aligned.unit_at(int(frame)), self._config.max_words
+            places = [
+                (first, last)
+                for first in range(max(0, k - most + 1), k + 1)
+                for last in range(k + 1, min(first + most, len(aligned.units)) + 1)
+                if aligned.text(first, last) != entity.text
+            ]
+            tried = [Replacement(*place, entity.text, aligned.fit(*place, [listed[entity.text]])) for place in places]
+            good = [one for one in tried if one.fit.gain >= self._config.attended_gain]
+            yield from sorted(good, key=lambda one: (-one.fit.gain, one.first, one.last))[:_PLACES]
 
     def _searched(self, entities: EntityList, listed: dict[str, Variants]) -> PhoneIndex:
         if self._index is None or self._index[0] != entities.version:

@@ -111,7 +111,7 @@ class PhoneticPass:
         proposals = differences(unbiased, biased[0])
         if self._lookup:
             searched = {(one.first, one.last, one.text) for one in proposals}
-            looked_up = self._lookup.propose(scene.aligned, entities)
+            looked_up = self._lookup.propose(scene.aligned, entities, emissions.attended)
             proposals += [one for one in looked_up if (one.first, one.last, one.text) not in searched]
         return scene, proposals
 

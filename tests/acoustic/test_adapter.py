@@ -117,12 +117,12 @@ def test_lists_that_cannot_be_attended_to_change_nothing() -> None:
     for entities in (EntityList(), listed("abc", weight=0.0), listed("abc", weight=-1.0), listed("xyz")):
         said = work.adapt(first, heard[-1], work.query(heard), None, entities)
         assert said.tokens is None
-        assert said.attended.shape == (len(entities), 2)
+        assert said.attended.shape == (len(entities), 3)
         assert np.isnan(said.attended).all()
     careful = runner(prior=1e6)  # and neither does a list that nothing is attended to in
     said = careful.adapt(first, heard[-1], work.query(heard), None, listed("abc"))
     assert said.tokens is None
-    assert said.attended.tolist() == [[0.0, 0.0]]
+    assert said.attended.tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_attention_is_told_apart_by_entity() -> None:
@@ -136,6 +136,7 @@ def test_attention_is_told_apart_by_entity() -> None:
     spelled = ~np.isnan(said).any(1)
     assert np.allclose(said[spelled, 0], shares[:-1].max(1)[spelled], atol=1e-3)
     assert np.allclose(said[spelled, 1], shares[:-1].sum(1)[spelled], atol=1e-2)
+    assert np.array_equal(said[spelled, 2], shares[:-1].argmax(1)[spelled])
     assert np.allclose(shares.sum(0), 1.0, atol=1e-5)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.config import LexiconConfig
 from pipeline.entities.catalog import EMPTY, Entity, EntityList
-from pipeline.phonetics.aligned import heard_phones
+from pipeline.phonetics.aligned import align_hypothesis, floored, heard_phones
 from pipeline.phonetics.lookup import LexiconLookup
 from pipeline.phonetics.matching import PhoneIndex
 from pipeline.phonetics.phones import parse_phones
@@ -39,6 +39,18 @@ def test_one_name_heard_as_three_words() -> None:
     assert span.boost == pytest.approx(span.alternative_phone_cost - span.phone_cost)
     assert best.total == pytest.approx(best.acoustic + best.lm + best.boost)
     assert (best.words[1].start_frame, best.words[1].end_frame) == (6, 17)
+
+
+def test_what_is_attended_to_is_tried_where_it_is() -> None:
+    labels = "M M EH - T T Z Z EH L EH N S K IY - T AH D EY - -"
+    given = hypothesis("met the lens key today", -10.0, confidence=0.99)  # nothing is doubtful
+    work = lookup(excess=50.0)
+    aligned = align_hypothesis(given, floored(said(labels).phone_log_probs, -8.0), PRONOUNCER, {})
+    assert work.propose(aligned, NAMES) == []
+    attended = np.array([[0.0, 0.0, 0.0], [0.1, 0.2, 8.0], [0.9, 3.0, 9.0]], np.float16)
+    first, *others = work.propose(aligned, NAMES, attended)
+    assert (first.text, first.first, first.last) == ("zelensky", 1, 4)
+    assert [one.text for one in others] in ([], ["zelensky"])
 
 
 def test_a_name_of_two_words_and_later_entities_move() -> None:
