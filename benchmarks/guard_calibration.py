@@ -5,8 +5,8 @@
 Proposals come from the real passes, with the joint configuration and no guard, on is21-100, names_dev and lists of
 sound-alikes (adversarial-100). Right is a proposal that adds an entity that was said and none that was not. The table
 gives the bound for each rate of false accepts per hour of audio, counted on the sound-alikes beyond what the unbiased
-search writes by itself. Bounds and all figures shown come from weights that were fitted on the other half of the
-speakers (two folds); the weights that are written are fitted on all of them. With --keep each set's proposals are kept
+search writes by itself. Bounds and all figures shown come from trees that were fitted on the other half of the
+speakers (two folds); the trees that are written are fitted on all of them. With --keep each set's proposals are kept
 there, so that sets can be collected side by side:
 
     python -m benchmarks.guard_calibration --keep out/guard --only names_dev
@@ -35,7 +35,8 @@ from pipeline.errors import ConfigError
 from pipeline.phonetics.evidence import FEATURES, Vector
 from pipeline.phonetics.guard import ADAPTED, PLAIN
 from pipeline.phonetics.proposals import Proposal
-from pipeline.phonetics.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_weights, judged
+from pipeline.phonetics.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
+from pipeline.phonetics.trees import Trees
 from pipeline.transcribe import Transcriber, build_transcriber
 
 SETS = ("is21-100", "is21-pooled", "names_dev", "adversarial-100")
@@ -61,8 +62,8 @@ class Half:
         right = self.known + gained
         return 100 * 2 * right / max(1, right + self.wrong + wrong + self.said)
 
-    def odds(self, weights: Vector, bias: float) -> Vector:
-        return np.array([one.features for one in self.proposals]).reshape(-1, len(FEATURES)) @ weights + bias
+    def odds(self, trees: Trees) -> Vector:
+        return np.array([trees.score(one.features) for one in self.proposals])
 
 
 def collect(transcriber: Transcriber, corpus: Corpus) -> Half:
@@ -97,48 +98,48 @@ def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
     """What the guard does to one half at ``bound``: how many said entities it lets in and how many others."""
     taken = accepted(half.proposals, odds, bound)
     gained, wrong = sum(one.gained for one in taken), sum(max(0, one.wrong) for one in taken)
-    best, plain, now = half.f1(sum(one.right for one in half.proposals)), half.f1(), half.f1(gained, wrong)
+    right = np.array([1.0 if one.right else -1.0 for one in half.proposals])
+    best = half.f1(sum(one.gained for one in accepted(half.proposals, right, 0.0)))
+    plain, now = half.f1(), half.f1(gained, wrong)
     return {
         "half": name, "bound": bound, "said": half.said, "F1 unbiased": plain, "F1": now,
-        "F1 error %": 100 * ((100 - now) / (100 - plain) - 1), "F1 if all right were taken": min(100.0, best),
+        "F1 error %": 100 * ((100 - now) / (100 - plain) - 1), "F1 if all right were taken": best,
         "proposals": len(half.proposals), "false accepts/h": wrong / half.hours,
     }  # fmt: skip
 
 
-def together(pair: tuple[Half, Half], fitted: list[tuple[Vector, float]]) -> tuple[list[Judged], Vector, float]:
-    """Return the proposals of both halves, their log odds by the weights of each half, and the hours of both."""
+def together(pair: tuple[Half, Half], fitted: list[Trees]) -> tuple[list[Judged], Vector, float]:
+    """Return the proposals of both halves, their log odds by trees fitted on the other half, and the hours of both."""
     apart = 1 + max((one.utterance for one in pair[0].proposals), default=0)
     second = [dataclasses.replace(one, utterance=one.utterance + apart) for one in pair[1].proposals]
-    odds = [half.odds(*weights) for half, weights in zip(pair, fitted, strict=True)]
+    odds = [half.odds(trees) for half, trees in zip(pair, fitted, strict=True)]
     return [*pair[0].proposals, *second], np.concatenate(odds), pair[0].hours + pair[1].hours
 
 
 def fit(part: str, halves: dict[str, tuple[Half, Half]], options: argparse.Namespace) -> dict[str, Any]:
     """Calibrate and show on each half what is fitted on the other; return the part of the weights file, from all."""
-    others = [fit_weights([one for pair in halves.values() for one in pair[1 - side].proposals]) for side in (0, 1)]
+    others = [fit_trees([one for pair in halves.values() for one in pair[1 - side].proposals]) for side in (0, 1)]
     table = bounds_table(*together(halves[SOUND_ALIKES], others), RATES)
-    weights, bias = fit_weights([one for pair in halves.values() for half in pair for one in half.proposals])
-    content = {
-        "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
-        "bias": round(bias, 4),
-        "bounds": table,
-    }
+    trees = fit_trees([one for pair in halves.values() for half in pair for one in half.proposals])
     rows = [
-        row(f"{name} {side + 1}", pair[side], pair[side].odds(*others[side]), bound)
+        row(f"{name} {side + 1}", pair[side], pair[side].odds(others[side]), bound)
         for name, pair in halves.items()
         for side in (0, 1)
         for rate, bound in table
         if rate in (5, 20, 60)
     ]
     show(f"the guard on both halves, {part}", rows, options.json)
-    return content
+    return {"bounds": table, "trees": trees.to_json()}
 
 
 def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
     """The guard with weights of zero: evidence is collected before there are any."""
     path = folder / "guard.json"
-    nothing = {"weights": dict.fromkeys(FEATURES, 0.0), "bias": 0.0, "bounds": [[0.0, 0.0]]}
-    path.write_text(json.dumps({PLAIN: nothing, ADAPTED: nothing}))
+    leaf = Trees.from_json(
+        {"base": 0.0, "roots": [0], "feature": [-1], "threshold": [0], "left": [0], "right": [0], "value": [0]}, 0
+    )
+    nothing = {"trees": leaf.to_json(), "bounds": [[0.0, 0.0]]}
+    path.write_text(json.dumps({"features": FEATURES, PLAIN: nothing, ADAPTED: nothing}))
     return override(config, {"guard": {"weights": str(path)}})
 
 
@@ -170,14 +171,15 @@ def main() -> None:
     options = parser.parse_args()
     bench = load(options, tuple(options.only or SETS))
     config = with_file(joint(), options.config)
-    content: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "hardware": hardware()}
+    content: dict[str, Any] = {
+        "date": datetime.now(UTC).date().isoformat(), "hardware": hardware(), "features": list(FEATURES)
+    }  # fmt: skip
     for part in options.parts:
         halves = {name: proposals(part, name, bench, config, options.keep) for name in bench.sets}
         if not options.only:
             content[part] = fit(part, halves, options)
-    print(json.dumps(content, indent=1))
     if options.write:
-        options.write.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        options.write.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

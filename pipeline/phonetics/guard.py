@@ -2,12 +2,12 @@
 
 Every place where biasing would change the unbiased transcript is judged by itself:
 
-    log odds = bias + sum over FEATURES of weight * value        accepted if log odds >= bound
+    log odds = boosted trees over FEATURES        accepted if log odds >= bound
 
-Weights and bounds are in ``models/phonetics/guard.json``, for runs with a contextual adapter and for runs without: a
-logistic regression over right and wrong proposals, and for each rate of false accepts per hour the bound that keeps it
-on speakers that were left out of the fit (``python -m benchmarks.guard_calibration``). What is rejected leaves the
-unbiased transcript as it was; if everything is, the result is the unbiased one exactly.
+Trees and bounds are in ``models/phonetics/guard.json``, for runs with a contextual adapter and for runs without: fitted
+to right and wrong proposals (pipeline.phonetics.trees), and for each rate of false accepts per hour the bound that
+keeps it on speakers that were left out of the fit (``python -m benchmarks.guard_calibration``). What is rejected leaves
+the unbiased transcript as it was; if everything is, the result is the unbiased one exactly.
 """
 
 import dataclasses
@@ -15,24 +15,22 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.config import GuardConfig
 from pipeline.decoding.interface import EntitySpan, Hypothesis
 from pipeline.decoding.spans import entity_spans
 from pipeline.entities.catalog import EntityList
 from pipeline.errors import ConfigError, ModelError
 from pipeline.phonetics.aligned import Fit
-from pipeline.phonetics.evidence import FEATURES, Evidence, Scene, Vector
+from pipeline.phonetics.evidence import FEATURES, Evidence, Scene
 from pipeline.phonetics.proposals import Proposal, apply_proposals
+from pipeline.phonetics.trees import Trees
 
 
 @dataclasses.dataclass(frozen=True)
-class GuardWeights:
-    """weights: in the order of FEATURES; bounds: (false accepts per hour, log odds), the rate rising."""
+class Judge:
+    """trees: over FEATURES; bounds: (false accepts per hour, log odds), the rate rising."""
 
-    weights: Vector
-    bias: float
+    trees: Trees
     bounds: tuple[tuple[float, float], ...]
 
     def bound(self, rate: float) -> float:
@@ -50,13 +48,14 @@ PLAIN, ADAPTED = "plain", "adapted"
 """Parts of a weights file: for runs without a contextual adapter, and with one."""
 
 
-def read_weights(path: Path, part: str = PLAIN) -> GuardWeights:
+def read_judge(path: Path, part: str = PLAIN) -> Judge:
     """Read one part of a weights file; raises ModelError if it is missing, corrupt, or for other features."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))[part]
-        weights = np.array([content["weights"][name] for name in FEATURES], np.float64)
-        bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content["bounds"]))
-        return GuardWeights(weights, float(content["bias"]), bounds)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["features"] != list(FEATURES):
+            raise ValueError(f"features {content['features']}")
+        bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content[part]["bounds"]))
+        return Judge(Trees.from_json(content[part]["trees"], len(FEATURES)), bounds)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path}: not the guard's weights ({error!r}); restore it or run `python -m benchmarks.guard_calibration`."
@@ -71,17 +70,14 @@ class Guard:
 
         Raises ModelError if the weights are missing, ConfigError for a rate that their table has not.
         """
-        self.evidence, self._weights = evidence, read_weights(Path(config.weights), ADAPTED if adapted else PLAIN)
-        self._bound = self._weights.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
-
-    def log_odds(self, features: Vector) -> float:
-        return float(self._weights.weights @ features) + self._weights.bias
+        self.evidence, self._judge = evidence, read_judge(Path(config.weights), ADAPTED if adapted else PLAIN)
+        self._bound = self._judge.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
 
     def decide(self, unbiased: Hypothesis, scene: Scene, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Return the proposals that are believed, explained; none touches another, the surest are taken first."""
         judged = []
         for proposal, (features, fit) in zip(proposals, self.evidence.measure(scene, proposals), strict=True):
-            odds = self.log_odds(features)
+            odds = self._judge.trees.score(features)
             if odds >= self._bound:
                 judged.append((odds, _explained(unbiased, proposal, fit)))
         chosen: list[Proposal] = []

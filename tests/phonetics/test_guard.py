@@ -10,9 +10,10 @@ from pipeline.decoding.interface import Hypothesis
 from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import ConfigError, ModelError
 from pipeline.phonetics.evidence import FEATURES, Evidence
-from pipeline.phonetics.guard import ADAPTED, PLAIN, Guard, guarded, read_weights
+from pipeline.phonetics.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
 from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
 from pipeline.phonetics.proposals import differences
+from pipeline.phonetics.trees import Trees
 from tests.phonetics.speech import hypothesis, said
 
 PRONOUNCER = Pronouncer()
@@ -85,31 +86,58 @@ def test_no_phone_head_no_scene() -> None:
     assert guard().evidence.scene(UNBIASED[0], silent, NAMES) is None
 
 
+STUMP = {
+    "base": -1.0, "roots": [0], "feature": [0, -1, -1], "threshold": [2.5, 0, 0], "left": [1, 0, 0], "right": [2, 0, 0],
+    "value": [0, -3.0, 4.0],
+}  # fmt: skip
+
+
+def test_trees_add_up() -> None:
+    both = {name: values * 2 for name, values in STUMP.items() if name not in ("base", "roots", "left", "right")}
+    two = {"base": 0.5, "roots": [0, 3], "left": [1, 0, 0, 4, 0, 0], "right": [2, 0, 0, 5, 0, 0], **both}
+    assert Trees.from_json(STUMP, 1).score(np.array([2.5])) == -4.0
+    assert Trees.from_json(STUMP, 1).score(np.array([2.6])) == 3.0
+    trees = Trees.from_json(two, 1)
+    assert trees.score(np.array([9.0])) == 8.5
+    assert trees.to_json() == two
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"left": [0, 0, 0]}, {"right": [3, 0, 0]}, {"feature": [1, -1, -1]}, {"value": [0.0]}, {"roots": [3]}]
+)
+def test_trees_that_lead_nowhere(wrong: dict[str, list[float]]) -> None:
+    with pytest.raises(ValueError, match="trees"):
+        Trees.from_json(STUMP | wrong, 1)
+
+
 def written(path: Path, **changed: object) -> Path:
-    content = {"weights": dict.fromkeys(FEATURES, 0.5), "bias": -1.0, "bounds": [[20, 1.5], [2, 4.0], [60, 0.25]]}
-    path.write_text(json.dumps({"plain": content | changed, "adapted": content | {"bounds": [[20, 9.0]]}}))
+    part = {"trees": STUMP, "bounds": [[20, 1.5], [2, 4.0], [60, 0.25]]}
+    content = {"features": FEATURES, "plain": part, "adapted": part | {"bounds": [[20, 9.0]]}}
+    path.write_text(json.dumps(content | changed))
     return path
 
 
 def test_the_rate_chooses_the_bound(tmp_path: Path) -> None:
-    weights = read_weights(written(tmp_path / "guard.json"))
+    weights = read_judge(written(tmp_path / "guard.json"))
     assert [weights.bound(rate) for rate in (2, 19, 20, 30, 1000)] == [4.0, 4.0, 1.5, 1.5, 0.25]
     with pytest.raises(ConfigError, match=r"at least 2, got 1\.5"):
         weights.bound(1.5)
-    assert read_weights(tmp_path / "guard.json", ADAPTED).bound(20) == 9.0
+    assert read_judge(tmp_path / "guard.json", ADAPTED).bound(20) == 9.0
 
 
 def test_damaged_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not the guard's weights"):
-        read_weights(tmp_path / "none.json")
-    with pytest.raises(ModelError, match="'gain'"):
-        read_weights(written(tmp_path / "other.json", weights={"loudness": 1.0}))
+        read_judge(tmp_path / "none.json")
+    with pytest.raises(ModelError, match="loudness"):
+        read_judge(written(tmp_path / "other.json", features=["loudness"]))
+    with pytest.raises(ModelError, match="lead nowhere"):
+        read_judge(written(tmp_path / "loop.json", plain={"trees": STUMP | {"left": [0, 0, 0]}, "bounds": []}))
 
 
 @pytest.mark.parametrize("part", [PLAIN, ADAPTED])
 def test_the_shipped_weights_have_bounds_for_a_range_of_rates(part: str) -> None:
-    weights = read_weights(Path(GuardConfig().weights), part)
-    assert np.isfinite(weights.weights).all()
+    weights = read_judge(Path(GuardConfig().weights), part)
+    assert np.isfinite(weights.trees.value).all()
     bounds = [bound for _, bound in weights.bounds]
     assert len(bounds) > 3
     assert bounds == sorted(bounds, reverse=True)
