@@ -87,9 +87,9 @@ def compare(options: argparse.Namespace) -> list[dict[str, object]]:
         for system, config in systems(options.width).items():
             if system not in options.systems:
                 continue
-            transcriber = build_transcriber(config, bench.tokens)
-            for label, part in (("", corpus), (" + E", biased)):
-                result = evaluate(transcriber, part)
+            with_it = dataclasses.replace(config, adapter=base.adapter)
+            for label, one, part in (("", config, corpus), (" + E", with_it, biased)):
+                result = evaluate(build_transcriber(one, bench.tokens), part)
                 row: dict[str, object] = {"system": system + label, "set": name, "utterances": len(part.utterances)}
                 row |= {rate: result.rate(rate) for rate in _RATES}
                 row |= {"recall_seen": recall(result, seen, True), "recall_unseen": recall(result, seen, False)}

@@ -40,6 +40,8 @@ FAILURES = (RowError, ValueError, RuntimeError, ArithmeticError, LookupError)
 class Transcriber:
     """The second pass over tables of EMISSIONS rows: shortlist, beam search, what the phones say of its n-best.
 
+    least_attention: config.AdapterConfig's; None for a run without an adapter, which reads nothing of what one wrote
+
     Everything after the shortlist sees only the entities on it, so a row depends on the rest of its list in nothing
     but ``list_version``.
     """
@@ -49,7 +51,7 @@ class Transcriber:
     config_fingerprint: str
     phonetics: PhoneticPass | None = None
     shortlister: Shortlister | None = None
-    least_attention: float = 0.0
+    least_attention: float | None = None
 
     def transcribe(self, emissions: pa.Table) -> pa.Table:
         """Return the TRANSCRIPTS rows of EMISSIONS rows, in their order; errors are carried along."""
@@ -73,6 +75,8 @@ class Transcriber:
 
     def hypotheses(self, heard: Emissions, entities: EntityList) -> tuple[list[Hypothesis], EntityList]:
         """Return the final n-best of one utterance, best first, and the shortlist that it was found with."""
+        if self.least_attention is None:
+            heard = dataclasses.replace(heard, adapted=None, attended=None)
         if self.shortlister is not None:
             entities = self.shortlister.shortlist(heard.phone_log_probs, entities)
         searched = self._attended(heard, entities)
@@ -81,7 +85,7 @@ class Transcriber:
 
     def _attended(self, heard: Emissions, entities: EntityList) -> EntityList:
         """Return the entities that the adapter hears; without what it says, all of them."""
-        if heard.attended is None:
+        if heard.attended is None or self.least_attention is None:
             return entities
         if len(heard.attended) != len(entities):
             raise ValueError(f"the adapter saw {len(heard.attended)} plausible entities, here are {len(entities)}")
@@ -107,7 +111,7 @@ def build_transcriber(
     """Load all that ``config`` names. Raises ConfigError or ModelError."""
     decoder, phonetics = build_decoder(config, tokens), build_phonetics(config, tokens=tokens)
     shortlister = build_shortlister(config, None if phonetics is None else phonetics.pronouncer)
-    least = config.adapter.least_attention if config.adapter else 0.0
+    least = config.adapter.least_attention if config.adapter else None
     return Transcriber(decoder, entities or EntitySource(), config_fingerprint, phonetics, shortlister, least)
 
 

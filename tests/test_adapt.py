@@ -126,6 +126,8 @@ def test_the_search_is_given_what_is_attended_to_and_the_rest_is_still_marked(ba
     nbest, _ = transcriber.hypotheses(dataclasses.replace(heard, attended=attention), three)
     assert [entity.text for entity in seen[0].entities] == ["quirinus", "ida"]
     assert [span.entity for span in nbest[0].entities] == ["zebedee", "quirinus"]
+    Transcriber(Spy(), EntitySource(), "").hypotheses(heard, three)  # a run without an adapter
+    assert seen[-1] is three
     with pytest.raises(ValueError, match="saw 1 plausible entities, here are 3"):
         transcriber.hypotheses(heard, three)
 
