@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -29,7 +30,7 @@ def spoil(folder: Path, ids: set[str]) -> None:
         errors = [f"{name}: broke." if name in ids else None for name in table["utterance_id"].to_pylist()]
         place = table.schema.get_field_index("error")
         buffer = io.BytesIO()
-        pq.write_table(table.set_column(place, table.schema.field(place), [errors]), buffer)
+        pq.write_table(table.set_column(place, table.schema.field(place), pa.array(errors, pa.string())), buffer)
         file.write_bytes(buffer.getvalue())
 
 
