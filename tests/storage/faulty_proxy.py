@@ -23,7 +23,7 @@ class FaultyProxy:
         self.met: list[str] = []
         self._armed: list[tuple[str, str]] = []
         self._lock = threading.Lock()
-        self.stall_seconds = 1.5
+        self.stall_seconds = 4.0  # longer than the client waits, which is longer than a loaded server takes
 
     def fail(self, method: str, kind: str, times: int) -> None:
         """Let the next ``times`` requests of ``method`` that have something to cut meet the fault."""

@@ -59,7 +59,10 @@ def options_for(endpoint: str, **more: Any) -> dict[str, Any]:
 
 
 def new_bucket(options: dict[str, Any]) -> Location:
-    """Make an empty bucket and return its location."""
+    """Make an empty bucket and return its location.
+
+    With patient ``options``: a retry after an answer that came late finds the bucket there, which is an error.
+    """
     bucket = open_filesystem(f"s3://bucket-{uuid.uuid4().hex[:12]}", options)
     bucket.filesystem.call_s3("create_bucket", Bucket=bucket.path)
     return bucket

@@ -39,8 +39,8 @@ def endpoint(request) -> Iterator[str]:
 def place(endpoint: str) -> Iterator[tuple[Location, Location, FaultyProxy]]:
     """A bucket as seen through the proxy, the same seen directly, and the proxy."""
     with faulty_proxy(endpoint) as (url, proxy):
-        through = new_bucket(options_for(url, timeout_seconds=1, retries=4))
-        yield through, open_filesystem(through.uri, options_for(endpoint)), proxy
+        direct = new_bucket(options_for(endpoint))
+        yield open_filesystem(direct.uri, _impatient(url)), direct, proxy
 
 
 def test_without_faults(place) -> None:
@@ -70,7 +70,7 @@ def test_parquet_is_read_and_listed_after(place, fault: str) -> None:
     target = direct.join("set/part.parquet")
     pq.write_table(table, target.path, filesystem=target.arrow())
     proxy.fail("GET", fault, 2)
-    [found] = list_parquet(f"{through.uri}/set", _options(through))
+    [found] = list_parquet(f"{through.uri}/set", _impatient(through.filesystem.endpoint_url))
     assert pq.read_table(found.path, filesystem=found.arrow()).equals(table)
     assert proxy.met == [fault] * 2
 
@@ -109,7 +109,7 @@ def test_a_reader_never_sees_a_part(place) -> None:
 def test_what_does_not_end_is_a_clear_error_and_leaves_nothing(place) -> None:
     through, direct, proxy = place
     proxy.fail("PUT", THROTTLE, 1000)
-    impatient = open_filesystem(f"{through.uri}/a.bin", _options(through) | {"retries": 1})
+    impatient = open_filesystem(f"{through.uri}/a.bin", _impatient(through.filesystem.endpoint_url) | {"retries": 1})
     with pytest.raises(StorageError, match=r"cannot write s3://bucket-.*/a.bin: .*reduce your request rate"):
         write_atomic(impatient, DATA)
     assert not exists(direct.join("a.bin"))
@@ -120,7 +120,7 @@ def test_ingest_through_faults_writes_what_it_writes_without(place, tmp_path) ->
     for number in range(6):
         write_atomic(direct.join(f"corpus/{number}.flac"), encoded(noise(9.0, seed=number), "flac"))
     for bucket, output in ((direct, "calm"), (through, "rough")):
-        (tmp_path / "s3.json").write_text(json.dumps(_options(bucket)))
+        (tmp_path / "s3.json").write_text(json.dumps(_impatient(bucket.filesystem.endpoint_url)))
         if bucket is through:
             for method, fault in (("GET", CUT_RESPONSE), ("GET", THROTTLE), ("PUT", CUT_REQUEST), ("PUT", THROTTLE)):
                 proxy.fail(method, fault, 2)
@@ -145,5 +145,5 @@ def test_a_folder_of_many_pages_is_walked_whole(place, monkeypatch) -> None:
     assert [size for _, files in pages for _, size in files] == [*range(7), 0]
 
 
-def _options(location: Location) -> dict[str, object]:
-    return options_for(location.filesystem.endpoint_url, timeout_seconds=1, retries=4)
+def _impatient(endpoint: str) -> dict[str, object]:
+    return options_for(endpoint, timeout_seconds=3, retries=4)
