@@ -25,16 +25,11 @@ import numpy as np
 
 from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import hardware, show
-from pipeline.acoustic.emissions import Emissions
 from pipeline.config import RunConfig, joint, override, without
 from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus
-from pipeline.decoding.interface import Hypothesis
-from pipeline.entities.catalog import EMPTY, EntityList
-from pipeline.errors import ConfigError
 from pipeline.phonetics.evidence import FEATURES, Vector
 from pipeline.phonetics.guard import ADAPTED, PLAIN
-from pipeline.phonetics.proposals import Proposal
 from pipeline.phonetics.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
 from pipeline.phonetics.trees import Trees
 from pipeline.transcribe import Transcriber, build_transcriber
@@ -72,7 +67,7 @@ def collect(transcriber: Transcriber, corpus: Corpus) -> Half:
     said = known = wrong = 0
     for number, one in enumerate(corpus.utterances):
         entities = corpus.lists.of(one.reference.utterance_id)
-        unbiased, measured = _measured(transcriber, one.heard, entities)
+        unbiased, measured = transcriber.proposals(one.heard, entities)
         found += judged(number, unbiased, measured, one.reference.text, entities)
         spoken = entities_in(one.reference.text, entities)
         written = entities_in(unbiased.text, entities)
@@ -80,18 +75,6 @@ def collect(transcriber: Transcriber, corpus: Corpus) -> Half:
         known += (spoken & written).total()
         wrong += (written - spoken).total()
     return Half(found, said, known, corpus.seconds / 3600, wrong)
-
-
-def _measured(
-    transcriber: Transcriber, heard: Emissions, entities: EntityList
-) -> tuple[Hypothesis, list[tuple[Proposal, Vector]]]:
-    decoder, phonetics = transcriber.decoder, transcriber.phonetics
-    if phonetics is None or transcriber.shortlister is None:
-        raise ConfigError("the guard is fitted on the joint configuration; its phonetics and shortlist are off.")
-    plausible = transcriber.shortlister.shortlist(heard.phone_log_probs, entities)
-    unbiased = decoder.decode(heard.tokens, EMPTY)
-    nbest = decoder.decode(heard.searched, phonetics.searched(plausible)) if plausible.entities else unbiased
-    return phonetics.measured(nbest, heard, plausible, unbiased)
 
 
 def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
@@ -135,10 +118,8 @@ def fit(part: str, halves: dict[str, tuple[Half, Half]], options: argparse.Names
 def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
     """The guard with weights of zero: evidence is collected before there are any."""
     path = folder / "guard.json"
-    leaf = Trees.from_json(
-        {"base": 0.0, "roots": [0], "feature": [-1], "threshold": [0], "left": [0], "right": [0], "value": [0]}, 0
-    )
-    nothing = {"trees": leaf.to_json(), "bounds": [[0.0, 0.0]]}
+    leaf = {"base": 0.0, "roots": [0], "feature": [-1], "threshold": [0], "left": [0], "right": [0], "value": [0]}
+    nothing = {"trees": leaf, "bounds": [[0.0, 0.0]]}
     path.write_text(json.dumps({"features": FEATURES, PLAIN: nothing, ADAPTED: nothing}))
     return override(config, {"guard": {"weights": str(path)}})
 

@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         nargs="?",
         const="",
-        help="keep what the acoustic model heard, about 91 MB per audio hour (12 for a model without an adapter), for "
+        help="keep what the acoustic model heard, about 80 MB per audio hour (12 for a model without an adapter), for "
         "--emissions and jobs.reprocess (default FOLDER: OUTPUT/emissions)",
     )
     parser.add_argument(

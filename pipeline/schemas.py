@@ -167,7 +167,5 @@ def conform(table: pa.Table, schema: pa.Schema, required: tuple[str, ...], sourc
             columns.append(table[field.name].cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             came = table.schema.field(field.name).type
-            raise InputError(
-                f"{source}: column '{field.name}' is {came}, needed is {field.type} ({error})."
-            ) from error
+            raise InputError(f"{source}: column '{field.name}' is {came}, needed is {field.type} ({error}).") from error
     return pa.table(columns, schema=schema)

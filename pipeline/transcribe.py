@@ -16,7 +16,9 @@ from pipeline.decoding.spans import entity_spans
 from pipeline.entities.catalog import EMPTY, EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.shortlist import Shortlister, build_shortlister
-from pipeline.errors import RowError
+from pipeline.errors import ConfigError, RowError
+from pipeline.phonetics.evidence import Vector
+from pipeline.phonetics.proposals import Proposal
 from pipeline.phonetics.second_pass import PhoneticPass, build_phonetics
 from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, TRANSCRIPTS
 
@@ -75,13 +77,28 @@ class Transcriber:
 
     def hypotheses(self, heard: Emissions, entities: EntityList) -> tuple[list[Hypothesis], EntityList]:
         """Return the final n-best of one utterance, best first, and the shortlist that it was found with."""
+        heard, entities, searched = self._narrowed(heard, entities)
+        nbest = _marked(self._decode(heard, entities, searched), entities, searched)
+        return _with_adapter(nbest, heard), entities
+
+    def proposals(self, heard: Emissions, entities: EntityList) -> tuple[Hypothesis, list[tuple[Proposal, Vector]]]:
+        """Return one utterance's unbiased hypothesis and what the guard is asked about it, with the evidence.
+
+        Raises ConfigError for a run without a guard.
+        """
+        if self.phonetics is None or not self.phonetics.compares:
+            raise ConfigError("there is no guard in this configuration; set guard, e.g. take the joint preset.")
+        heard, entities, searched = self._narrowed(heard, entities)
+        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(searched))
+        return self.phonetics.measured(nbest, heard, entities, self.decoder.decode(heard.tokens, EMPTY))
+
+    def _narrowed(self, heard: Emissions, entities: EntityList) -> tuple[Emissions, EntityList, EntityList]:
+        """Return what this run reads of the emissions, the plausible entities and those of them to search for."""
         if self.least_attention is None:
             heard = dataclasses.replace(heard, adapted=None, attended=None)
         if self.shortlister is not None:
             entities = self.shortlister.shortlist(heard.phone_log_probs, entities)
-        searched = self._attended(heard, entities)
-        nbest = _marked(self._decode(heard, entities, searched), entities, searched)
-        return _with_adapter(nbest, heard), entities
+        return heard, entities, self._attended(heard, entities)
 
     def _attended(self, heard: Emissions, entities: EntityList) -> EntityList:
         """Return the entities that the adapter hears; without what it says, all of them."""

@@ -41,9 +41,7 @@ class Trees:
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
-        return {
-            field.name: np.round(getattr(self, field.name), 6).tolist() for field in dataclasses.fields(self)
-        }  # fmt: skip
+        return {part.name: np.round(getattr(self, part.name), 6).tolist() for part in dataclasses.fields(self)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], features: int) -> "Trees":

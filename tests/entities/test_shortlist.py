@@ -11,6 +11,7 @@ from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint
 from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.entities.shortlist import Shortlister, build_shortlister
+from pipeline.errors import ConfigError
 from pipeline.phonetics.phones import PHONE_IDS
 from pipeline.phonetics.pronunciation import Pronouncer
 from pipeline.transcribe import build_transcriber
@@ -144,3 +145,15 @@ def test_lists_with_the_same_shortlist_give_the_same_transcript() -> None:
     assert biased[0].text == "we met nilsson"
     assert unbiased[0].text != biased[0].text
     assert transcriber.hypotheses(heard, listed(**name, **far)) == (biased, chosen)
+
+
+def test_the_guard_is_asked_about_what_differs_from_the_unbiased_transcript() -> None:
+    config = dataclasses.replace(joint(), language_model=None)
+    transcriber = build_transcriber(config, load_tokens(config.acoustic))
+    heard, names = utterance(), listed(nilsson="N IH L S AH N", gorbachev="G AO R B AH CH AO F")
+    unbiased, asked = transcriber.proposals(heard, names)
+    assert unbiased.text == transcriber.hypotheses(heard, EMPTY)[0][0].text == "we met nilsen"
+    assert [proposal.text for proposal, _ in asked] == ["nilsson"]
+    assert transcriber.proposals(heard, EMPTY) == (unbiased, [])
+    with pytest.raises(ConfigError, match="no guard"):
+        build_transcriber(RunConfig(language_model=None), load_tokens(config.acoustic)).proposals(heard, names)
