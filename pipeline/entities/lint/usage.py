@@ -10,10 +10,11 @@ for comparing entries and for finding the worst ones; they are no forecasts to t
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from pipeline import storage
@@ -88,13 +89,18 @@ def read_heard(files: Sequence[Location]) -> Heard:
     columns = ["text", "duration_seconds", "entities", "error"]
     for row in _rows(files, columns):
         seconds += row["duration_seconds"] or 0.0
-        spoken = (row["text"] or "").split()
-        for one in reversed(row["entities"] or []):
-            written[one["entity"]] += 1
-            if one["alternative"] is not None:
-                spoken[one["start_word"] : one["end_word"]] = one["alternative"].split()
-        words.update(spoken)
+        written.update(one["entity"] for one in row["entities"] or [])
+        words.update(without_entities(row))
     return Heard(words, written, seconds / 3600)
+
+
+def without_entities(row: Mapping[str, Any]) -> list[str]:
+    """Return the words of a TRANSCRIPTS row with what would stand there without it in place of each entity."""
+    spoken = (row["text"] or "").split()
+    for one in reversed(row["entities"] or []):
+        if one["alternative"] is not None:
+            spoken[one["start_word"] : one["end_word"]] = one["alternative"].split()
+    return spoken
 
 
 def _rows(files: Sequence[Location], columns: list[str]) -> Iterator[dict[str, Any]]:
@@ -106,27 +112,34 @@ def _rows(files: Sequence[Location], columns: list[str]) -> Iterator[dict[str, A
 
 def from_transcripts(heard: Heard, entities: EntityList, sounds: Sounds, pronouncer: Pronouncer) -> dict[str, Expected]:
     """Return entity text -> what is expected of it, from the words that sound like it."""
+    words = [word for word, _ in heard.words.most_common(_WORDS)]
+    expected: dict[str, Expected] = {}
+    for (text, word), apart in nearest(words, entities, sounds, pronouncer).items():
+        one = expected.setdefault(text, Expected())
+        one.per_hour += heard.words[word] * near_rate(apart) / heard.hours
+        one.chances[word] += heard.words[word]
+    return expected
+
+
+def nearest(
+    words: Sequence[str], entities: EntityList, sounds: Sounds, pronouncer: Pronouncer
+) -> dict[tuple[str, str], float]:
+    """Return (entity text, word) -> edits per phone between them, for the pairs that NEAR_RATES has a rate for."""
     owners: dict[tuple[str, ...], list[Entity]] = {}
     for entity in entities.entities:
         if entity.weight > 0:
             for phones in sounds[entity.text]:
                 owners.setdefault(phones, []).append(entity)
     trie = SoundTrie(list(owners))
-    words = [word for word, _ in heard.words.most_common(_WORDS)]
     said = [next(iter(pronouncer.pronounce(word)), ()) for word in words]
-    nearest: dict[tuple[str, str], float] = {}
+    found: dict[tuple[str, str], float] = {}
     for word, near in zip(words, trie.near(said, NEAR_RATES[-1][0]), strict=True):
         for apart, index in near:
             for entity in owners[trie.sounds[index]]:
                 if word not in (*entity.text.split(), *entity.aliases):
                     key = entity.text, word
-                    nearest[key] = min(apart, nearest.get(key, math.inf))
-    expected: dict[str, Expected] = {}
-    for (text, word), apart in nearest.items():
-        one = expected.setdefault(text, Expected())
-        one.per_hour += heard.words[word] * near_rate(apart) / heard.hours
-        one.chances[word] += heard.words[word]
-    return expected
+                    found[key] = min(apart, found.get(key, math.inf))
+    return found
 
 
 def near_rate(apart: float) -> float:
@@ -153,23 +166,33 @@ def from_first_pass(
 ) -> dict[str, Expected]:
     """Return entity text -> what is expected of it, from the utterances whose phones it fits."""
     valid = EntityList(tuple(one for one in entities.entities if one.weight > 0 and sounds[one.text]))
-    shortlister = Shortlister(config, pronouncer)
-    compiled = shortlister.compile(valid)
-    ends = np.flatnonzero(compiled.trie.terminal >= 0)
-    lengths = np.empty(len(compiled.starts) - 1, np.float32)
-    lengths[compiled.trie.terminal[ends]] = compiled.trie.depth[ends]
-    owners = np.repeat(np.arange(len(lengths)), np.diff(compiled.starts))  # pronunciation of each of compiled.owners
     counts = np.zeros((len(FITTING_RATES), len(valid)), np.int64)
-    for phones in _phone_log_probs(files):
-        costs = shortlister.costs(phones, compiled)
-        fit = np.full(len(valid), np.inf, np.float32)
-        np.minimum.at(fit, compiled.owners, np.where(costs < _FAR, costs / lengths, np.inf)[owners])
+    for fit in fits(_phone_log_probs(files), valid, Shortlister(config, pronouncer)):
         for at, (limit, _) in enumerate(FITTING_RATES):
             before = FITTING_RATES[at - 1][0] if at else -math.inf
             counts[at] += (fit > before) & (fit <= limit) & np.isfinite(fit)
     return {
         entity.text: _expected(counts[:, index].tolist(), heard, entity) for index, entity in enumerate(valid.entities)
     }
+
+
+def fits(
+    utterances: Iterable[npt.NDArray[np.float16]], entities: EntityList, shortlister: Shortlister
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield for each utterance, [T, P], the nats per phone at which every entity fits it, [E]; inf where it does not.
+
+    Every entity must have a pronunciation.
+    """
+    compiled = shortlister.compile(entities)
+    ends = np.flatnonzero(compiled.trie.terminal >= 0)
+    lengths = np.empty(len(compiled.starts) - 1, np.float32)
+    lengths[compiled.trie.terminal[ends]] = compiled.trie.depth[ends]
+    owners = np.repeat(np.arange(len(lengths)), np.diff(compiled.starts))  # pronunciation of each of compiled.owners
+    for phones in utterances:
+        costs = shortlister.costs(phones, compiled)
+        fit = np.full(len(entities), np.inf, np.float32)
+        np.minimum.at(fit, compiled.owners, np.where(costs < _FAR, costs / lengths, np.inf)[owners])
+        yield fit
 
 
 def _expected(counts: list[int], heard: Heard, entity: Entity) -> Expected:
@@ -182,7 +205,7 @@ def _expected(counts: list[int], heard: Heard, entity: Entity) -> Expected:
     return Expected(falsely / heard.hours, Counter({"utterances that it fits": chances[0]}))
 
 
-def _phone_log_probs(files: Sequence[Location]) -> Iterable[np.ndarray[Any, np.dtype[np.float16]]]:
+def _phone_log_probs(files: Sequence[Location]) -> Iterator[npt.NDArray[np.float16]]:
     """Yield [T, P] of every cached utterance that has them."""
     for row in _rows_of_lists(files):
         if row["phones"] and row["phone_log_probs"] is not None:
