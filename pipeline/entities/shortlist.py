@@ -222,12 +222,12 @@ def _leave_out(own, once, skips, lead, depth):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
 def _pairs(gaps, skips, drop):  # type: ignore[no-untyped-def]
-    """[39, 39] the least that each phone followed by another costs anywhere in the audio."""
+    """Return ([39, 39] the least that each phone followed by another costs anywhere in the audio, [39] each alone)."""
     phones, size = gaps.shape
-    pairs = np.empty((phones, phones), np.float32)
+    pairs, singles = np.empty((phones, phones), np.float32), np.empty(phones, np.float32)
     lead, own, once = np.zeros((2, size), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
     for phone in range(phones):
-        alone = _place(lead, 0, gaps, phone, drop, own)
+        singles[phone] = alone = _place(lead, 0, gaps, phone, drop, own)
         _leave_out(own, once, skips, lead, 0)
         for other in range(phones):
             least = alone + drop
@@ -235,32 +235,36 @@ def _pairs(gaps, skips, drop):  # type: ignore[no-untyped-def]
                 placed = lead[1, i] + gaps[other, i]
                 least = placed if placed < least else least
             pairs[phone, other] = least
-    return pairs
+    return pairs, singles
 
 
 @numba.njit(cache=True)
-def _room(first, label, terminal, depth, pairs, limits):  # type: ignore[no-untyped-def]
-    """[N] the most that a path to each node may cost if a pronunciation below is still to come in.
+def _room(first, label, terminal, depth, pairs, alone, limits):  # type: ignore[no-untyped-def]
+    """([N], [N]) the most that a path to and up to each node may cost if a pronunciation below is still to come in.
 
-    The rest of a pronunciation costs at least half of the sum of its pairs, in which no phone counts more than once.
+    The phones that are left cost at least what they cost in pairs, each phone in one pair: the first with the second,
+    or the first alone and the second with the third.
     """
-    room = np.empty(len(label), np.float32)
-    below = np.full(len(label), np.float32(-1e4), np.float32)  # less the pairs that begin at the node
+    room, before = np.empty(len(label), np.float32), np.empty(len(label), np.float32)
     for node in range(len(label) - 1, -1, -1):
         most = limits[depth[node]] if terminal[node] >= 0 else np.float32(-1e4)
-        room[node] = below[node] = most
+        room[node] = most
         for child in range(first[node], first[node + 1]):
-            room[node] = max(room[node], below[child])
-            if node > 0:
-                below[node] = max(below[node], below[child] - np.float32(0.5) * pairs[label[node], label[child]])
-    return room
+            room[node] = max(room[node], before[child])
+        if node > 0:
+            paired = most - alone[label[node]]
+            for child in range(first[node], first[node + 1]):
+                paired = max(paired, room[child] - pairs[label[node], label[child]])
+            before[node] = min(paired, room[node] - alone[label[node]])
+    return room, before
 
 
 @numba.njit(cache=True)
 def _match(first, label, terminal, depths, gaps, skips, limits, drop, count):  # type: ignore[no-untyped-def]
     """Walk the trie depth first; returns [count] the cost of each pronunciation within its limit, else 1e4."""
     size, deepest = gaps.shape[1], len(limits)
-    room = _room(first, label, terminal, depths, _pairs(gaps, skips, drop), limits)
+    pairs, alone = _pairs(gaps, skips, drop)
+    room, before = _room(first, label, terminal, depths, pairs, alone, limits)
     costs = np.full(count, np.float32(1e4), np.float32)
     lead = np.zeros((deepest + 1, size), np.float32)
     own, once = np.empty(size, np.float32), np.empty(size, np.float32)
@@ -274,7 +278,7 @@ def _match(first, label, terminal, depths, gaps, skips, limits, drop, count):  #
             continue
         node = at[depth]
         at[depth] += 1
-        if lowest[depth] > room[node] + _ROUNDING:
+        if lowest[depth] > before[node] + _ROUNDING:
             continue
         least = _place(lead, depth, gaps, label[node], drop, own)
         if terminal[node] >= 0 and least <= limits[depth + 1]:
