@@ -56,7 +56,7 @@ class BeamDecoder:
         params = self._biased._replace(heaviest=max(0.0, float(graph.weight[0])))
         nbest = self._search(emissions, graph, params) if biased else self._plain(emissions)
         wanted = boosting is None or boosting.explain
-        if biased and wanted and any(word.kept > 0 for word in nbest[0].shares):
+        if biased and wanted and any(word.kept > 0 for word in nbest[0].shares()):
             unbiased = self._plain(emissions)[0]
         else:
             unbiased = nbest[0]
@@ -102,11 +102,15 @@ class Found(NamedTuple):
     """One text of the n-best before its entities are explained."""
 
     words: tuple[Word, ...]
-    shares: list[Share]
+    rows: list[tuple[Any, ...]]
     acoustic: float
     lm: float
     boost: float
     total: float
+
+    def shares(self, start: int = 0, end: int | None = None) -> list[Share]:
+        """Of words [start, end); most hypotheses are never asked."""
+        return [Share(*row[4:]) for row in self.rows[start:end]]
 
 
 def _found(scores: list[list[float]], rows: list[tuple[Any, ...]], text: str, ends: list[list[int]]) -> list[Found]:
@@ -117,8 +121,7 @@ def _found(scores: list[list[float]], rows: list[tuple[Any, ...]], text: str, en
         for first, last, stop, confidence, *_ in rows[row:row_end]:
             words.append(Word(text[at + start : at + stop], first, last, min(1.0, confidence)))
             start = stop + 1
-        shares = [Share(*share[4:]) for share in rows[row:row_end]]
-        result.append(Found(tuple(words), shares, *score))
+        result.append(Found(tuple(words), rows[row:row_end], *score))
         row, at = row_end, end
     return result
 

@@ -29,7 +29,7 @@ def explain(nbest: Sequence[Found], unbiased: tuple[Word, ...], entities: Entity
 
 
 def _explained(span: EntitySpan, found: Found, unbiased: tuple[Word, ...] | None) -> EntitySpan:
-    shares = found.shares[span.start_word : span.end_word]
+    shares = found.shares(span.start_word, span.end_word)
     boost = sum(share.kept for share in shares)
     fired = (("boosting", sum(share.boost for share in shares)), ("boost_class", sum(share.gain for share in shares)))
     return dataclasses.replace(

@@ -1,14 +1,13 @@
 """What every decoder takes and returns."""
 
 import dataclasses
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pipeline.acoustic.emissions import SparseLogProbs
 from pipeline.entities.catalog import EntityList
 
 
-@dataclasses.dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """One word of a hypothesis; frames are half-open [start_frame, end_frame)."""
 
     text: str

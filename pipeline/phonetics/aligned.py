@@ -87,8 +87,8 @@ class Aligned:
 
     def cost_of(self, start: int, end: int) -> float:
         """Cost in nats of the units that touch words [start, end)."""
-        pairs = zip(self.units, self.alignment.words, strict=True)
-        return sum(word.cost for unit, word in pairs if unit.start < end and unit.end > start)
+        pairs = zip(self.units, self.alignment.word_costs.tolist(), strict=True)
+        return float(sum(cost for unit, cost in pairs if unit.start < end and unit.end > start))
 
     def text(self, first: int, last: int) -> str:
         """The words of units [first, last)."""
@@ -131,7 +131,7 @@ class Aligned:
         start, end = self.frames(before, after)
         left, right = self._said(before, first), self._said(last, after)
         local = align_words(self.log_probs[start:end], [*left, *others, *right])
-        there = sum(word.cost for word in self.alignment.words[before:after])
+        there = float(self.alignment.word_costs[before:after].sum())
         return Fit(there - local.cost, local.words[len(left) : len(left) + len(others)], start)
 
     def _said(self, first: int, last: int) -> list[Variants]:

@@ -6,7 +6,9 @@ the times at once. Costs are negative log-probabilities in nats, natural units o
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -18,9 +20,11 @@ from pipeline.phonetics.phones import PHONE_IDS, Pronunciation
 IMPOSSIBLE = 1e9
 """Cost of an alignment that does not fit, in nats: more phones than frames."""
 
+_COLUMN = {phone: id_ + 1 for phone, id_ in PHONE_IDS.items()}
+_NAME = {column: phone for phone, column in _COLUMN.items()}
 
-@dataclasses.dataclass(frozen=True)
-class AlignedPhone:
+
+class AlignedPhone(NamedTuple):
     """One phone on the best path; frames are half-open, blanks after it belong to its cost but not to its span."""
 
     phone: str
@@ -29,8 +33,7 @@ class AlignedPhone:
     cost: float
 
 
-@dataclasses.dataclass(frozen=True)
-class AlignedWord:
+class AlignedWord(NamedTuple):
     """One word on the best path; ``cost`` is the sum over its phones. A word without sound has none and no length."""
 
     phones: tuple[AlignedPhone, ...]
@@ -39,67 +42,109 @@ class AlignedWord:
     cost: float
 
 
-@dataclasses.dataclass(frozen=True)
+class _Phones(NamedTuple):
+    """The phones on a path, each field [N]."""
+
+    word: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int64]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    cost: npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Alignment:
     """Best path of a word sequence; ``cost`` is the negative log-probability of all frames on it.
 
-    The costs of the words add up to ``cost``; blanks before the first phone belong to the first word with sound.
+    word_costs: [W] nats of each word. They add up to ``cost``; blanks before the first phone belong to the first word
+        with sound.
     """
 
     cost: float
-    words: tuple[AlignedWord, ...]
+    word_costs: npt.NDArray[np.float64]
+    _phones: _Phones | None = None  # None where nothing is said
+
+    @functools.cached_property
+    def words(self) -> tuple[AlignedWord, ...]:
+        """The words with their phones and times; most alignments are only asked for costs."""
+        found: list[list[AlignedPhone]] = [[] for _ in self.word_costs]
+        for owner, column, start, end, cost in zip(*map(np.ndarray.tolist, self._phones or ()), strict=True):
+            found[owner].append(AlignedPhone(_NAME[column], start, end, cost))
+        words, at = [], 0
+        for said, total in zip(found, self.word_costs.tolist(), strict=True):
+            begin = said[0].start_frame if said else at
+            at = said[-1].end_frame if said else at
+            words.append(AlignedWord(tuple(said), begin, at, total))
+        return tuple(words)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Graph:
-    """CTC states. Rows of ``predecessors`` for state s are first[s] to first[s + 1]; a state follows itself too."""
+@numba.njit(cache=True)
+def _graph(columns_of, starts, owners):  # type: ignore[no-untyped-def]
+    """CTC states of words said one after the other, each with alternative pronunciations.
 
-    columns: npt.NDArray[np.int64]  # column of the log-probs, 0 blank
-    words: npt.NDArray[np.int64]  # word of a phone state, -1 for blanks
-    first: npt.NDArray[np.int64]
-    predecessors: npt.NDArray[np.int64]
-    initial: npt.NDArray[np.int64]
-    final: npt.NDArray[np.int64]
-
-
-class _Builder:
-    def __init__(self) -> None:
-        self.columns: list[int] = [0]
-        self.words: list[int] = [-1]
-        self.before: list[list[int]] = [[]]
-
-    def add(self, column: int, word: int, before: list[int]) -> int:
-        self.columns.append(column)
-        self.words.append(word)
-        self.before.append([state for state in before if column == 0 or self.columns[state] != column])
-        return len(self.columns) - 1
-
-    def chain(self, word: int, pronunciation: Pronunciation, before: list[int]) -> int:
-        """Add one pronunciation after the states ``before``; return its last phone's state."""
-        for number, phone in enumerate(pronunciation):
-            if number:
-                before = [before[0], self.add(0, -1, [before[0]])]
-            before = [self.add(PHONE_IDS[phone] + 1, word, before)]
-        return before[0]
-
-
-def _build(words: Sequence[Sequence[Pronunciation]]) -> _Graph:
-    builder = _Builder()
-    ends = [0]  # states that a next word may follow: first the leading blank
-    initial = [0]
-    for number, variants in enumerate(words):
-        said = [pronunciation for pronunciation in variants if pronunciation]
-        if not said:
-            continue
-        size = len(builder.columns)
-        lasts = [builder.chain(number, pronunciation, ends) for pronunciation in said]
-        if ends == [0]:
-            initial += [state for state in range(size, len(builder.columns)) if 0 in builder.before[state]]
-        ends = [*lasts, builder.add(0, -1, lasts)]
-    first = np.cumsum([0, *map(len, builder.before)])
-    flat = np.array([state for before in builder.before for state in before], np.int64)
-    columns, owners = np.array(builder.columns, np.int64), np.array(builder.words, np.int64)
-    return _Graph(columns, owners, first, flat, np.array(initial, np.int64), np.array(ends, np.int64))
+    Pronunciation v has the columns columns_of[starts[v] : starts[v + 1]] and belongs to word owners[v]; those of one
+    word follow one another. Returns (column of each state, 0 blank; word of each, -1 for blanks; first and
+    predecessors: what may come before state s stands in predecessors[first[s] : first[s + 1]], s itself always may;
+    where a path may begin; where it may end).
+    """
+    phones, variants = len(columns_of), len(owners)
+    entering, of_word, of_word_before = 0, 0, 1  # edges between words: from every end to every beginning
+    for at in range(variants):
+        if at > 0 and owners[at] != owners[at - 1]:
+            of_word, of_word_before = 0, of_word + 1
+        of_word += 1
+        entering += of_word_before
+    most = 1 + 2 * phones + variants  # phones, blanks between them, a blank after each word
+    columns, words = np.zeros(most, np.int64), np.full(most, -1, np.int64)
+    first = np.zeros(most + 1, np.int64)
+    predecessors = np.empty(3 * phones + variants + entering, np.int64)
+    initial, begins = np.empty(1 + phones, np.int64), 1
+    ends, following = np.zeros(variants + 1, np.int64), np.zeros(variants + 1, np.int64)
+    count, edges, ending, initial[0] = 1, 0, 1, 0  # state 0 is the blank in front of everything
+    at, opened = 0, True
+    while at < variants:
+        word, lasts = owners[at], 0
+        while at < variants and owners[at] == word:
+            blank = last = -1
+            for place in range(starts[at], starts[at + 1]):
+                if last >= 0:
+                    first[count] = edges
+                    predecessors[edges] = last
+                    edges += 1
+                    blank = count
+                    count += 1
+                first[count] = edges
+                columns[count], words[count] = columns_of[place], word
+                if last < 0:
+                    for k in range(ending):
+                        if columns[ends[k]] != columns[count]:
+                            predecessors[edges] = ends[k]
+                            edges += 1
+                    if opened:
+                        initial[begins] = count
+                        begins += 1
+                else:
+                    if columns[last] != columns[count]:
+                        predecessors[edges] = last
+                        edges += 1
+                    predecessors[edges] = blank
+                    edges += 1
+                last = count
+                count += 1
+            following[lasts] = last
+            lasts += 1
+            at += 1
+        first[count] = edges
+        for k in range(lasts):
+            ends[k] = following[k]
+            predecessors[edges] = following[k]
+            edges += 1
+        ends[lasts] = count
+        ending = lasts + 1
+        count += 1
+        opened = False
+    first[count] = edges
+    return columns[:count], words[:count], first[: count + 1], predecessors[:edges], initial[:begins], ends[:ending]
 
 
 @numba.njit(cache=True)
@@ -140,40 +185,51 @@ def align_words(log_probs: npt.NDArray[np.float32], words: Sequence[Sequence[Pro
     """
     if log_probs.ndim != 2 or log_probs.shape[1] != len(PHONE_IDS) + 1:
         raise InputError(f"phone log-probs must be [T, {len(PHONE_IDS) + 1}], got {list(log_probs.shape)}.")
-    graph = _build(words)
+    flat, starts, owners = _flat(words)
     if not len(log_probs):
-        return _nothing(words, 0.0 if len(graph.columns) == 1 else IMPOSSIBLE)
+        return _nothing(words, IMPOSSIBLE if len(owners) else 0.0)
     values = np.ascontiguousarray(log_probs, np.float32)
-    cost, path = _viterbi(values, graph.columns, graph.first, graph.predecessors, graph.initial, graph.final)
+    columns, of_word, first, predecessors, initial, final = _graph(flat, starts, owners)
+    cost, path = _viterbi(values, columns, first, predecessors, initial, final)
     if not np.isfinite(cost):
         return _nothing(words, IMPOSSIBLE)
-    return Alignment(float(cost), _read_words(values, graph, path, len(words)))
+    phones = _Phones(*_read_phones(values, columns, of_word, path))
+    return Alignment(float(cost), np.bincount(phones.word, phones.cost, len(words)).astype(np.float64), phones)
 
 
 def _nothing(words: Sequence[Sequence[Pronunciation]], cost: float) -> Alignment:
-    return Alignment(cost, tuple(AlignedWord((), 0, 0, 0.0) for _ in words))
+    return Alignment(cost, np.zeros(len(words)))
 
 
-def _read_words(
-    log_probs: npt.NDArray[np.float32], graph: _Graph, path: npt.NDArray[np.int64], count: int
-) -> tuple[AlignedWord, ...]:
-    names = {id_ + 1: phone for phone, id_ in PHONE_IDS.items()}
-    frame_costs = -log_probs[np.arange(len(path)), graph.columns[path]].astype(np.float64)
-    owners = graph.words[path]
-    starts = [t for t in range(len(path)) if owners[t] >= 0 and (t == 0 or path[t] != path[t - 1])]
-    phones: list[list[AlignedPhone]] = [[] for _ in range(count)]
-    for number, start in enumerate(starts):
-        following = starts[number + 1] if number + 1 < len(starts) else len(path)
-        end = start + int((path[start:following] == path[start]).sum())
-        cost = float(frame_costs[0 if number == 0 else start : following].sum())
-        phones[owners[start]].append(AlignedPhone(names[int(graph.columns[path[start]])], start, end, cost))
-    return _place_words(phones)
+def _flat(words: Sequence[Sequence[Pronunciation]]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Return (columns of all phones, where each pronunciation starts [V + 1], the word of each [V])."""
+    columns, starts, owners = [], [0], []
+    for number, variants in enumerate(words):
+        for pronunciation in variants:
+            if pronunciation:
+                columns += [_COLUMN[phone] for phone in pronunciation]
+                starts.append(len(columns))
+                owners.append(number)
+    return np.array(columns, np.int64), np.array(starts, np.int64), np.array(owners, np.int64)
 
 
-def _place_words(phones: list[list[AlignedPhone]]) -> tuple[AlignedWord, ...]:
-    words, at = [], 0
-    for found in phones:
-        start = found[0].start_frame if found else at
-        at = found[-1].end_frame if found else at
-        words.append(AlignedWord(tuple(found), start, at, sum(phone.cost for phone in found)))
-    return tuple(words)
+@numba.njit(cache=True)
+def _read_phones(log_probs, columns, words, path):  # type: ignore[no-untyped-def]
+    """Return (word, column, first frame, frame after the last, cost) of each phone on the path, each [N]."""
+    frames = len(path)
+    owner, column = np.empty(frames, np.int64), np.empty(frames, np.int64)
+    start, end, cost = np.empty(frames, np.int64), np.empty(frames, np.int64), np.zeros(frames, np.float64)
+    count, before = 0, np.float64(0.0)  # costs of blanks in front of the first phone
+    for t in range(frames):
+        state, spent = path[t], -np.float64(log_probs[t, columns[path[t]]])
+        if words[state] >= 0 and (t == 0 or path[t - 1] != state):
+            owner[count], column[count], start[count] = words[state], columns[state], t
+            cost[count] = before if count == 0 else 0.0
+            count += 1
+        if count == 0:
+            before += spent
+            continue
+        cost[count - 1] += spent
+        if words[state] >= 0:
+            end[count - 1] = t + 1
+    return owner[:count], column[:count], start[:count], end[:count], cost[:count]

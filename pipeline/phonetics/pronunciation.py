@@ -19,6 +19,7 @@ __all__ = ["PHONES", "Pronouncer", "Pronunciation"]
 
 MODELS = Path(__file__).resolve().parents[2] / "models" / "phonetics"
 _MIN_RELATIVE = 0.03  # guesses this much less likely than the best are noise more often than variants
+_MOST_REMEMBERED = 200_000  # words and phrases, some 60 MB; those of a language are met again and again
 _LATER_READING = 0.5  # weight of a second way to read a token (as a word, digit by digit) against the first
 _TOKEN = re.compile(r"(?:[A-Za-z]\.){2,}[A-Za-z]?|\d+(?:st|nd|rd|th)\b|\d+|[A-Za-z']+|&")
 _SIBILANTS = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
@@ -36,13 +37,19 @@ class Pronouncer:
         self._g2p = load_g2p(models / "g2p.npz")
         self._n_best = n_best
         self._remembered: dict[str, Weighted] = {}
+        self._said: dict[str, tuple[Pronunciation, ...]] = {}
 
     def pronounce(self, text: str) -> tuple[Pronunciation, ...]:
         """Return up to ``n_best`` pronunciations of a word or phrase, best first; none if nothing in it is said.
 
         Casing and full stops are heeded where there are any: "BBC" and "B.B.C." are spelled out.
         """
-        return tuple(phones for phones, _ in self._phrase(text))
+        said = self._said.get(text)
+        if said is None:
+            if len(self._said) >= _MOST_REMEMBERED:
+                self._said.clear()
+            said = self._said[text] = tuple(phones for phones, _ in self._phrase(text))
+        return said
 
     def entity(self, entity: Entity) -> tuple[Pronunciation, ...]:
         """Return the pronunciations of an entity: its own if the user gave some, else those of its spellings."""
