@@ -153,6 +153,8 @@ def _open_ffmpeg(file: BinaryIO, source: str) -> AudioStream:
     if not container.streams.audio:
         raise ValueError("the container has no audio track")
     track = container.streams.audio[0]
+    if track.codec_context is None:
+        raise ValueError("the audio track is in a codec that FFmpeg does not know")
     rate, channels = track.codec_context.sample_rate, track.codec_context.channels
     if not rate or not channels:
         raise ValueError("the audio track has no sample rate or no channels")
