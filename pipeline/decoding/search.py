@@ -281,7 +281,7 @@ def _boost(graph, params, length, after, gap):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _partial(entry, lexicon, params):  # type: ignore[no-untyped-def]
+def _partial(entry, params):  # type: ignore[no-untyped-def]
     """Penalty of an unfinished word that begins no known word, so that it does not wait for the word's end."""
     if not params.use_lm or entry.length == 0 or entry.lexicon >= 0:
         return 0.0
@@ -297,14 +297,14 @@ def _slot_of(text, token, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _find(work, text, token):  # type: ignore[no-untyped-def]
+def _find(slots, candidates, text, token):  # type: ignore[no-untyped-def]
     """(slot, candidate index or NONE) of a text and last token among this frame's candidates."""
-    size = len(work.slots)
+    size = len(slots)
     at = _slot_of(text, token, size)
-    while work.slots[at] > 0:
-        candidate = work.candidates[work.slots[at] - 1]
+    while slots[at] > 0:
+        candidate = candidates[slots[at] - 1]
         if candidate.text == text and candidate.last == token:
-            return at, work.slots[at] - 1
+            return at, slots[at] - 1
         at = (at + 1) & (size - 1)
     return at, NONE
 
@@ -357,7 +357,7 @@ def _stay(work, size, blank):  # type: ignore[no-untyped-def]
         one.part = max(one.blank, one.token) + entry.kept + entry.pending
         one.score = logadd(one.blank, one.token) + one.lm + one.partial + one.kept + one.pending
         best = max(best, one.score)
-        at, _ = _find(work, one.text, one.last)
+        at, _ = _find(work.slots, work.candidates, one.text, one.last)
         work.slots[at] = index + 1
     return best
 
@@ -397,9 +397,11 @@ def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # typ
         work.continues[column] = params.heaviest * most >= need
         first = params.fixed if params.fixed > 0.0 else min(params.entry + params.entry_scale * gap, params.entry_cap)
         work.lifted[column] = values[frame, column] + params.heaviest * max(most, first)
-        node = _enter(graph, tokens, token, work)
+        if work.entered[token] == _UNSEEN:
+            _enter(graph, tokens, token, work)
+        node = work.entered[token]
         work.enters[column] = (
-            node > ROOT and _boost(graph, params, tokens.lengths[token], node, gap) >= need and need < np.inf
+            node > ROOT and need < np.inf and _boost(graph, params, tokens.lengths[token], node, gap) >= need
         )
         if work.continues[column] or work.enters[column]:
             reached = column + 1
@@ -423,15 +425,14 @@ def _any_enters(work, active, reached):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _worth_a_try(entry, column, token, graph, tokens, work):  # type: ignore[no-untyped-def]
-    """May the token of a column below the threshold begin or continue an entity after this text?"""
-    begins = tokens.begins[token]
-    if work.enters[column] and (begins or entry.graph == ROOT):
+def _worth_a_try(entry, enters, continues, begins, code, mask):  # type: ignore[no-untyped-def]
+    """May a token below the threshold, with ``code`` its first character, begin or continue an entity after a text?"""
+    if enters and (begins or entry.graph == ROOT):
         return True
-    if not work.continues[column] or entry.graph <= ROOT:
+    if not continues or entry.graph <= ROOT:
         return False
-    label = SPACE if begins and entry.length > 0 else tokens.codes[token, 0]
-    return (graph.mask[entry.graph] >> np.uint32(label & 31)) & np.uint32(1) != 0
+    label = SPACE if begins and entry.length > 0 else code
+    return (mask[entry.graph] >> np.uint32(label & 31)) & np.uint32(1) != 0
 
 
 @kernel
@@ -441,13 +442,15 @@ def _any_worth_a_try(ids, values, frame, reached, size, graph, tokens, params, w
     for index in range(size):
         best = max(best, work.beam[index].score)
     least = best + values[frame, 0] + params.boost_prune
-    for index in range(size):
-        entry = work.beam[index]
-        for column in range(1, reached):
-            if entry.score + work.lifted[column] < least:
-                continue
-            token = ids[frame, column]
-            if tokens.lengths[token] >= 0 and _worth_a_try(entry, column, token, graph, tokens, work):
+    for column in range(1, reached):
+        token, lifted = ids[frame, column], work.lifted[column]
+        enters, continues = work.enters[column], work.continues[column]
+        if best + lifted < least or tokens.lengths[token] < 0 or not (enters or continues):
+            continue
+        begins, code = tokens.begins[token], tokens.codes[token, 0]
+        for index in range(size):
+            entry = work.beam[index]
+            if entry.score + lifted >= least and _worth_a_try(entry, enters, continues, begins, code, graph.mask):
                 return True
     return False
 
@@ -505,7 +508,9 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
     ids: [T, K] int16, values: [T, K] float32, best first. Final hypotheses have their last word ended but the
     sentence end not yet scored.
     """
-    beam, candidates, frame_scores = work.beam, work.candidates, work.frame
+    # What the innermost loop reads stands in variables: handing a tuple of arrays to a function costs more than most
+    # of these functions do.
+    beam, candidates, frame_scores, slots, entered = work.beam, work.candidates, work.frame, work.slots, work.entered
     size, states, traces = 1, 1, 1
     _start(work, ngrams, params)
     # The most that one token can add, inside an entity and where it enters one: a class score is never above beta.
@@ -555,14 +560,19 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                 if column >= active:
                     if total + rest + work.lifted[column] < best + params.boost_prune:
                         continue
-                    if not _worth_a_try(entry, column, token, graph, tokens, work):
+                    enters, continues = work.enters[column], work.continues[column]
+                    if not _worth_a_try(entry, enters, continues, begins, tokens.codes[token, 0], graph.mask):
                         continue
                 value = np.float64(values[frame, column])
                 mass = (entry.blank if token == entry.last else total) + value
                 slack = inner
                 if not within:
-                    enters = params.use_boost and (begins or entry.graph == ROOT)
-                    slack = entering if enters and _enter(graph, tokens, token, work) > ROOT else plain
+                    slack = plain
+                    if params.use_boost and (begins or entry.graph == ROOT):
+                        if entered[token] == _UNSEEN:
+                            _enter(graph, tokens, token, work)
+                        if entered[token] > ROOT:
+                            slack = entering
                 if mass == -np.inf or mass + rest + slack < best + params.prune:
                     continue
                 ends = begins and entry.length > 0
@@ -576,8 +586,14 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                 pending, gains = (entry.end_pending, entry.end_gains) if ends else (entry.pending, entry.gains)
                 boost, after = 0.0, node
                 if params.use_boost:
-                    after = _enter(graph, tokens, token, work) if node == ROOT else _walk(graph, tokens, token, node)
-                    boost = _boost(graph, params, length, after, top - value)
+                    if node == ROOT:
+                        if entered[token] == _UNSEEN:
+                            _enter(graph, tokens, token, work)
+                        after = entered[token]
+                    elif node > ROOT:
+                        after = _walk(graph, tokens, token, node)
+                    if after > ROOT:
+                        boost = _boost(graph, params, length, after, top - value)
                     if column >= active and (boost <= 0.0 or value + boost < params.token_min):
                         continue
                     if after <= ROOT:
@@ -594,7 +610,7 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                     if gap and text != 0:
                         text = text * _BASE + _SPACE_CODE
                     text = text * tokens.powers[token] + tokens.hashes[token]
-                at, found = _find(work, text, token)
+                at, found = _find(slots, candidates, text, token)
                 if found >= 0:
                     one = candidates[found]
                     one.token = logadd(one.token, mass)
@@ -604,7 +620,7 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                         one.gain = entry.end_gain if ends else 0.0
                     one.score = logadd(one.blank, one.token) + one.lm + one.partial + one.kept + one.pending
                 else:
-                    work.slots[at] = count + 1
+                    slots[at] = count + 1
                     one = candidates[count]
                     count += 1
                     one.text, one.blank, one.token, one.part = text, -np.inf, mass, part
@@ -620,7 +636,7 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                         code = tokens.codes[token, place]
                         one.lexicon = child(lexicon.first, lexicon.label, one.lexicon, code)
                     one.length += length
-                    one.partial = _partial(one, lexicon, params)
+                    one.partial = _partial(one, params)
                     one.score = part + lm + one.partial
                 best = max(best, one.score)
         for column in range(active):
