@@ -256,26 +256,25 @@ def _copy_end(entry, one):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _walk(graph, tokens, token, node):  # type: ignore[no-untyped-def]
-    """Node of the entity graph after the characters of ``token``."""
-    for index in range(tokens.lengths[token]):
+def _walk(first, label, fail, codes, token, length, node):  # type: ignore[no-untyped-def]
+    """Node of the entity graph after the ``length`` characters of ``token``."""
+    for index in range(length):
         if node < 0:
             break
-        node = follow(graph.first, graph.label, graph.fail, node, tokens.codes[token, index])
+        node = follow(first, label, fail, node, codes[token, index])
     return node
 
 
 @kernel
-def _boost(graph, params, length, after, gap):  # type: ignore[no-untyped-def]
-    """D1 of a token of ``length`` characters that leads to node ``after``."""
-    weight = graph.weight[after]
-    if after <= ROOT or weight <= 0.0:
+def _boost(weight, depth, params, length, gap):  # type: ignore[no-untyped-def]
+    """D1 of a token of ``length`` characters that leads to a node of this ``weight`` and ``depth``, not the root."""
+    if weight <= 0.0:
         return 0.0
     if params.fixed > 0.0:
         return weight * params.fixed
     if gap > params.max_gap:
         return 0.0
-    if graph.depth[after] <= length:
+    if depth <= length:
         return weight * min(params.entry + params.entry_scale * gap, params.entry_cap)
     return weight * min(params.scale * gap, params.cap)
 
@@ -376,7 +375,8 @@ def _only_blank(work, size, blank):  # type: ignore[no-untyped-def]
 def _enter(graph, tokens, token, work):  # type: ignore[no-untyped-def]
     """Node that ``token`` leads to from the root, walked once per utterance."""
     if work.entered[token] == _UNSEEN:
-        work.entered[token] = _walk(graph, tokens, token, ROOT)
+        length = tokens.lengths[token]
+        work.entered[token] = _walk(graph.first, graph.label, graph.fail, tokens.codes, token, length, ROOT)
     return work.entered[token]
 
 
@@ -401,7 +401,9 @@ def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # typ
             _enter(graph, tokens, token, work)
         node = work.entered[token]
         work.enters[column] = (
-            node > ROOT and need < np.inf and _boost(graph, params, tokens.lengths[token], node, gap) >= need
+            node > ROOT
+            and need < np.inf
+            and _boost(graph.weight[node], graph.depth[node], params, tokens.lengths[token], gap) >= need
         )
         if work.continues[column] or work.enters[column]:
             reached = column + 1
@@ -591,9 +593,9 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                             _enter(graph, tokens, token, work)
                         after = entered[token]
                     elif node > ROOT:
-                        after = _walk(graph, tokens, token, node)
+                        after = _walk(graph.first, graph.label, graph.fail, tokens.codes, token, length, node)
                     if after > ROOT:
-                        boost = _boost(graph, params, length, after, top - value)
+                        boost = _boost(graph.weight[after], graph.depth[after], params, length, top - value)
                     if column >= active and (boost <= 0.0 or value + boost < params.token_min):
                         continue
                     if after <= ROOT:
