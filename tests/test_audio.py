@@ -120,7 +120,7 @@ def test_a_wav_from_a_pipe_states_no_size_and_is_read() -> None:
 def test_a_wav_in_an_unknown_codec_is_a_row_error() -> None:
     data = bytearray(encoded(noise(0.5)))
     data[20:22] = b"\x00\x00"  # the format tag
-    with pytest.raises(RowError, match="a: not audio that can be decoded .*codec that FFmpeg does not know"):
+    with pytest.raises(RowError, match=r"a: not audio that can be decoded .*codec that FFmpeg does not know"):
         decode_audio(bytes(data), "a")
 
 

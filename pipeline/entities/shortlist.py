@@ -64,7 +64,7 @@ class Shortlister:
     def __init__(self, config: ShortlistConfig, pronouncer: Pronouncer, keep: int = 256) -> None:
         """``keep``: compiled lists that are remembered."""
         self._config, self._pronouncer, self._keep = config, pronouncer, keep
-        self._said: dict[Entity, tuple[str, ...]] = {}
+        self._said: dict[str, tuple[Entity, tuple[str, ...]]] = {}
         self._compiled: dict[int, CompiledList] = {}
         self._confused = (substitution_costs() * np.float32(config.confusion)).astype(np.float32)
 
@@ -116,10 +116,12 @@ class Shortlister:
         """Return the pronunciations of each entity, a character per phone; every entity is looked up once."""
         known, said = self._said, []
         for entity in entities.entities:
-            kept = known.get(entity)
-            if kept is None:
-                kept = known[entity] = tuple(_codes(one) for one in self._pronouncer.entity(entity))
-            said.append(kept)
+            # Known by their texts: lists of their own bring entities of their own, and hashing those whole takes longer
+            # than all else that is done for most of them.
+            kept = known.get(entity.text)
+            if kept is None or (kept[0] is not entity and not _said_alike(kept[0], entity)):
+                kept = known[entity.text] = entity, tuple(_codes(one) for one in self._pronouncer.entity(entity))
+            said.append(kept[1])
         return said
 
 
@@ -143,6 +145,11 @@ def compile_list(entities: EntityList, pronunciations: Sequence[Sequence[str]]) 
     trie = build_trie(spelled)
     trie = trie._replace(label=(trie.label - _FIRST_CODE).astype(np.int32))
     return CompiledList(entities, trie, int(trie.depth.max()), owners, starts, np.array(silent, np.int32))
+
+
+def _said_alike(one: Entity, other: Entity) -> bool:
+    shown = one.display_as == other.display_as
+    return shown and one.aliases == other.aliases and one.pronunciations == other.pronunciations
 
 
 def _codes(pronunciation: Pronunciation) -> str:
