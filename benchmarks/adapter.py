@@ -73,7 +73,7 @@ def recall(evaluation: Evaluation, seen: frozenset[str], wanted: bool) -> float:
 
 def compare(options: argparse.Namespace) -> list[dict[str, object]]:
     """Return a row per set, system and adapter off or on."""
-    settings = AdapterConfig(options.adapter, options.no_bias, options.least_attention)
+    settings = AdapterConfig(options.adapter, options.no_bias, options.least_attention, options.caution)
     base = dataclasses.replace(PRESETS["adapter"](), adapter=settings)
     adapter = build_adapter_pass(base, EntitySource())
     if adapter is None:
@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--adapter", help="adapter directory (default: the one beside the shipped base)")
     parser.add_argument("--no-bias", type=float, default=AdapterConfig().no_bias)
     parser.add_argument("--least-attention", type=float, default=AdapterConfig().least_attention)
+    parser.add_argument("--caution", type=float, default=AdapterConfig().caution)
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--whole-list", action="store_true", help="with --cost: no shortlist")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000])

@@ -80,6 +80,7 @@ class AdapterConfig:
     model: str | None = None  # directory that jobs.train_adapter wrote; None: the one that lies beside the base
     no_bias: float = 0.0  # nats added to the score of attending to nothing; higher is more careful
     least_attention: float = 0.2  # the search is not given entities that no frame attends to with at least this share
+    caution: float = 2.0  # D1 takes this off boosting.complete: what is said is raised already; nothing with a guard
     optional: bool = False  # with None: where the base has no adapter of its own, go on without one
 
 

@@ -154,6 +154,7 @@ def _params(config: RunConfig, biased: bool) -> Params:
     lm = config.language_model or LanguageModelConfig(alpha=0.0, beta=0.0, unknown_penalty=0.0)
     boosting = config.boosting or BoostingConfig()
     boost_class = config.boost_class or BoostClassConfig()
+    caution = config.adapter.caution if config.adapter and config.guard is None else 0.0
     return Params(
         width=int(config.beam.width),
         prune=float(config.beam.prune_log_prob),
@@ -172,7 +173,7 @@ def _params(config: RunConfig, biased: bool) -> Params:
         fixed=float(boosting.fixed) if config.boosting else 0.0,
         base=float(boosting.base),
         per_character=float(boosting.per_character),
-        complete=float(boosting.complete) if config.boosting else 0.0,
+        complete=float(boosting.complete - caution) if config.boosting else 0.0,
         suppress=float(boosting.suppress) if config.boosting else 0.0,
         boost_prune=max(float(boosting.prune_log_prob), float(config.beam.prune_log_prob)),
         heaviest=0.0,

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from pipeline.acoustic.emissions import SparseLogProbs
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import (
+    AdapterConfig,
     BeamConfig,
     BoostClassConfig,
     BoostingConfig,
+    GuardConfig,
     HotwordsConfig,
     LanguageModelConfig,
     RunConfig,
@@ -164,6 +166,15 @@ def test_being_listed_costs_a_word_nothing():
     unbiased, biased = decode(emissions, EMPTY)[0], decode(emissions, listed("cat"), config)[0]
     assert (biased.text, biased.boost) == (unbiased.text, 0.0)
     assert biased.total == pytest.approx(unbiased.total, abs=0.05)
+
+
+def test_behind_an_adapter_completing_costs_more_unless_a_guard_judges():
+    emissions = torn(letters("call cat now"), letters("call kat now"))
+    alone = decode(emissions, listed("kat"))[0].boost
+    behind = dataclasses.replace(BIASED, adapter=AdapterConfig(caution=0.25))
+    assert decode(emissions, listed("kat"), behind)[0].boost == pytest.approx(alone - 0.25)
+    guarded = dataclasses.replace(behind, guard=GuardConfig())
+    assert decode(emissions, listed("kat"), guarded)[0].boost == pytest.approx(alone)
 
 
 def test_negative_weights_suppress():
