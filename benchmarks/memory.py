@@ -34,7 +34,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     arguments, options = parser.parse_known_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_measure(arguments.audio, copies, options, Path(folder)) for copies in arguments.copies]
+        rows = []
+        for copies in arguments.copies:
+            rows.append(_measure(arguments.audio, copies, options, Path(folder)))
+            print(rows[-1], flush=True)  # the larger ones take long
     show(f"peak memory of jobs.transcribe {' '.join(options)}", rows, arguments.json)
     return 0
 
