@@ -1,5 +1,6 @@
 """The whole transcription as a Ray Data plan: audio -> EMISSIONS -> TRANSCRIPTS. With a cache between them, as two."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,11 +13,15 @@ from actors.encoder import EncoderActor
 from jobs.preflight import Transcription
 from jobs.run_folder import RunFolder
 from jobs.session import Workers
-from jobs.sink import EmissionSink, TranscriptSink
+from jobs.sink import EmissionSink, FolderSink, TranscriptSink
 from pipeline.adapter_files import with_adapter
 from pipeline.encode import NEEDED
 from pipeline.schemas import EMISSIONS
 from pipeline.storage import Location
+
+_READ_CPUS, _WRITE_CPUS = 0.9, 0.05
+"""Both run on the one CPU that no actor takes. A read task that is ahead of the encoders waits, and keeps its share for
+as long as there is audio; if it took all, no file would be written, and so no row be safe, before everything was read."""
 
 
 def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
@@ -31,7 +36,7 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
     if cache is not None and not cache.is_complete:
         checkpoint_finished_rows(cache.folder)
         sink = EmissionSink(cache.folder, cache.folder.start_attempt())
-        _encoded(run, workers, meter, None).write_datasink(sink)
+        _write(_encoded(run, workers, meter, None), sink)
         cache.folder.end_attempt()
         cache.write_record(run.corpus)
     checkpoint_finished_rows(run.folder)
@@ -45,16 +50,15 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
         batch_size=run.block_rows,
         batch_format="pyarrow",
     )
-    transcripts.write_datasink(TranscriptSink(run.folder, run.folder.start_attempt()))
+    _write(transcripts, TranscriptSink(run.folder, run.folder.start_attempt()))
 
 
 def _encoded(run: Transcription, workers: Workers, meter: Any, lists: Location | None) -> ray.data.Dataset:
     """EMISSIONS from the audio; with ``lists`` the contextual adapter, if there is one, has run over them."""
     wanted = [*NEEDED, *([run.list_column] if run.list_column else [])]
     columns = [name for name in wanted if name in run.corpus.columns]
-    files = run.corpus.files
     config = with_adapter(run.config) if lists is None else run.config
-    audio = ray.data.read_parquet([file.path for file in files], filesystem=files[0].arrow()).select_columns(columns)
+    audio = _read(run.corpus.files).select_columns(columns)
     return audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
         EncoderActor,
         fn_constructor_args=(config, run.list_column, workers.encoder_threads, meter, lists),
@@ -69,10 +73,17 @@ def _encoded(run: Transcription, workers: Workers, meter: Any, lists: Location |
 def _cached(run: Transcription) -> ray.data.Dataset:
     """EMISSIONS from the cache, with the utterances' own lists only if this run uses them."""
     assert run.cache is not None
-    files = run.cache.folder.files()
-    rows = ray.data.read_parquet([file.path for file in files], filesystem=files[0].arrow())
-    blocks = rows.repartition(target_num_rows_per_block=run.block_rows)
+    blocks = _read(run.cache.folder.files()).repartition(target_num_rows_per_block=run.block_rows)
     return blocks if run.list_column else blocks.map_batches(_without_lists, batch_format="pyarrow", batch_size=None)
+
+
+def _read(files: Sequence[Location]) -> ray.data.Dataset:
+    paths = [file.path for file in files]
+    return ray.data.read_parquet(paths, filesystem=files[0].arrow(), num_cpus=_READ_CPUS)
+
+
+def _write(rows: ray.data.Dataset, sink: FolderSink) -> None:
+    rows.write_datasink(sink, ray_remote_args={"num_cpus": _WRITE_CPUS})
 
 
 def _without_lists(emissions: pa.Table) -> pa.Table:
