@@ -21,7 +21,8 @@ from pipeline.storage import Location
 
 _READ_CPUS, _WRITE_CPUS = 0.9, 0.05
 """Both run on the one CPU that no actor takes. A read task that is ahead of the encoders waits, and keeps its share for
-as long as there is audio; if it took all, no file would be written, and so no row be safe, before everything was read."""
+as long as there is audio. If it took all, nothing would be written, and so no row be safe, before everything was read.
+"""
 
 
 def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
