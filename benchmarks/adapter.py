@@ -39,7 +39,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
 from pipeline.transcribe import build_transcriber
 
-SETS = ("is21-100", "is21-500", "is21-1000", "is21-2000", "names_dev", "adversarial-100")
+SETS = ("is21-10", "is21-100", "is21-500", "is21-1000", "is21-2000", "names_dev", "adversarial-100")
 _RATES = ("wer", "u_wer", "b_wer", "precision", "recall", "f1", "false_accepts_per_hour")
 
 

@@ -75,6 +75,8 @@ def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:
     if name == "is21-pooled":
         return _pooled(corpus)
     size = int(name.partition("-")[2]) if name.startswith("is21-") else 0
+    if 0 < size < LIST_AS_GIVEN:
+        return shortened(corpus, size)
     return grown(corpus, data, size) if size > LIST_AS_GIVEN else corpus
 
 
@@ -83,6 +85,18 @@ def _pooled(corpus: Corpus) -> Corpus:
     words = sorted(frozenset().union(*(corpus.lists.spoken or {}).values()))
     shared = EntityList(tuple(Entity(word, word) for word in words))
     return with_lists(corpus, lambda _: shared)
+
+
+def shortened(corpus: Corpus, size: int) -> Corpus:
+    """Keep of every list the words that are said, and others up to ``size``; the same others every time."""
+    lists = {}
+    for one in corpus.utterances:
+        name, said = one.reference.utterance_id, set(one.reference.text.split())
+        entities = list(corpus.lists.of(name).entities)
+        random.Random(name).shuffle(entities)
+        kept = sorted(entities, key=lambda entity: entity.text not in said)[:size]
+        lists[name] = EntityList(tuple(sorted(kept, key=lambda entity: entity.text)))
+    return with_lists(corpus, lambda name: lists[name])
 
 
 def grown(corpus: Corpus, data: Path, size: int) -> Corpus:
