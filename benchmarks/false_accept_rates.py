@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import show
 from pipeline.config import joint
+from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus, Labelled
 from pipeline.entities.catalog import EntityList
 from pipeline.entities.lint.sound import pronounce
@@ -84,7 +85,7 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     options = parser.parse_args()
-    bench, config = load(options, tuple(options.sets)), joint()
+    bench, config = load(options, tuple(options.sets)), with_file(joint(), options.config)
     config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
     transcriber, sets = build_transcriber(config, bench.tokens), bench.heard_by(config)
     counted = [row for name, corpus in sets.items() for row in rows(name, corpus, transcriber)]

@@ -373,11 +373,9 @@ def _only_blank(work, size, blank):  # type: ignore[no-untyped-def]
 
 @kernel
 def _enter(graph, tokens, token, work):  # type: ignore[no-untyped-def]
-    """Node that ``token`` leads to from the root, walked once per utterance."""
-    if work.entered[token] == _UNSEEN:
-        length = tokens.lengths[token]
-        work.entered[token] = _walk(graph.first, graph.label, graph.fail, tokens.codes, token, length, ROOT)
-    return work.entered[token]
+    """Note the node that ``token`` leads to from the root; the search asks once per utterance."""
+    length = tokens.lengths[token]
+    work.entered[token] = _walk(graph.first, graph.label, graph.fail, tokens.codes, token, length, ROOT)
 
 
 @kernel
@@ -533,6 +531,9 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                 blank = np.float64(values[frame, column])
         reached = active
         if params.use_boost:
+            for column in range(active):
+                if entered[ids[frame, column]] == _UNSEEN:
+                    _enter(graph, tokens, ids[frame, column], work)
             reached = _mark_extra(ids, values, frame, active, graph, tokens, params, work)
         inside = reached > active and _any_inside(work, size)
         if reached > active and not inside and not _any_enters(work, active, reached):
@@ -570,11 +571,8 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                 slack = inner
                 if not within:
                     slack = plain
-                    if params.use_boost and (begins or entry.graph == ROOT):
-                        if entered[token] == _UNSEEN:
-                            _enter(graph, tokens, token, work)
-                        if entered[token] > ROOT:
-                            slack = entering
+                    if params.use_boost and (begins or entry.graph == ROOT) and entered[token] > ROOT:
+                        slack = entering
                 if mass == -np.inf or mass + rest + slack < best + params.prune:
                     continue
                 ends = begins and entry.length > 0
@@ -589,8 +587,6 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                 boost, after = 0.0, node
                 if params.use_boost:
                     if node == ROOT:
-                        if entered[token] == _UNSEEN:
-                            _enter(graph, tokens, token, work)
                         after = entered[token]
                     elif node > ROOT:
                         after = _walk(graph.first, graph.label, graph.fail, tokens.codes, token, length, node)
