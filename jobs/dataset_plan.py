@@ -74,8 +74,12 @@ def _encoded(run: Transcription, workers: Workers, meter: Any, lists: Location |
 def _cached(run: Transcription) -> ray.data.Dataset:
     """EMISSIONS from the cache, with the utterances' own lists only if this run uses them."""
     assert run.cache is not None
-    blocks = _read(run.cache.folder.files()).repartition(target_num_rows_per_block=run.block_rows)
-    return blocks if run.list_column else blocks.map_batches(_without_lists, batch_format="pyarrow", batch_size=None)
+    emissions = _read(run.cache.folder.files())
+    if not run.list_column:
+        emissions = emissions.map_batches(
+            _without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_WRITE_CPUS
+        )
+    return emissions.repartition(target_num_rows_per_block=run.block_rows)
 
 
 def _read(files: Sequence[Location]) -> ray.data.Dataset:
