@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.acoustic.tokens import Tokens
-from pipeline.config import GuardConfig, LanguageModelConfig
+from pipeline.config import GuardConfig, LanguageModelConfig, ShortlistConfig
 from pipeline.decoding.interface import Hypothesis
 from pipeline.entities.catalog import EntityList
+from pipeline.entities.shortlist import Shortlister
 from pipeline.phonetics.aligned import Aligned, Fit, Variants, align_hypothesis, floored
 from pipeline.phonetics.alignment import IMPOSSIBLE, AlignedWord
 from pipeline.phonetics.context import ContextScorer
@@ -56,6 +57,7 @@ FEATURES = (
     "words",  # by which it is longer than the unbiased words
     "searched",  # 1 if the beam search wrote it, 0 if only the lookup found it
     "crowd",  # log of plausible entities per second: the more there are, the less each is to be expected
+    "close_crowd",  # the same of those that the phones fit closely: many of them are a list of sound-alikes
 )
 """Names of the measurements, in the order of every vector of them."""
 
@@ -69,6 +71,8 @@ _RANGES = {
 """Beyond these more of the same says nothing more."""
 _SUBWORD_FLOOR = -10.0  # nats; a piece outside a frame's candidates is about this unlikely
 _FRAMES, _LEAST_CROWD = 25.0, 0.05  # per second in the shipped model; a twentieth per second is as good as none
+_CLOSE = ShortlistConfig(per_phone=1.0, spare=0.0)
+"""What fits closely: of 0.25 to 1.9 nats per phone what tells long lists from lists of sound-alikes best."""
 _LEAST_ATTENTION = 1e-3  # less is as good as none
 _RIVAL_DISTANCE = 0.4  # weighted edit distance per phone
 _SAME_SOUND = 0.15  # less than any substitution
@@ -92,6 +96,7 @@ class Scene:
     texts: list[str]
     index: PhoneIndex
     listed: dict[str, Variants]
+    close: int  # entities that the phones fit closely
 
 
 class Evidence:
@@ -109,6 +114,7 @@ class Evidence:
         self._config, self._pronouncer, self._lists = config, pronouncer, lists
         self._subwords, self._pieces = SubwordScorer(tokens), len(tokens.pieces)
         self._context = ContextScorer(language_model)
+        self._close = Shortlister(_CLOSE, pronouncer, keep=1)
 
     def scene(self, unbiased: Hypothesis, emissions: Emissions, entities: EntityList) -> Scene | None:
         """Return the utterance prepared for ``measure``; None without a phone head or room for the words."""
@@ -131,6 +137,7 @@ class Evidence:
             [word.text for word in unbiased.words],
             PhoneIndex((text, one) for text, variants in listed.items() for one in variants),
             listed,
+            len(self._close.shortlist(emissions.phone_log_probs, entities)),
         )
 
     def _dense(self, tokens: SparseLogProbs) -> npt.NDArray[np.float32]:
@@ -150,7 +157,7 @@ class Evidence:
             found = self._sounds(scene, proposal, units[at], fit)
             found |= self._spelling(scene, proposal) | self._words(scene, proposal)
             found |= _attended(scene, proposal)
-            found["crowd"] = math.log(len(scene.listed) * _FRAMES / len(scene.subwords) + _LEAST_CROWD)
+            found |= {"crowd": _per_second(len(scene.listed), scene), "close_crowd": _per_second(scene.close, scene)}
             found["margin"] = fit.gain - max(others) if others else np.inf
             measured.append((np.array([np.clip(found[name], *_RANGES.get(name, _ANY)) for name in FEATURES]), fit))
         return measured
@@ -229,6 +236,10 @@ class Evidence:
         before, there, after = texts[: proposal.first], texts[proposal.first : proposal.last], texts[proposal.last :]
         instead = [word.text for word in proposal.words]
         return self._context.score(before, instead, after) - self._context.score(before, there, after)
+
+
+def _per_second(count: int, scene: Scene) -> float:
+    return math.log(count * _FRAMES / len(scene.subwords) + _LEAST_CROWD)
 
 
 def _attention(emissions: Emissions, entities: EntityList) -> dict[str, tuple[float, float]]:

@@ -81,6 +81,12 @@ def test_sounds_speak_for_what_was_said() -> None:
     assert right["words"] == -2
 
 
+def test_entities_that_fit_are_counted_apart_from_those_that_are_only_plausible() -> None:
+    met, lamp = features(MET), features("M M EH - T T DH AH L AE M P - T T AH D EY EY - - - -")
+    assert met["close_crowd"] == met["crowd"]  # both names of the list are heard phone by phone
+    assert lamp["close_crowd"] < lamp["crowd"]
+
+
 def test_no_phone_head_no_scene() -> None:
     silent = type(said(MET))(said(MET).tokens)
     assert guard().evidence.scene(UNBIASED[0], silent, NAMES) is None
