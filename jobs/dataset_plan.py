@@ -76,9 +76,7 @@ def _cached(run: Transcription) -> ray.data.Dataset:
     assert run.cache is not None
     emissions = _read(run.cache.folder.files())
     if not run.list_column:
-        emissions = emissions.map_batches(
-            _without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_WRITE_CPUS
-        )
+        emissions = emissions.map_batches(_without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_WRITE_CPUS)
     return emissions.repartition(target_num_rows_per_block=run.block_rows)
 
 

@@ -87,9 +87,7 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     """Load states, labels and lists, and make the trainer; raises InputError without validation speakers."""
     model = load_model(AcousticConfig(model=options.model, device="cpu"))
     utterances = [
-        one
-        for entry in entries
-        for one in label(adapter_states.read(entry), model.tokens, model.output_layer())
+        one for entry in entries for one in label(adapter_states.read(entry), model.tokens, model.output_layer())
     ]
     held_out = [one for one in utterances if one.row.speaker in options.validation_speakers]
     training = sorted(
@@ -122,9 +120,7 @@ def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: P
     """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
     common = frozenset(common_words(LanguageModelConfig().path, COMMON))
     rare = sorted({word for one in training for word in one.words} - common)
-    dictionary = sorted(
-        word for word in read_dictionary(MODELS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
-    )
+    dictionary = sorted(word for word in read_dictionary(MODELS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2)
     others = [word for word in dictionary if word not in common]
     generator = np.random.default_rng(0)
     drawn = [others[k] for k in generator.permutation(len(others))[:_DISTRACTORS]]
