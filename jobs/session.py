@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 
 import ray
@@ -120,6 +121,7 @@ def ray_session() -> Iterator[None]:
     context = DataContext.get_current()
     context.enable_progress_bars = False  # jobs.progress draws its own
     context.target_max_block_size = BLOCK_BYTES
+    warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")  # a small corpus is no fault
     context.issue_detectors_config.detectors = []  # every 30 s they tell users to set memory options they cannot reach
     try:
         yield
