@@ -19,9 +19,10 @@ from pipeline.encode import NEEDED
 from pipeline.schemas import EMISSIONS
 from pipeline.storage import Location
 
-_READ_CPUS, _WRITE_CPUS = 0.9, 0.05
-"""Both run on the one CPU that no actor takes. A read task that is ahead of the encoders waits, and keeps its share for
-as long as there is audio. If it took all, nothing would be written, and so no row be safe, before everything was read.
+_READ_CPUS, _BESIDE_CPUS = 0.9, 0.05
+"""Reading, and what must go on beside it, on the CPUs that no actor takes. A read task that is ahead of the actors waits,
+and keeps its share for as long as there is something to read. If it took all, nothing would be written, and so no row
+be safe, before everything was read.
 """
 
 
@@ -76,7 +77,9 @@ def _cached(run: Transcription) -> ray.data.Dataset:
     assert run.cache is not None
     emissions = _read(run.cache.folder.files())
     if not run.list_column:
-        emissions = emissions.map_batches(_without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_WRITE_CPUS)
+        emissions = emissions.map_batches(
+            _without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_BESIDE_CPUS
+        )
     return emissions.repartition(target_num_rows_per_block=run.block_rows)
 
 
@@ -86,7 +89,7 @@ def _read(files: Sequence[Location]) -> ray.data.Dataset:
 
 
 def _write(rows: ray.data.Dataset, sink: FolderSink) -> None:
-    rows.write_datasink(sink, ray_remote_args={"num_cpus": _WRITE_CPUS})
+    rows.write_datasink(sink, ray_remote_args={"num_cpus": _BESIDE_CPUS})
 
 
 def _without_lists(emissions: pa.Table) -> pa.Table:
