@@ -20,9 +20,9 @@ from pipeline.schemas import EMISSIONS
 from pipeline.storage import Location
 
 _READ_CPUS, _BESIDE_CPUS = 0.9, 0.05
-"""Reading, and what must go on beside it, on the CPUs that no actor takes. A read task that is ahead of the actors waits,
-and keeps its share for as long as there is something to read. If it took all, nothing would be written, and so no row
-be safe, before everything was read.
+"""Reading, and what must go on beside it, on the CPUs that no actor takes. A read task that is ahead of the actors
+waits, and keeps its share for as long as there is something to read. If it took all, nothing would be written, and so
+no row be safe, before everything was read.
 """
 
 
