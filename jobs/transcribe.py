@@ -82,6 +82,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="share of utterances with an error, from 0 to 1, above which the run ends early with exit code 1",
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        metavar="MINUTES",
+        default=15.0,
+        help="begin again with what is left when no batch was done for so long; doubled each time (default: 15)",
+    )
     add_storage_options(parser)
     return parser
 
@@ -96,6 +103,8 @@ def _run(arguments: argparse.Namespace) -> Result:
     console = Console()
     if arguments.max_error_rate is not None and not 0 <= arguments.max_error_rate <= 1:
         raise ConfigError(f"--max-error-rate must be a share from 0 to 1, got {arguments.max_error_rate:g}.")
+    if arguments.patience <= 0:
+        raise ConfigError(f"--patience must be more than 0 minutes, got {arguments.patience:g}.")
     run, forgotten = forget_errors(prepare(arguments), arguments.retry_errors)
     if arguments.retry_errors:
         console.print(f"{forgotten:,} utterances had an error and are done again", highlight=False)
@@ -108,7 +117,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         from jobs.transcribe_run import execute
 
         wishes = Wishes(arguments.num_encoders, arguments.num_decoders, arguments.gpus_per_encoder)
-        record = execute(run, wishes, console, arguments.max_error_rate)
+        record = execute(run, wishes, console, 60 * arguments.patience, arguments.max_error_rate)
     return _report(record, arguments, console)
 
 

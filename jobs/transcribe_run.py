@@ -19,6 +19,7 @@ from jobs.progress import progress_bars
 from jobs.run_lint import begin_lint, lint_facts
 from jobs.run_record import Outcome, cluster_facts, entity_facts, read_outcome, rows_written, stage_facts, versions
 from jobs.session import Wishes, Workers, choose_workers, ray_session
+from jobs.stall import carry_through
 from pipeline import config as configuration
 from pipeline.entities import snapshot
 from pipeline.errors import RollcallError
@@ -33,10 +34,11 @@ class RunError(RollcallError):
 
 
 def execute(
-    run: Transcription, wishes: Wishes, console: Console, max_error_rate: float | None = None
+    run: Transcription, wishes: Wishes, console: Console, patience: float, max_error_rate: float | None = None
 ) -> dict[str, Any]:
     """Do what is left of the run, and return its record, which is written to run.json as well.
 
+    patience: seconds without any progress after which what is left is begun again (jobs.stall)
     Raises RollcallError for models that do not load and for a run that broke, or failed at large; it can be resumed.
     """
     began = time.time()
@@ -47,16 +49,17 @@ def execute(
         workers = choose_workers(resources, wishes, on_cluster="RAY_ADDRESS" in os.environ)
         meter = Meter.remote(max_error_rate)
         task = begin_lint(run)
-        model_id = _work(run, workers, meter, console)
+        model_id, restarts = _work(run, workers, meter, console, patience)
         ended = time.time()
         linted = lint_facts(run, task)
-        stages = ray.get(meter.read.remote())
+        stages = _answer(meter.read) or {}  # counts are not worth a run that waits for them
     run.folder.end_attempt()
     outcome = read_outcome(run.corpus, run.folder)
     record = _record(run, outcome, stages, workers) | {
         "model_id": model_id,
         "lint": linted,
         "resumed_rows": done,
+        "restarts": restarts,
         "cluster": cluster_facts(resources),
         **_times(began, ended, stages),
     }
@@ -66,31 +69,38 @@ def execute(
     return record
 
 
-def _work(run: Transcription, workers: Workers, meter: Any, console: Console) -> str:
-    """Check the models, then run the plan; what fails on a worker is raised here as what it was."""
+def _work(run: Transcription, workers: Workers, meter: Any, console: Console, patience: float) -> tuple[str, int]:
+    """Check the models, then run the plan; return the model's id, and how often the plan stood still.
+
+    What fails on a worker is raised here as what it was.
+    """
+
+    def rows_done() -> int | None:
+        counts = _answer(meter.read)
+        return None if counts is None else sum(count.rows for count in counts.values())
+
     try:
         hears = run.cache is None or not run.cache.is_complete
         model_id: str | None = ray.get(check_models.remote(run.config, hears))
         with progress_bars(meter, run.corpus.rows, console, workers.by_stage):
-            run_plan(run, workers, meter)
+            restarts = carry_through(lambda: run_plan(run, workers, meter), rows_done, patience, console.print)
     except ray.exceptions.RayError as error:
         cause = _cause(error)
         if isinstance(cause, RollcallError):
             raise cause from error
-        reason = _verdict(meter)  # Ray keeps only the text of what a worker raised in a batch
+        reason = _answer(meter.verdict)  # Ray keeps only the text of what a worker raised in a batch
         if reason is not None:
             raise TooManyErrors(reason) from error
         raise RunError(f"the run broke: {_last_line(error)} The same command resumes it.") from error
-    return model_id or (run.cache.model_id() if run.cache else "")
+    return model_id or (run.cache.model_id() if run.cache else ""), restarts
 
 
-def _verdict(meter: Any) -> str | None:
-    """Return why the workers were told to stop, if they were."""
+def _answer(method: Any) -> Any:
+    """Return what an actor's method returns, or None if it does not answer in time."""
     try:
-        reason: str | None = ray.get(meter.verdict.remote(), timeout=_ANSWER_SECONDS)
+        return ray.get(method.remote(), timeout=_ANSWER_SECONDS)
     except ray.exceptions.RayError:
-        return None  # it broke together with the rest
-    return reason
+        return None
 
 
 def _cause(error: BaseException | None) -> BaseException | None:

@@ -211,13 +211,14 @@ def baseline() -> RunConfig:
 
 
 def joint() -> RunConfig:
-    """The techniques that add up, behind the guard. G2G variants stay off: their gain is within the noise so far."""
+    """The techniques that add up, behind the guard."""
     return RunConfig(
         adapter=AdapterConfig(optional=True),
         boosting=BoostingConfig(),
         boost_class=BoostClassConfig(),
         rescoring=RescoringConfig(),
         lexicon=LexiconConfig(),
+        g2g=G2gConfig(),
         guard=GuardConfig(),
         shortlist=ShortlistConfig(),
     )
