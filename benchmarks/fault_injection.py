@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,6 +37,7 @@ KINDS = ("decoder", "encoder", "raylet", "driver")
 SECOND = "second"
 _ATTEMPTS = 5  # of one command, before the round counts as failed
 _PATIENCE = 600.0  # seconds for one attempt on a loaded machine
+_SHOWN = 10_000  # last characters of what a command said that failed
 _LATEST = 0.8  # share of the files by which the kill comes
 _CPUS = 2  # per node
 _CLASSES = {"decoder": "DecoderActor", "encoder": "EncoderActor"}
@@ -81,7 +82,7 @@ class Rounds:
     def __init__(self, cluster: LocalCluster, command: list[str], folder: Path, chance: random.Random) -> None:
         self._cluster, self._command, self._folder, self._chance = cluster, command, folder, chance
         whole = folder / "undisturbed"
-        Attempt(lambda: transcribe(cluster.address, [*command, "--output", str(whole)])).finish()
+        Attempt(lambda errors: transcribe(cluster.address, [*command, "--output", str(whole)], errors)).finish()
         self._expected = read_rows(whole)
         self._files = len(transcript_files(whole))
 
@@ -95,7 +96,8 @@ class Rounds:
         moments = sorted(self._chance.randint(1, max(1, int(_LATEST * self._files))) for _ in kinds)
         killed = []
         with watched(output) as seen:
-            attempt = Attempt(lambda: transcribe(self._cluster.address, [*self._command, "--output", str(output)]))
+            command = [*self._command, "--output", str(output)]
+            attempt = Attempt(lambda errors: transcribe(self._cluster.address, command, errors))
             for kind, wanted in zip(self._chance.sample(list(kinds), len(kinds)), moments, strict=True):
                 attempt.wait(lambda wanted=wanted: len(transcript_files(output)) >= wanted)  # type: ignore[misc]
                 time.sleep(self._chance.uniform(0, 0.2))  # any moment of a file's making, not only just after the last
@@ -119,10 +121,14 @@ class Rounds:
 
 
 class Attempt:
-    """A run of the command, started again for as long as it fails and attempts are left."""
+    """A run of the command, started again for as long as it fails and attempts are left.
 
-    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
-        self._start, self._process, self.number = start, start(), 1
+    start: starts the command with its stderr in the file that is given
+    """
+
+    def __init__(self, start: Callable[[IO[bytes]], subprocess.Popen[bytes]]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed with this object
+        self._start, self._process, self.number = start, start(self._errors), 1
 
     def kill(self) -> None:
         """SIGKILL the driver, and start the command again."""
@@ -136,7 +142,7 @@ class Attempt:
             if self._process.poll() is not None and not self._ended():
                 raise RuntimeError("the run was complete before the moment of the kill; give it a larger corpus.")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"nothing came within {_PATIENCE:.0f} s.")
+                raise RuntimeError(f"nothing came within {_PATIENCE:.0f} s. It said {self._said()!r}")
             time.sleep(0.02)
 
     def finish(self) -> None:
@@ -146,13 +152,16 @@ class Attempt:
 
     def _ended(self) -> bool:
         """Wait for the end of the process; return whether it failed and another was started."""
-        said = self._process.communicate(timeout=_PATIENCE)[1]
-        if self._process.returncode == 0:
+        if self._process.wait(timeout=_PATIENCE) == 0:
             return False
         if self.number == _ATTEMPTS:
-            raise RuntimeError(f"{_ATTEMPTS} attempts failed, the last with {said.decode()!r}")
-        self._process, self.number = self._start(), self.number + 1
+            raise RuntimeError(f"{_ATTEMPTS} attempts failed, the last with {self._said()!r}")
+        self._process, self.number = self._start(self._errors), self.number + 1
         return True
+
+    def _said(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")[-_SHOWN:]
 
 
 def _patiently(look: Callable[[], list[int]]) -> list[int]:

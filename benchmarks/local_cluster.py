@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ray.cluster_utils
 from ray._private import services
@@ -135,14 +135,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def transcribe(address: str, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Start jobs.transcribe on the cluster."""
+def transcribe(address: str, arguments: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start jobs.transcribe on the cluster.
+
+    errors: a file for its stderr; no pipe, which is full and stops the run when Ray repeats the logs of lost nodes
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "jobs.transcribe", *arguments],
         cwd=ROOT,
         env={**os.environ, "RAY_ADDRESS": address, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=errors,
     )
 
 

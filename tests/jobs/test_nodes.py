@@ -57,12 +57,13 @@ def test_nodes_come_and_go_and_the_rows_are_those_of_one_process(
     audio, output = write_corpus(tmp_path / "a.parquet", noises(UTTERANCES, 0.5)), tmp_path / "out"
     command = ["--audio", str(audio), "--output", str(output), "--model", str(tiny), "--block-rows", str(BLOCK)]
     command += ["--config", str(tiny.parent / "greedy.yaml"), "--preset", "baseline", "--gpus-per-encoder", "1"]
+    command += ["--patience", "2"]
 
     def files(count: int) -> None:
         attempt.wait(lambda: len(transcript_files(output)) >= count)
 
     with watched(output) as seen:
-        attempt = Attempt(lambda: transcribe(cluster.address, command))
+        attempt = Attempt(lambda errors: transcribe(cluster.address, command, errors))
         attempt.wait(lambda: bool(workers(cluster.raylet("cpu"), "DecoderActor")))
         assert not transcript_files(output), "there is no GPU yet"
 
