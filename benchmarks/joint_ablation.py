@@ -42,8 +42,6 @@ def systems() -> dict[str, RunConfig]:
     rows["joint"] = whole = joint()
     used = [name for name in TECHNIQUES if getattr(whole, name) is not None]
     rows |= {f"joint without {name}": without(whole, name) for name in [*used, "guard"]}
-    if whole.g2g is None:
-        rows["joint with g2g"] = dataclasses.replace(whole, g2g=PRESETS["g2g"]().g2g)
     hotwords = PRESETS["hotwords"]()
     return rows | {f"hotwords {w:g}": dataclasses.replace(hotwords, hotwords=HotwordsConfig(w)) for w in _WEIGHTS}
 

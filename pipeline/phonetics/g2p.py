@@ -245,18 +245,31 @@ class G2P:
         )
         total = float(np.logaddexp.reduce(scores))
         order = np.argsort(-scores, kind="stable")[: count + 1]  # one may be empty
-        found = [(_trace(rows[k], parents, graphones, side.written), math.exp(scores[k] - total)) for k in order]
+        symbols, lengths = _outputs(rows[order], parents, graphones, side.written)
+        pairs = zip(symbols.tolist(), lengths.tolist(), scores[order].tolist(), strict=True)
+        found = [(tuple(line[:length]), math.exp(score - total)) for line, length, score in pairs]
         return [one for one in found if one[0]][:count]
 
 
-def _trace(
-    row: int, parents: npt.NDArray[np.int64], graphones: npt.NDArray[np.int64], written: npt.NDArray[np.int64]
-) -> tuple[int, ...]:
-    path: list[int] = []
-    while parents[row] >= 0:
-        path.append(graphones[row])
-        row = parents[row]
-    return tuple(int(symbol) for symbol in written[path[::-1]].reshape(-1) if symbol >= 0)
+@numba.njit(cache=True)
+def _outputs(rows, parents, graphones, written):  # type: ignore[no-untyped-def]
+    """Return what the finished hypotheses ``rows`` have written, [N, longest] symbols, and how long each is."""
+    lengths = np.zeros(len(rows), np.int64)
+    for i in range(len(rows)):
+        row = rows[i]
+        while parents[row] >= 0:
+            lengths[i] += (written[graphones[row]] >= 0).sum()
+            row = parents[row]
+    symbols = np.zeros((len(rows), lengths.max() if len(rows) else 0), np.int64)
+    for i in range(len(rows)):
+        row, at = rows[i], lengths[i]
+        while parents[row] >= 0:
+            for symbol in written[graphones[row]][::-1]:
+                if symbol >= 0:
+                    at -= 1
+                    symbols[i, at] = symbol
+            row = parents[row]
+    return symbols, lengths
 
 
 def save_g2p(model: GraphoneModel, path: Path) -> None:
