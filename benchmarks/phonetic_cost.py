@@ -1,0 +1,72 @@
+"""Processor time of the joint model's searches and of D3, D4 and D5, each on its own, per hour of audio.
+
+python -m benchmarks.phonetic_cost --emissions out/emissions --width 128 --sets names_dev is21-100
+"""
+
+import argparse
+import dataclasses
+import time
+from collections import Counter
+from typing import Any
+
+from benchmarks.decoding_sets import add_arguments, load
+from benchmarks.joint_ablation import SETS, warm
+from benchmarks.table import show
+from pipeline.config import baseline, joint
+from pipeline.config_file import with_file
+from pipeline.decoding.beam import BeamDecoder
+from pipeline.decoding.evaluation import evaluate
+from pipeline.phonetics.g2g import SpellingVariants
+from pipeline.phonetics.lookup import LexiconLookup
+from pipeline.phonetics.rescoring import Rescorer
+from pipeline.transcribe import build_transcriber
+
+_PARTS = (
+    (BeamDecoder, "decode", "searches"), (Rescorer, "rescore", "D3"), (LexiconLookup, "propose", "D4"),
+    (SpellingVariants, "expand", "D5"), (SpellingVariants, "canonical", "D5"),
+)  # fmt: skip
+
+
+def timed(owner: type, method: str, name: str, seconds: Counter[str]) -> None:
+    """Let ``method`` add its processor time to ``seconds``."""
+    plain = getattr(owner, method)
+
+    def measured(*arguments: Any) -> Any:
+        began = time.process_time()
+        try:
+            return plain(*arguments)
+        finally:
+            seconds[name] += time.process_time() - began  # type: ignore[assignment]
+
+    setattr(owner, method, measured)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.set_defaults(width=baseline().beam.width)
+    parser.add_argument("--sets", nargs="+", default=["names_dev", "is21-100"], choices=SETS)
+    options = parser.parse_args()
+    seconds: Counter[str] = Counter()
+    for owner, method, name in _PARTS:
+        timed(owner, method, name, seconds)
+    bench, rows, whole = load(options, tuple(options.sets)), [], joint()
+    config = with_file(
+        dataclasses.replace(whole, beam=dataclasses.replace(whole.beam, width=options.width)), options.config
+    )
+    for name, corpus in bench.heard_by(config).items():
+        transcriber = build_transcriber(config, bench.tokens)
+        warm(transcriber, corpus)
+        seconds.clear()
+        found = evaluate(transcriber, corpus)
+        hours = found.audio_seconds / 3600
+        searches, *parts = (seconds[part] / hours for part in ("searches", "D3", "D4", "D5"))
+        shares = dict(zip(("D3", "D4", "D5"), parts, strict=True))
+        rows.append(
+            {"set": name, "all": found.seconds / hours, "searches": searches, **shares, "D3 + D4 + D5": sum(parts)}
+        )
+    show("processor seconds per hour of audio", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()
