@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import hardware
-from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, without
+from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, override, without
 from pipeline.config_file import with_file
 from pipeline.decoding.evaluation import Corpus, Evaluation, evaluate
 from pipeline.scoring.bootstrap import DEFAULT
@@ -72,8 +72,8 @@ def measure(options: argparse.Namespace) -> None:
     bench = load(options, tuple(options.sets))
     chosen = {name: one for name, one in systems().items() if not options.systems or name in options.systems}
     for name, config in chosen.items():
-        beam = dataclasses.replace(config.beam, width=options.width)
-        transcriber = build_transcriber(with_file(dataclasses.replace(config, beam=beam), options.config), bench.tokens)
+        wide = override(config, {"beam": {"width": options.width}})
+        transcriber = build_transcriber(with_file(wide, options.config), bench.tokens)
         for corpus_name, corpus in bench.heard_by(config).items():
             warm(transcriber, corpus)
             found = row(name, corpus_name, evaluate(transcriber, corpus))

@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         metavar="MINUTES",
         default=15.0,
-        help="begin again with what is left when no batch was done for so long; doubled each time (default: 15)",
+        help="begin again with what is left if no batch was done for so long; doubled each time (default: %(default)g)",
     )
     add_storage_options(parser)
     return parser
