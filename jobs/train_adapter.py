@@ -8,9 +8,11 @@ Train, one GPU each where there are any. The weights that validated best, averag
 """
 
 import argparse
+import contextlib
 import dataclasses
 import glob
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,8 +165,19 @@ def train_together(options: argparse.Namespace, entries: Sequence[Path]) -> None
         scaling_config=ray.train.ScalingConfig(num_workers=options.workers, use_gpu=torch.cuda.is_available()),
         run_config=ray.train.RunConfig(storage_path=str((options.output / "ray").resolve())),
     )
-    with ray_session():
+    with ray_session(), _interrupts_as_before():
         trainer.fit()
+
+
+@contextlib.contextmanager
+def _interrupts_as_before() -> Iterator[None]:
+    """Put back what Ctrl-C does: Ray Train leaves its own handler, which asks a controller that is gone to abort."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is not before:  # it does so in the main thread only, where it can be undone
+            signal.signal(signal.SIGINT, before)
 
 
 def main(argv: list[str] | None = None) -> int:

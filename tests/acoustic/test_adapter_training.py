@@ -1,5 +1,6 @@
 """Training: what is taught, that the base stays as it is, and that a run can be broken off."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,9 @@ def test_training_leaves_the_base_alone_and_resumes(base: Path, speech: Path, tm
 
 
 def test_two_workers_of_ray_train(base: Path, speech: Path, tmp_path: Path) -> None:
+    interrupt = signal.getsignal(signal.SIGINT)
     assert main(arguments(base, speech, tmp_path, 2, "--workers", "2")) == 0
+    assert signal.getsignal(signal.SIGINT) is interrupt
     assert adapter_checkpoint.load(tmp_path / "adapter").base == model_fingerprint(str(base))
 
 
