@@ -5,8 +5,9 @@
 
 Rates in percent, F1 0 to 1, false accepts per hour. On adversarial lists nothing is said: WER and false accepts are
 all harm. The curve sweeps pyctcdecode's hotword weight and what our search gives (or takes) for a completed entity, at
-its default weights and at strong ones. Everything here is the search with the shortlist; the phone head's say in the
-n-best and the guard are off. ``--only`` picks rows, so that parts of a curve can run side by side.
+its default weights and at the bold ones that it has behind the guard; there the phone head's say in the n-best and
+the guard are off, and everything is the search with the shortlist. ``guarded R`` is the whole decoder without the
+adapter, its guard set to R false accepts per hour. ``--only`` picks rows, so that parts can run side by side.
 """
 
 import argparse
@@ -16,7 +17,17 @@ from typing import Any
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import show
 from pipeline.acoustic.tokens import Tokens
-from pipeline.config import BoostClassConfig, BoostingConfig, HotwordsConfig, RunConfig
+from pipeline.config import (
+    BOLD,
+    BOLD_CLASS,
+    BoostClassConfig,
+    BoostingConfig,
+    HotwordsConfig,
+    RunConfig,
+    at_most,
+    joint,
+    without,
+)
 from pipeline.decoding.evaluation import Corpus, evaluate
 from pipeline.transcribe import build_transcriber
 
@@ -24,12 +35,8 @@ SETS = ("is21-100", "is21-1000", "names_dev", "adversarial-100")
 _FIXED_BONUS = 1.5  # nats per token, the usual range of constant boosting
 _WEIGHTS = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0)
 _COMPLETE = (-6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
-_STRONG = BoostingConfig(
-    scale=0.9, cap=6.0, max_gap=10.0, entry=1.0, entry_scale=0.9, entry_cap=2.0, base=6.0, prune_log_prob=-12.0,
-    explain=False,
-)  # fmt: skip
-_STRONG_COMPLETE = (-6.0, -4.0, -2.0, 0.0, 2.0)
-_STRONG_CLASS = BoostClassConfig(weight=-2.0, known=0.0)
+_BOLD_COMPLETE = (-6.0, -4.0, -2.0, 0.0, 2.0)
+_GUARDED = (5.0, 20.0, 60.0, 200.0, 400.0)  # false accepts per hour that the guard is set to
 
 
 def ladder(config: RunConfig) -> dict[str, RunConfig]:
@@ -57,9 +64,11 @@ def curve(config: RunConfig) -> dict[str, RunConfig]:
         boosting = dataclasses.replace(BoostingConfig(), explain=False, complete=complete)
         biased = dataclasses.replace(config, boosting=boosting, boost_class=BoostClassConfig())
         rows[f"ours {complete:+g}"] = biased
-    for complete in _STRONG_COMPLETE:
-        boosting = dataclasses.replace(_STRONG, complete=complete)
-        rows[f"ours strong {complete:+g}"] = dataclasses.replace(config, boosting=boosting, boost_class=_STRONG_CLASS)
+    for complete in _BOLD_COMPLETE:
+        boosting = dataclasses.replace(BOLD, explain=False, complete=complete)
+        rows[f"ours bold {complete:+g}"] = dataclasses.replace(config, boosting=boosting, boost_class=BOLD_CLASS)
+    phones = dataclasses.replace(without(joint(), "adapter"), beam=config.beam)
+    rows |= {f"ours guarded {rate:g}": at_most(phones, rate) for rate in _GUARDED}
     return {"pyctcdecode none": pyctc, "ours none": config} | rows
 
 

@@ -210,12 +210,21 @@ def baseline() -> RunConfig:
     return RunConfig()
 
 
+BOLD = BoostingConfig(
+    scale=0.9, cap=6.0, max_gap=10.0, entry=1.0, entry_scale=0.9, entry_cap=2.0, base=6.0, complete=1.0,
+    prune_log_prob=-12.0,
+)  # fmt: skip
+BOLD_CLASS = BoostClassConfig(weight=-2.0, known=0.0)
+"""D1 and D2 in front of the guard: the search goes far for a name, the phones decide. Alone they would write hundreds
+of sound-alikes an hour, so ``unjudged`` takes them back where nothing judges."""
+
+
 def joint() -> RunConfig:
     """The techniques that add up, behind the guard."""
     return RunConfig(
         adapter=AdapterConfig(optional=True),
-        boosting=BoostingConfig(),
-        boost_class=BoostClassConfig(),
+        boosting=BOLD,
+        boost_class=BOLD_CLASS,
         rescoring=RescoringConfig(),
         lexicon=LexiconConfig(),
         g2g=G2gConfig(),
@@ -251,7 +260,26 @@ def without(config: RunConfig, technique: str) -> RunConfig:
     if technique not in SWITCHES:
         raise ConfigError(f"unknown technique '{technique}'; there are {list(SWITCHES)}.")
     off: dict[str, Any] = {technique: None}
-    return dataclasses.replace(config, **off)
+    return unjudged(config) if technique == "guard" else dataclasses.replace(config, **off)
+
+
+def unjudged(config: RunConfig) -> RunConfig:
+    """Return ``config`` without its guard, and what D1 and D2 still have of BOLD back at the defaults.
+
+    So it also is where a model has no phone head for the guard to judge by.
+    """
+    boosting = _back(config.boosting, BOLD, BoostingConfig())
+    boost_class = _back(config.boost_class, BOLD_CLASS, BoostClassConfig())
+    return dataclasses.replace(config, boosting=boosting, boost_class=boost_class, guard=None)
+
+
+def _back(current: Any, bold: Any, careful: Any) -> Any:
+    """Return ``current`` with each value that is the one of ``bold`` replaced by that of ``careful``."""
+    if current is None:
+        return None
+    names = [field.name for field in dataclasses.fields(current)]
+    alike = {name: getattr(careful, name) for name in names if getattr(current, name) == getattr(bold, name)}
+    return dataclasses.replace(current, **alike)
 
 
 def at_most(config: RunConfig, false_accepts_per_hour: float) -> RunConfig:
@@ -286,6 +314,8 @@ def override(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     ``{"language_model": None}`` turns an optional part off, ``{"hotwords": {}}`` turns it on with its defaults.
     Raises ConfigError, naming the full key, for unknown keys and wrong types.
     """
+    if isinstance(values, Mapping) and values.get("guard", config.guard) is None and config.guard is not None:
+        config = unjudged(config)
     result: RunConfig = _override(config, RunConfig, values, "")
     return result
 

@@ -89,7 +89,7 @@ class Transcriber:
         if self.phonetics is None or not self.phonetics.compares:
             raise ConfigError("there is no guard in this configuration; set guard, e.g. take the joint preset.")
         heard, entities, searched = self._narrowed(heard, entities)
-        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(searched))
+        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(searched), judged=True)
         return self.phonetics.measured(nbest, heard, entities, self.decoder.decode(heard.tokens, EMPTY))
 
     def _narrowed(self, heard: Emissions, entities: EntityList) -> tuple[Emissions, EntityList, EntityList]:
@@ -116,8 +116,8 @@ class Transcriber:
             return self.decoder.decode(heard.searched, searched)
         if heard.phone_log_probs is None:
             return self.decoder.decode(heard.searched, searched)[: self.phonetics.n_best]
-        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(searched))
         compares = self.phonetics.compares and bool(entities.entities)
+        nbest = self.decoder.decode(heard.searched, self.phonetics.searched(searched), judged=compares)
         unbiased = self.decoder.decode(heard.tokens, EMPTY) if compares else None
         return self.phonetics.finish(nbest, heard, entities, unbiased)
 

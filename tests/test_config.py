@@ -70,3 +70,15 @@ def test_relative_paths_of_what_is_here_become_absolute(tmp_path: Path, monkeypa
     assert config.absolute_paths(relative).acoustic.model == str(tmp_path / "own")
     hub = config.override(config.baseline(), {"acoustic": {"model": "facebook/wav2vec2-base-960h"}})
     assert config.absolute_paths(hub) == hub
+
+
+def test_what_is_bold_behind_the_guard_is_careful_without_it() -> None:
+    joint, bold = config.joint(), config.BOLD
+    assert (joint.boosting, joint.boost_class) == (bold, config.BOLD_CLASS)
+    careful = (config.BoostingConfig(), config.BoostClassConfig())
+    for changed in (config.without(joint, "guard"), config.override(joint, {"guard": None})):
+        assert (changed.guard, changed.boosting, changed.boost_class) == (None, *careful)
+    own = config.override(joint, {"guard": None, "boosting": {"scale": bold.scale, "explain": False}})
+    assert own.boosting == config.BoostingConfig(scale=bold.scale, explain=False)
+    assert config.override(joint, {"boosting": {"cap": 3.0}}).boosting == dataclasses.replace(bold, cap=3.0)
+    assert config.without(joint, "boosting").boost_class == config.BOLD_CLASS

@@ -62,7 +62,7 @@ def boost_figure() -> str:
     gaps = [at / 20 for at in range(0, 241)]
     later = [(gap, min(boost.scale * gap, boost.cap) if gap <= boost.max_gap else 0.0) for gap in gaps]
     first = [
-        (gap, boost.entry + min(boost.entry_scale * gap, boost.entry_cap) if gap <= boost.max_gap else 0.0)
+        (gap, min(boost.entry + boost.entry_scale * gap, boost.entry_cap) if gap <= boost.max_gap else 0.0)
         for gap in gaps
     ]
     marks = [*_axes(12, 5, "gap to the frame's best token (nats)", "boost (nats)")]
@@ -70,10 +70,10 @@ def boost_figure() -> str:
         path = " ".join(f"{_across(x, 12):.1f},{_up(y, 5):.1f}" for x, y in points)
         marks.append(tag("polyline", points=path, class_=f"curve {name}"))
     marks.append(tag("text", "continuing token", x=_across(6, 12), y=_up(4.2, 5), class_="later-text"))
-    marks.append(tag("text", "first token", x=_across(6, 12), y=_up(1.65, 5), class_="first-text"))
+    marks.append(tag("text", "first token", x=_across(6, 12), y=_up(1.15, 5), class_="first-text"))
     label = (
         f"A continuing token gets {boost.scale:g} of its gap, at most {boost.cap:g} nats; a first token at most "
-        f"{boost.entry + boost.entry_cap:g}; beyond a gap of {boost.max_gap:g} nothing."
+        f"{boost.entry_cap:g}; beyond a gap of {boost.max_gap:g} nothing."
     )
     return _figure(tag("svg", marks, viewBox="0 0 640 300", role="img", aria_label=label), label)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline.acoustic.emissions import SparseLogProbs
 from pipeline.acoustic.tokens import Tokens
-from pipeline.config import BoostClassConfig, BoostingConfig, LanguageModelConfig, RunConfig
+from pipeline.config import BoostClassConfig, BoostingConfig, LanguageModelConfig, RunConfig, unjudged
 from pipeline.decoding.explain import explain
 from pipeline.decoding.graph import Graph, GraphCache, empty_graph
 from pipeline.decoding.interface import Hypothesis, Word
@@ -42,18 +42,19 @@ class BeamDecoder:
         self._language = _language(config)
         self._graphs = GraphCache()
         self._unbiased = _params(config, biased=False)
-        self._biased = _params(config, biased=True)
+        self._biased = _params(unjudged(config) if config.guard else config, biased=True)
+        self._judged = _params(config, biased=True)
         self._work: Work | None = None
         self._last: tuple[SparseLogProbs, list[Found]] | None = None
 
-    def decode(self, emissions: SparseLogProbs, entities: EntityList) -> list[Hypothesis]:
+    def decode(self, emissions: SparseLogProbs, entities: EntityList, judged: bool = False) -> list[Hypothesis]:
         """Return the n-best, best first, with the scores of every kept entity explained."""
         if emissions.frames == 0:
             return [Hypothesis((), 0.0, 0.0, 0.0, 0.0)]
         boosting, boost_class = self._config.boosting, self._config.boost_class
         graph = empty_graph() if boosting is None and boost_class is None else self._graphs.get(entities)
         biased = len(graph.label) > 1
-        params = self._biased._replace(heaviest=max(0.0, float(graph.weight[0])))
+        params = (self._judged if judged else self._biased)._replace(heaviest=max(0.0, float(graph.weight[0])))
         nbest = self._search(emissions, graph, params) if biased else self._plain(emissions)
         wanted = boosting is None or boosting.explain
         if biased and wanted and any(word.kept > 0 for word in nbest[0].shares()):

@@ -17,7 +17,7 @@ class GreedyDecoder:
 
     tokens: Tokens
 
-    def decode(self, emissions: SparseLogProbs, entities: EntityList) -> list[Hypothesis]:
+    def decode(self, emissions: SparseLogProbs, entities: EntityList, judged: bool = False) -> list[Hypothesis]:
         """Return the one best path; the list changes only which entities are reported, not the text."""
         best = emissions.ids[:, 0].astype(np.int64)
         scores = emissions.values[:, 0].astype(np.float64)

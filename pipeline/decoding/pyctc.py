@@ -48,7 +48,7 @@ class PyctcDecoder:
         model = None if config.language_model is None else _language_model(config.language_model)
         self._search = BeamSearchDecoderCTC(_alphabet(tokens), model)
 
-    def decode(self, emissions: SparseLogProbs, entities: EntityList) -> list[Hypothesis]:
+    def decode(self, emissions: SparseLogProbs, entities: EntityList, judged: bool = False) -> list[Hypothesis]:
         """Return the n-best, best first. Without hotwords, or with an empty list, the search is unbiased."""
         hotwords = self._hotwords(entities)
         if emissions.frames == 0:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.acoustic.emissions import SparseLogProbs
+from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.acoustic.tokens import Tokens
 from pipeline.config import (
+    BOLD,
+    BOLD_CLASS,
     AdapterConfig,
     BeamConfig,
     BoostClassConfig,
@@ -20,10 +22,12 @@ from pipeline.config import (
     HotwordsConfig,
     LanguageModelConfig,
     RunConfig,
+    without,
 )
 from pipeline.decoding.build import build_decoder
 from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.errors import ConfigError
+from pipeline.transcribe import build_transcriber
 from tests.decoding.inventory import CHARACTERS, LETTERS, TOKENS, emissions_of, spell, write_arpa
 
 SMALL = Tokens(("", "▁", "▁a", "b", "ab"), 0, lambda text: [], lambda text, count: [])
@@ -130,6 +134,19 @@ def decode(emissions, entities, config=BIASED, tokens=CHARACTERS):
     return build_decoder(config, tokens).decode(emissions, entities)
 
 
+def test_the_search_goes_further_only_where_a_guard_judges():
+    emissions = torn(letters("call cat now"), letters("call kat now"))
+    config = dataclasses.replace(BIASED, boosting=BOLD, boost_class=BOLD_CLASS, guard=GuardConfig())
+    decoder = build_decoder(config, CHARACTERS)
+    assert decoder.decode(emissions, listed("kat"))[0].text == "call cat now"
+    assert decoder.decode(emissions, listed("kat"), judged=True)[0].text == "call kat now"
+    assert decode(emissions, listed("kat"), without(config, "guard")) == decoder.decode(emissions, listed("kat"))
+    off = build_decoder(dataclasses.replace(config, boosting=None, boost_class=None), CHARACTERS)
+    assert off.decode(emissions, listed("kat"), judged=True)[0].text == "call cat now"
+    without_phones = build_transcriber(config, CHARACTERS).hypotheses(Emissions(emissions, None), listed("kat"))
+    assert without_phones[0][0].text == "call cat now"
+
+
 def test_a_torn_name_is_taken_from_the_list_and_explained():
     emissions = torn(letters("call cat now"), letters("call kat now"))
     assert decode(emissions, EMPTY)[0].text == "call cat now"
@@ -173,8 +190,8 @@ def test_behind_an_adapter_completing_costs_more_unless_a_guard_judges():
     alone = decode(emissions, listed("kat"))[0].boost
     behind = dataclasses.replace(BIASED, adapter=AdapterConfig(caution=0.25))
     assert decode(emissions, listed("kat"), behind)[0].boost == pytest.approx(alone - 0.25)
-    guarded = dataclasses.replace(behind, guard=GuardConfig())
-    assert decode(emissions, listed("kat"), guarded)[0].boost == pytest.approx(alone)
+    guarded = build_decoder(dataclasses.replace(behind, guard=GuardConfig()), CHARACTERS)
+    assert guarded.decode(emissions, listed("kat"), judged=True)[0].boost == pytest.approx(alone)
 
 
 def test_negative_weights_suppress():
