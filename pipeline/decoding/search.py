@@ -140,6 +140,8 @@ class Work(NamedTuple):
     enters: npt.NDArray[np.bool_]  # [K] may this column's token begin an entity though it is below the threshold
     continues: npt.NDArray[np.bool_]  # [K] or continue one
     lifted: npt.NDArray[np.float64]  # [K] its log-probability with the most that it may get
+    within: npt.NDArray[np.float64]  # [K] the most that this column's token may add to a text inside an entity
+    entering: npt.NDArray[np.float64]  # [K] and where it begins one
 
 
 def make_work(frames: int, width: int, candidates: int, vocabulary: int, context: int) -> Work:
@@ -159,6 +161,8 @@ def make_work(frames: int, width: int, candidates: int, vocabulary: int, context
         enters=np.zeros(candidates, np.bool_),
         continues=np.zeros(candidates, np.bool_),
         lifted=np.zeros(candidates, np.float64),
+        within=np.zeros(candidates, np.float64),
+        entering=np.zeros(candidates, np.float64),
     )
 
 
@@ -409,6 +413,20 @@ def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # typ
 
 
 @kernel
+def _bound(values, frame, reached, params, plain, within, entering):  # type: ignore[no-untyped-def]
+    """Fill the most that each column's token can add: ``plain`` without a boost, and the boost that its gap allows."""
+    completed = max(params.complete, 0.0)
+    for column in range(reached):
+        gap = np.float64(values[frame, 0]) - values[frame, column]
+        later = first = params.fixed
+        if params.fixed == 0.0 and gap <= params.max_gap:
+            later = min(params.scale * gap, params.cap)
+            first = min(params.entry + params.entry_scale * gap, params.entry_cap)
+        within[column] = plain + params.heaviest * (max(later, first) + completed)
+        entering[column] = plain + params.heaviest * max(first, 0.0)
+
+
+@kernel
 def _any_inside(work, size):  # type: ignore[no-untyped-def]
     for index in range(size):  # noqa: SIM110 (numba has no generators)
         if work.beam[index].graph > ROOT:
@@ -513,13 +531,8 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
     beam, candidates, frame_scores, slots, entered = work.beam, work.candidates, work.frame, work.slots, work.entered
     size, states, traces = 1, 1, 1
     _start(work, ngrams, params)
-    # The most that one token can add, inside an entity and where it enters one: a class score is never above beta.
-    plain = max(params.beta, 0.0)
-    inner, entering = plain, plain
-    if params.use_boost:
-        reach = params.fixed if params.fixed > 0.0 else max(params.cap, params.entry_cap)
-        inner += params.heaviest * (reach + max(params.complete, 0.0))
-        entering += params.heaviest * (params.fixed if params.fixed > 0.0 else params.entry_cap)
+    inner, entering = work.within, work.entering
+    plain = max(params.beta, 0.0)  # the most that a token adds without a boost: a class score is never above beta
     for frame in range(len(ids)):
         top = np.float64(values[frame, 0])
         active, blank = 0, np.float64(-np.inf)
@@ -547,6 +560,8 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
         for column in range(active):
             if ids[frame, column] != tokens.blank:
                 frame_scores[ids[frame, column]] = values[frame, column]
+        if params.use_boost:
+            _bound(values, frame, reached, params, plain, inner, entering)
         best = _stay(work, size, blank)
         count = size
         for index in range(size):
@@ -568,11 +583,11 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
                         continue
                 value = np.float64(values[frame, column])
                 mass = (entry.blank if token == entry.last else total) + value
-                slack = inner
-                if not within:
-                    slack = plain
-                    if params.use_boost and (begins or entry.graph == ROOT) and entered[token] > ROOT:
-                        slack = entering
+                slack = plain
+                if within:
+                    slack = inner[column]
+                elif params.use_boost and (begins or entry.graph == ROOT) and entered[token] > ROOT:
+                    slack = entering[column]
                 if mass == -np.inf or mass + rest + slack < best + params.prune:
                     continue
                 ends = begins and entry.length > 0

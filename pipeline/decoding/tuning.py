@@ -20,13 +20,13 @@ Values = dict[str, float]
 SPACE: Mapping[str, tuple[float, ...]] = {
     "boosting.scale": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     "boosting.cap": (2.0, 3.0, 4.0, 6.0, 8.0),
-    "boosting.max_gap": (5.0, 6.0, 7.0, 8.0, 9.0, 10.0),
+    "boosting.max_gap": (5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0),
     "boosting.entry": (0.0, 0.5, 1.0),
     "boosting.entry_scale": (0.0, 0.3, 0.6, 0.9),
     "boosting.entry_cap": (1.0, 2.0, 3.0, 4.0),
-    "boosting.base": (-4.0, -2.0, 0.0, 2.0, 4.0, 8.0),
+    "boosting.base": (-4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 8.0),
     "boosting.per_character": (0.25, 0.4, 0.7, 1.0, 1.5, 2.0),
-    "boosting.complete": (-6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0),
+    "boosting.complete": (-6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0),
     "boost_class.weight": (-5.0, -4.5, -4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0),
     "boost_class.known": (-2.0, -1.0, -0.5, 0.0),
 }

@@ -21,12 +21,17 @@ def find_entities(words: Sequence[str], entities: EntityList) -> list[Found]:
     Longer spellings are taken first, from left to right among equals, so "new york times" is not also "new york";
     an alias counts as its entity. Time grows with the words and the distinct lengths of the list, not with its size.
     """
+    known = entities.by_text
     taken: set[int] = set()
-    found = []
+    found: list[Found] = []
     for length in entities.lengths:
-        for start in range(len(words) - length + 1):
-            entity = entities.by_text.get(" ".join(words[start : start + length]))
-            if entity is not None and taken.isdisjoint(range(start, start + length)):
+        spellings = words
+        if length > 1:
+            spellings = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
+        if known.keys().isdisjoint(spellings):  # as in most texts
+            continue
+        for start, spelling in enumerate(spellings):
+            if spelling in known and taken.isdisjoint(range(start, start + length)):
                 taken.update(range(start, start + length))
-                found.append(Found(entity, start, start + length))
+                found.append(Found(known[spelling], start, start + length))
     return sorted(found, key=lambda one: one.start)
