@@ -27,7 +27,7 @@ from pipeline.scoring.metrics import Rate
 from pipeline.transcribe import Transcriber, build_transcriber
 
 SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
-_WEIGHTS = (5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0)
+_WEIGHTS = (5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0)
 _RATES = ("f1", "precision", "recall", "wer", "u_wer", "b_wer", "false_accepts_per_hour")
 
 

@@ -32,10 +32,10 @@ def timed(owner: type, method: str, name: str, seconds: Counter[str]) -> None:
     """Let ``method`` add its processor time to ``seconds``."""
     plain = getattr(owner, method)
 
-    def measured(*arguments: Any) -> Any:
+    def measured(*arguments: Any, **named: Any) -> Any:
         began = time.process_time()
         try:
-            return plain(*arguments)
+            return plain(*arguments, **named)
         finally:
             seconds[name] += time.process_time() - began  # type: ignore[assignment]
 
