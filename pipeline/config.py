@@ -312,6 +312,7 @@ def override(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     """Return ``config`` with the nested ``values`` (as read from YAML) put over it.
 
     ``{"language_model": None}`` turns an optional part off, ``{"hotwords": {}}`` turns it on with its defaults.
+    ``{"guard": None}`` also takes back what is bold behind it (``unjudged``), before the other values.
     Raises ConfigError, naming the full key, for unknown keys and wrong types.
     """
     if isinstance(values, Mapping) and values.get("guard", config.guard) is None and config.guard is not None:

@@ -270,17 +270,22 @@ def _walk(first, label, fail, codes, token, length, node):  # type: ignore[no-un
 
 
 @kernel
+def _boosts(params, gap):  # type: ignore[no-untyped-def]
+    """D1 per unit of weight of a token with this gap: (as the first of an entity, as a later one)."""
+    if params.fixed > 0.0:
+        return params.fixed, params.fixed
+    if gap > params.max_gap:
+        return 0.0, 0.0
+    return min(params.entry + params.entry_scale * gap, params.entry_cap), min(params.scale * gap, params.cap)
+
+
+@kernel
 def _boost(weight, depth, params, length, gap):  # type: ignore[no-untyped-def]
     """D1 of a token of ``length`` characters that leads to a node of this ``weight`` and ``depth``, not the root."""
     if weight <= 0.0:
         return 0.0
-    if params.fixed > 0.0:
-        return weight * params.fixed
-    if gap > params.max_gap:
-        return 0.0
-    if depth <= length:
-        return weight * min(params.entry + params.entry_scale * gap, params.entry_cap)
-    return weight * min(params.scale * gap, params.cap)
+    first, later = _boosts(params, gap)
+    return weight * (first if depth <= length else later)
 
 
 @kernel
@@ -395,10 +400,9 @@ def _mark_extra(ids, values, frame, active, graph, tokens, params, work):  # typ
         work.enters[column] = work.continues[column] = False
         if token == tokens.blank or tokens.lengths[token] < 0:
             continue
-        most = params.fixed if params.fixed > 0.0 else min(params.scale * gap, params.cap)
-        work.continues[column] = params.heaviest * most >= need
-        first = params.fixed if params.fixed > 0.0 else min(params.entry + params.entry_scale * gap, params.entry_cap)
-        work.lifted[column] = values[frame, column] + params.heaviest * max(most, first)
+        first, later = _boosts(params, gap)
+        work.continues[column] = params.heaviest * later >= need
+        work.lifted[column] = values[frame, column] + params.heaviest * max(first, later)
         if work.entered[token] == _UNSEEN:
             _enter(graph, tokens, token, work)
         node = work.entered[token]
@@ -417,12 +421,8 @@ def _bound(values, frame, reached, params, plain, within, entering):  # type: ig
     """Fill the most that each column's token can add: ``plain`` without a boost, and the boost that its gap allows."""
     completed = max(params.complete, 0.0)
     for column in range(reached):
-        gap = np.float64(values[frame, 0]) - values[frame, column]
-        later = first = params.fixed
-        if params.fixed == 0.0 and gap <= params.max_gap:
-            later = min(params.scale * gap, params.cap)
-            first = min(params.entry + params.entry_scale * gap, params.entry_cap)
-        within[column] = plain + params.heaviest * (max(later, first) + completed)
+        first, later = _boosts(params, np.float64(values[frame, 0]) - values[frame, column])
+        within[column] = plain + params.heaviest * (max(first, later) + completed)
         entering[column] = plain + params.heaviest * max(first, 0.0)
 
 
