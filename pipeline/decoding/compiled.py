@@ -22,7 +22,7 @@ def _cache_folder() -> str:
     if _CONFIG.CACHE_DIR or not os.access(here, os.W_OK):
         return str(_CONFIG.CACHE_DIR)
     sources = (path.read_bytes() for path in sorted(here.glob("*.py")))
-    digest = hashlib.sha256(b"".join(source for source in sources if b"\n@kernel" in source))
+    digest = hashlib.sha256(b"".join(source for source in sources if b"kernel\ndef " in source))
     return str(here / "__pycache__" / f"kernels-{digest.hexdigest()[:12]}")
 
 
@@ -30,10 +30,24 @@ _FOLDER = _cache_folder()
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile ``function`` on its first call and cache it on disk, so that workers only load it."""
+    """Compile ``function``, which makes no array, on its first call and cache it on disk for workers to load.
+
+    Without numba's memory manager no references are counted. Its counters are atomic, one for every array of every
+    tuple that a function is handed, and they took a third of the search's time (benchmarks/results/decoding.md).
+    numba refuses a function that makes an array all the same.
+    """
+    return _compile(function, _nrt=False)
+
+
+def array_kernel(function: Callable[..., Any]) -> Any:
+    """As ``kernel`` for functions that make arrays; they belong outside the inner loops."""
+    return _compile(function)
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
     before = _CONFIG.CACHE_DIR
     _CONFIG.CACHE_DIR = _FOLDER
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True, **options)(function)
     finally:
         _CONFIG.CACHE_DIR = before

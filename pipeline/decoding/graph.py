@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decoding.compiled import kernel
+from pipeline.decoding.compiled import array_kernel, kernel
 from pipeline.decoding.trie import DEAD, ROOT, build_trie, child
 from pipeline.entities.catalog import EntityList
 
@@ -84,7 +84,7 @@ def empty_graph() -> Graph:
     return build_graph(EntityList())
 
 
-@kernel
+@array_kernel
 def _link(first, label, terminal, spelled):  # type: ignore[no-untyped-def]
     size = len(label)
     fail, output = np.full(size, DEAD, np.int32), np.full(size, DEAD, np.int32)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.decoding.arpa import read_arpa
-from pipeline.decoding.compiled import kernel
+from pipeline.decoding.compiled import array_kernel, kernel
 from pipeline.decoding.kenlm_binary import MAGIC, NgramArrays, read_binary
 from pipeline.errors import ModelError
 
@@ -98,7 +98,7 @@ def _slot(key: np.uint64, size: int) -> int:
     return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(size - 1))  # type: ignore[return-value]
 
 
-@kernel
+@array_kernel
 def _fill(keys, values, slots, slot_values):  # type: ignore[no-untyped-def]
     for row in range(len(keys)):
         at = _slot(keys[row], len(slots))
@@ -159,7 +159,7 @@ def begin_context(ngrams, words, backoffs):  # type: ignore[no-untyped-def]
     backoffs[0] = ngrams.unigrams[ngrams.begin, 1]
 
 
-@kernel
+@array_kernel
 def score_sentence(ngrams, sentence):  # type: ignore[no-untyped-def]
     """log10 probability of word ids between sentence markers: what KenLM's Model.score returns."""
     words, backoffs = np.empty(ngrams.context, np.int32), np.empty(ngrams.context, np.float32)

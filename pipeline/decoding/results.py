@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decoding.compiled import kernel
+from pipeline.decoding.compiled import array_kernel, kernel
 from pipeline.decoding.ngram import extend
 from pipeline.decoding.search import logadd, search
 
@@ -25,7 +25,7 @@ WORD = np.dtype(
 )
 
 
-@kernel
+@array_kernel
 def rank(work, size, states, ngrams, params, n_best):  # type: ignore[no-untyped-def]
     """Score sentence ends, join hypotheses with equal text (log-sum-exp), and sort them by total score.
 
@@ -69,7 +69,7 @@ def rank(work, size, states, ngrams, params, n_best):  # type: ignore[no-untyped
     return keep, joined[best_first], lm[keep], boost[keep], totals[best_first]
 
 
-@kernel
+@array_kernel
 def spell(ids, values, tokens, work, index):  # type: ignore[no-untyped-def]
     """Follow a hypothesis back; returns (its WORD rows, code points of its text)."""
     entry, trace = work.beam[index], work.trace
@@ -122,7 +122,7 @@ def spell(ids, values, tokens, work, index):  # type: ignore[no-untyped-def]
     return words[: number + 1], text[:size]
 
 
-@kernel
+@array_kernel
 def best_texts(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, work, n_best):  # type: ignore[no-untyped-def]
     """Search, rank and spell in one call.
 

@@ -485,7 +485,9 @@ def _select(work, count, params, frame, best, traces):  # type: ignore[no-untype
     ties = alive
     if alive > params.width:
         threshold = _nth_largest(scores, alive, params.width)
-        ties = params.width - np.sum(scores[:alive] > threshold)
+        ties = params.width
+        for index in range(alive):
+            ties -= scores[index] > threshold
     size = 0
     for index in range(count):
         one = candidates[index]
@@ -526,8 +528,6 @@ def search(ids, values, tokens, ngrams, lexicon, graph, class_scores, params, wo
     ids: [T, K] int16, values: [T, K] float32, best first. Final hypotheses have their last word ended but the
     sentence end not yet scored.
     """
-    # What the innermost loop reads stands in variables: handing a tuple of arrays to a function costs more than most
-    # of these functions do.
     beam, candidates, frame_scores, slots, entered = work.beam, work.candidates, work.frame, work.slots, work.entered
     size, states, traces = 1, 1, 1
     _start(work, ngrams, params)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decoding.compiled import kernel
+from pipeline.decoding.compiled import array_kernel, kernel
 
 ROOT = 0
 DEAD = -1
@@ -34,7 +34,7 @@ def build_trie(spellings: Sequence[str]) -> Trie:
     return Trie(*_build(codes, ends))
 
 
-@kernel
+@array_kernel
 def _build(codes, ends):  # type: ignore[no-untyped-def]
     most = len(codes) - len(ends) + 1
     first, label = np.empty(most + 1, np.int32), np.empty(most, np.int32)
