@@ -83,9 +83,10 @@ class Shortlister:
         phone_log_probs: [T, 40] in nats, column 0 the blank
         """
         costs = self.costs(phone_log_probs, compiled)
-        found = np.flatnonzero(costs < _FAR)
-        parts = [compiled.owners[compiled.starts[k] : compiled.starts[k + 1]] for k in found]
-        chosen: npt.NDArray[np.int32] = np.unique(np.concatenate([compiled.silent, *parts]))
+        passed = np.zeros(len(compiled.entities), np.bool_)
+        passed[compiled.silent] = True
+        _pass_owners(costs, compiled.owners, compiled.starts, passed)
+        chosen: npt.NDArray[np.int32] = np.flatnonzero(passed).astype(np.int32)
         return chosen
 
     def costs(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.float32]:
@@ -164,35 +165,52 @@ def _limits(config: ShortlistConfig, longest: int) -> npt.NDArray[np.float32]:
 
 
 @numba.njit(cache=True)
+def _pass_owners(costs, owners, starts, passed):  # type: ignore[no-untyped-def]
+    """Set passed [N] for the entities that have a pronunciation within its limit."""
+    for index in range(len(costs)):
+        if costs[index] < _FAR:
+            passed[owners[starts[index] : starts[index + 1]]] = True
+
+
+@numba.njit(cache=True)
 def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
     """Return (g [39, S + pad], cost of leaving out each slot [S + pad])."""
     frames, phones = log_probs.shape[0], log_probs.shape[1] - 1
-    raw, skip = np.empty((frames, phones), np.float32), np.empty(frames, np.float32)
-    size, frame = 0, 0
+    # A row a phone: what the last loop runs along. The pad takes what it costs to go beyond the last slot.
+    raw, skip = np.full((phones, frames), clip, np.float32), np.empty(frames, np.float32)
+    size, frame, best = 0, 0, np.argmax(log_probs[0])
     while frame < frames:
-        best = np.argmax(log_probs[frame])
-        raw[size], skip[size] = clip, np.float32(0.0)
-        heard = bool(best > 0)
-        while frame < frames and np.argmax(log_probs[frame]) == best:
-            top = log_probs[frame, best]
+        run = best
+        skip[size] = np.float32(0.0)
+        heard = bool(run > 0)
+        while frame < frames and best == run:
+            top = log_probs[frame, run]
             skip[size] = max(skip[size], min(top - log_probs[frame, 0], insert))
             for phone in range(phones):
                 gap = top - log_probs[frame, phone + 1]
-                if gap < raw[size, phone]:
-                    raw[size, phone] = gap
+                if gap < raw[phone, size]:
+                    raw[phone, size] = gap
                     heard = True
             frame += 1
+            best = np.argmax(log_probs[frame]) if frame < frames else best
         size += 1 if heard else 0
     padded = (size // 8 + 2) * 8
     gaps, skips = np.full((phones, padded), np.float32(1e4), np.float32), np.zeros(padded, np.float32)
-    for slot in range(size):
-        skips[slot] = skip[slot]
-        for phone in range(phones):
-            least = clip
-            for other in range(phones):
-                least = min(least, raw[slot, other] + confused[phone, other])
-            gaps[phone, slot] = least
+    skips[:size] = skip[:size]
+    for phone in range(phones):
+        gaps[phone, :size] = raw[phone, :size]
+        for other in range(phones):
+            if confused[phone, other] < clip:
+                _lower(gaps[phone, :size], raw[other, :size], confused[phone, other])
     return gaps, skips
+
+
+@numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
+def _lower(least, gaps, more):  # type: ignore[no-untyped-def]
+    """least = min(least, gaps + more), all of the same length."""
+    for slot in range(len(least)):
+        other = gaps[slot] + more
+        least[slot] = other if other < least[slot] else least[slot]
 
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
