@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import show
-from pipeline.acoustic.emissions import SparseLogProbs
+from pipeline.acoustic.emissions import Emissions
 from pipeline.config import BoostClassConfig, BoostingConfig, HotwordsConfig, RunConfig
 from pipeline.decoding.evaluation import Corpus, evaluate, with_lists
 from pipeline.entities.catalog import EMPTY, EntityList
@@ -81,24 +81,28 @@ def _speeds(system: str, sizes: Sizes, bench: Bench, rounds: int) -> dict[tuple[
     seconds at a time, often by a half."""
     if system == "flashlight":
         decode = _flashlight(bench)
-        return {} if decode is None else {(0, ""): _timed(decode, sizes[(0, "")])}
+        if decode is None:
+            return {}
+        corpus = sizes[(0, "")]
+        _times(decode, dataclasses.replace(corpus, utterances=corpus.utterances[:1]))
+        return {(0, ""): corpus.seconds / float(_times(decode, corpus).sum())}
     transcriber = build_transcriber(_config(system, bench.config), bench.tokens)
     best = {key: np.full(len(corpus.utterances), np.inf) for key, corpus in sizes.items()}
     for corpus in sizes.values():
         _warm(transcriber, corpus)
     for _ in range(1 if system == "pyctcdecode" else rounds):
         for key, corpus in sizes.items():
-            best[key] = np.minimum(best[key], _times(transcriber, _fresh(corpus)))
+            best[key] = np.minimum(best[key], _times(transcriber.hypotheses, _fresh(corpus)))
     return {key: corpus.seconds / float(best[key].sum()) for key, corpus in sizes.items()}
 
 
-def _times(transcriber: Transcriber, corpus: Corpus) -> npt.NDArray[np.float64]:
+def _times(decode: Callable[[Emissions, EntityList], object], corpus: Corpus) -> npt.NDArray[np.float64]:
     """[utterances] processor seconds of each, one after the other."""
     times = []
     for one in corpus.utterances:
         entities = corpus.lists.of(one.reference.utterance_id)
         start = time.process_time()
-        transcriber.hypotheses(one.heard, entities)
+        decode(one.heard, entities)
         times.append(time.process_time() - start)
     return np.array(times)
 
@@ -134,15 +138,7 @@ def _config(system: str, config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, boosting=boosting, boost_class=BoostClassConfig())
 
 
-def _timed(decode: Callable[[SparseLogProbs], object], corpus: Corpus) -> float:
-    decode(corpus.utterances[0].heard.tokens)
-    start = time.process_time()
-    for one in corpus.utterances:
-        decode(one.heard.tokens)
-    return corpus.seconds / (time.process_time() - start)
-
-
-def _flashlight(bench: Bench) -> Callable[[SparseLogProbs], object] | None:
+def _flashlight(bench: Bench) -> Callable[[Emissions, EntityList], object] | None:
     """flashlight-text's lexicon-free search with the same KenLM file, or None where it is not installed."""
     try:
         from flashlight.lib.text.decoder import CriterionType, LexiconFreeDecoder, LexiconFreeDecoderOptions
@@ -167,8 +163,8 @@ def _flashlight(bench: Bench) -> Callable[[SparseLogProbs], object] | None:
     model = KenLM(str(Path(lm.path)), dictionary)
     search = LexiconFreeDecoder(options, model, -1, bench.tokens.blank, [])
 
-    def decode(emissions: SparseLogProbs) -> object:
-        dense = np.ascontiguousarray(emissions.dense(len(pieces)))
+    def decode(heard: Emissions, entities: EntityList) -> object:
+        dense = np.ascontiguousarray(heard.tokens.dense(len(pieces)))
         return model, search.decode(dense.ctypes.data, *dense.shape)
 
     return decode

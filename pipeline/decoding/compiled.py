@@ -1,8 +1,8 @@
 """Compiled functions whose cache cannot be stale.
 
 numba keeps compiled code on disk and checks only the file that a function stands in: a change in a function that it
-calls, in another file, goes unnoticed. So the cache folder is named by the content of all of this package's files
-with compiled functions.
+calls, in another file, or in the options of the compiler goes unnoticed. So the cache folder is named by the content
+of this file and of all of this package's files with compiled functions.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ def _cache_folder() -> str:
     if _CONFIG.CACHE_DIR or not os.access(here, os.W_OK):
         return str(_CONFIG.CACHE_DIR)
     sources = (path.read_bytes() for path in sorted(here.glob("*.py")))
-    digest = hashlib.sha256(b"".join(source for source in sources if b"kernel\ndef " in source))
+    compiled = [source for source in sources if b"kernel\ndef " in source]
+    digest = hashlib.sha256(b"".join([Path(__file__).read_bytes(), *compiled]))
     return str(here / "__pycache__" / f"kernels-{digest.hexdigest()[:12]}")
 
 

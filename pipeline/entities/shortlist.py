@@ -86,8 +86,7 @@ class Shortlister:
         passed = np.zeros(len(compiled.entities), np.bool_)
         passed[compiled.silent] = True
         _pass_owners(costs, compiled.owners, compiled.starts, passed)
-        chosen: npt.NDArray[np.int32] = np.flatnonzero(passed).astype(np.int32)
-        return chosen
+        return np.flatnonzero(passed).astype(np.int32)
 
     def costs(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.float32]:
         """Return [K] the cost in nats of each different pronunciation, 1e4 for those above their limit."""
@@ -176,15 +175,15 @@ def _pass_owners(costs, owners, starts, passed):  # type: ignore[no-untyped-def]
 def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
     """Return (g [39, S + pad], cost of leaving out each slot [S + pad])."""
     frames, phones = log_probs.shape[0], log_probs.shape[1] - 1
-    # A row a phone: what the last loop runs along. The pad takes what it costs to go beyond the last slot.
+    # Phone by slot, as the last loop runs along the slots.
     raw, skip = np.full((phones, frames), clip, np.float32), np.empty(frames, np.float32)
-    size, frame, best = 0, 0, np.argmax(log_probs[0])
+    size, frame = 0, 0
     while frame < frames:
-        run = best
+        best = np.argmax(log_probs[frame])
         skip[size] = np.float32(0.0)
-        heard = bool(run > 0)
-        while frame < frames and best == run:
-            top = log_probs[frame, run]
+        heard = bool(best > 0)
+        while frame < frames and np.argmax(log_probs[frame]) == best:
+            top = log_probs[frame, best]
             skip[size] = max(skip[size], min(top - log_probs[frame, 0], insert))
             for phone in range(phones):
                 gap = top - log_probs[frame, phone + 1]
@@ -192,7 +191,6 @@ def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
                     raw[phone, size] = gap
                     heard = True
             frame += 1
-            best = np.argmax(log_probs[frame]) if frame < frames else best
         size += 1 if heard else 0
     padded = (size // 8 + 2) * 8
     gaps, skips = np.full((phones, padded), np.float32(1e4), np.float32), np.zeros(padded, np.float32)
