@@ -61,6 +61,7 @@ def build_network(options: argparse.Namespace, vocabulary: int) -> tuple[CtcNetw
     )  # fmt: skip
     if options.init:
         network, config = checkpoint.load(options.init)
+        network.spelling = None  # it corrects what the head says now; train_spelling makes another for the new head
         return network, checkpoint.shapes(config)[0]
     network = CtcNetwork(backbone, head)
     path = options.backbone / "model.safetensors"

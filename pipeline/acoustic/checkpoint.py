@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
+from pipeline.acoustic.spelling import SpellingConfig
 from pipeline.acoustic.tokens import WORD_START, Tokens
 from pipeline.errors import ModelError, RowError
 
@@ -35,6 +36,7 @@ def save(folder: Path, network: CtcNetwork, backbone: BackboneConfig, tokeniser:
         "format": FORMAT,
         "backbone": dataclasses.asdict(backbone),
         "head": dataclasses.asdict(network.head.config),
+        "spelling": None if network.spelling is None else dataclasses.asdict(network.spelling.config),
         "phones": list(phones),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
@@ -86,11 +88,12 @@ def load(folder: Path) -> tuple[CtcNetwork, dict[str, Any]]:
     return network.eval(), config
 
 
-def shapes(config: dict[str, Any]) -> tuple[BackboneConfig, HeadConfig]:
+def shapes(config: dict[str, Any]) -> tuple[BackboneConfig, HeadConfig, SpellingConfig | None]:
     """Return the shape configurations held in ``config.json``."""
     backbone = dict(config["backbone"], taps=tuple(config["backbone"]["taps"]))
     head = dict(config["head"], token_levels=tuple(config["head"]["token_levels"]))
-    return BackboneConfig(**backbone), HeadConfig(**head)
+    spelling = config.get("spelling")
+    return BackboneConfig(**backbone), HeadConfig(**head), None if spelling is None else SpellingConfig(**spelling)
 
 
 def load_tokens(tokeniser: Path) -> Tokens:

@@ -7,6 +7,7 @@ from torch import nn
 
 from pipeline.acoustic.backbone import WhisperBackbone
 from pipeline.acoustic.head import CtcHead, HeadConfig, HeadOutput
+from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,21 +21,24 @@ class BackboneConfig:
 
 
 class CtcNetwork(nn.Module):
-    """Backbone and head: log-mel features in, log-probs of every level out."""
+    """Backbone, head and, where there is one, spelling branch: log-mel features in, log-probs of every level out."""
 
-    def __init__(self, backbone: BackboneConfig, head: HeadConfig) -> None:
+    def __init__(self, backbone: BackboneConfig, head: HeadConfig, spelling: SpellingConfig | None = None) -> None:
         super().__init__()
         self.backbone = WhisperBackbone(backbone.width, backbone.layers, backbone.heads, backbone.taps)
         self.head = CtcHead(head)
+        self.spelling = None if spelling is None else SpellingBranch(spelling, head.phones, self.head.tokens)
 
     def forward(self, mel: torch.Tensor, lengths: torch.Tensor) -> HeadOutput:
         """``mel`` [B, 80, 2T] and ``lengths`` [B] in backbone frames; see HeadOutput."""
         stacked = self.head.stack_frames(self.backbone(mel, lengths))
-        output: HeadOutput = self.head(stacked, lengths // self.head.config.stack)
-        return output
+        counts = lengths // self.head.config.stack
+        output: HeadOutput = self.head(stacked, counts)
+        return output if self.spelling is None else self.spelling.correct(output, self.head.tokens, counts)
 
     def tune_last(self, stacked: torch.Tensor, lengths: torch.Tensor, layers: int) -> HeadOutput:
-        """As ``forward`` but from cached features, running the last ``layers`` backbone layers again to train them.
+        """As ``forward`` but from cached features, without spelling branch, running the last ``layers`` backbone layers
+        again to train them.
 
         ``stacked`` [B, T, stack * taps * D] must hold the output of backbone layer ``depth - layers`` as its first
         tap; the other taps are computed anew.

@@ -1,0 +1,101 @@
+"""The spelling branch: reads what the phone head heard and corrects the last state before the subword CTC layer.
+
+A recogniser that is trained on few hours of speech hears well and spells by ear ("minit"): it has heard few words. The
+branch takes the phone posterior, which text can be turned into (pipeline.acoustic.training.spoken_text), so it is
+trained on millions of words of text beside the little speech, in the manner of text injection (Sainath et al. 2023,
+JOIST). With P the phone posterior and h the last state of the head, both of all frames,
+
+    s = branch(P, h)             as wide as h; h is 0 where there is text only
+    log-probs = log softmax(W (h + s) + b)
+
+W and b are the head's own output layer and stay as they are, so h + s is a last state like any other: what biases the
+last state (pipeline.acoustic.adapter) need not know of the branch.
+"""
+
+import dataclasses
+
+import torch
+from torch import nn
+
+from pipeline.acoustic.backbone import key_mask
+from pipeline.acoustic.blocks import Block
+from pipeline.acoustic.head import HeadOutput
+
+_LEAST = 1e-4  # of a posterior: what is less likely is not heard
+_LEAST_LOG = 9.21  # -log of it
+
+
+@dataclasses.dataclass(frozen=True)
+class SpellingConfig:
+    """Shape of the branch."""
+
+    width: int
+    blocks: int
+    heads: int
+    kernel: int  # positions of the depthwise convolution
+    stack: int = 2  # frames of the head per position
+    dropout: float = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Spelled:
+    """Log-probs [B, T, V] half way and at the end, and what the branch adds to the last state [B, T, D]."""
+
+    half_way: torch.Tensor
+    tokens: torch.Tensor
+    correction: torch.Tensor
+
+
+class SpellingBranch(nn.Module):
+    """Conformer-like blocks over stacked frames, self-conditioned once, half way."""
+
+    def __init__(self, config: SpellingConfig, phones: int, output: nn.Linear) -> None:
+        """``phones`` counts the phone head's columns; ``output`` [V, D] is the head's subword layer."""
+        super().__init__()
+        self.config = config
+        vocabulary, state = output.weight.shape
+        self.heard = nn.Linear(config.stack * 2 * phones, config.width)
+        self.last = nn.Linear(config.stack * state, config.width)
+        self.norm = nn.LayerNorm(config.width)
+        self.blocks = nn.ModuleList(
+            [Block(config.width, config.heads, config.kernel, config.dropout) for _ in range(config.blocks)]
+        )
+        self.half_way_norm, self.final_norm = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
+        self.half_way, self.final = (nn.Linear(config.width, config.stack * state) for _ in range(2))
+        self.feedback = nn.Linear(config.stack * vocabulary, config.width)
+
+    def forward(self, output: nn.Linear, phones: torch.Tensor, last: torch.Tensor, lengths: torch.Tensor) -> Spelled:
+        """``phones`` [B, T, P] posteriors, ``last`` [B, T, D] states or zeros, ``lengths`` [B] in frames."""
+        frames, stack = phones.shape[1], self.config.stack
+        missing = -frames % stack
+        phones, last = (nn.functional.pad(x, (0, 0, 0, missing)) for x in (phones, last))
+        phones[:, frames:, 0] = 1.0  # beyond the end is a blank
+        count = phones.shape[1] // stack  # [B, N, ...] positions
+        mask = key_mask((lengths + stack - 1) // stack, count)
+        valid = None if mask is None else mask[:, 0, 0, :, None]
+        heard = torch.cat([phones, phones.clamp_min(_LEAST).log() / _LEAST_LOG + 1], dim=-1)
+        x = self.norm(self.heard(_stacked(heard, count)) + self.last(_stacked(last, count)))  # [B, N, D]
+        half_way = None
+        for number, block in enumerate(self.blocks, start=1):
+            x = block(x, mask, valid)
+            if number == len(self.blocks) // 2:
+                state = self.half_way(self.half_way_norm(x)).view(*last.shape)
+                half_way = output(state + last).float().log_softmax(-1)
+                x = x + self.feedback(_stacked(half_way.exp().to(x.dtype), count))
+        if half_way is None:
+            raise ValueError(f"the spelling branch needs at least 2 blocks, got {len(self.blocks)}")
+        correction = self.final(self.final_norm(x)).view(*last.shape)
+        tokens = output(correction + last).float().log_softmax(-1)
+        return Spelled(half_way[:, :frames], tokens[:, :frames], correction[:, :frames])
+
+    def correct(self, heard: HeadOutput, output: nn.Linear, lengths: torch.Tensor) -> HeadOutput:
+        """Return the head's output with its last state and its log-probs corrected."""
+        last = heard.states[:, -1]
+        spelled = self(output, heard.phones.exp(), last, lengths)
+        states = torch.cat([heard.states[:, :-1], (last + spelled.correction)[:, None]], dim=1)
+        return dataclasses.replace(heard, tokens=spelled.tokens, states=states)
+
+
+def _stacked(x: torch.Tensor, count: int) -> torch.Tensor:
+    """Return [B, N, stack * D] from [B, T, D]."""
+    return x.reshape(x.shape[0], count, -1)

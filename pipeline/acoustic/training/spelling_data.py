@@ -1,0 +1,238 @@
+"""What the spelling branch is trained on: windows of text that are spoken (spoken_text), and real speech."""
+
+import dataclasses
+import functools
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipeline.acoustic.training.adapter_states import StateRow
+from pipeline.acoustic.training.spoken_text import PAUSE, PhoneSegments, Said
+from pipeline.errors import InputError, RowError
+from pipeline.phonetics.phones import PHONE_IDS
+from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.text import normalise
+
+_STOP = "|"  # stands in a text where punctuation does
+_PUNCTUATION = re.compile(r"[,;:.!?)-]['\"]*$")
+_STOP_PAUSE, _WORD_PAUSE = 0.7, 0.04  # how often readers pause at punctuation, and between any two words
+_FIRST_PRONUNCIATION = 0.75  # how often a word is said as the dictionary has it first
+_PRONUNCIATIONS = 3
+_RARE_LENGTHS = range(4, 14)  # letters of dictionary words that are put in at random
+
+
+@dataclasses.dataclass(frozen=True)
+class TextConfig:
+    """How windows are cut and spoken."""
+
+    least_words: int = 4
+    most_words: int = 42
+    rare_share: float = 0.03  # of the words that make room for a random one of the dictionary
+    real_share: float = 0.3  # of the examples that are real speech
+    unseen_share: float = 0.3  # of the real ones from which the head's last state is kept
+
+
+@dataclasses.dataclass(frozen=True)
+class SpellingExample:
+    """phones [T, P] float32 posteriors; last [T, D] float32 or None where there is text only; tokens: its subwords"""
+
+    phones: npt.NDArray[np.float32]
+    last: npt.NDArray[np.float32] | None
+    tokens: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class SpellingBatch:
+    """phones [B, T, P], last [B, T, D] (zeros where there is none), lengths [B], tokens [sum], token_lengths [B]"""
+
+    phones: torch.Tensor
+    last: torch.Tensor
+    lengths: torch.Tensor
+    tokens: torch.Tensor
+    token_lengths: torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class _Word:
+    said: tuple[npt.NDArray[np.int64], ...]
+    tokens: tuple[int, ...]
+
+
+class TextWindows:
+    """Random windows of books, as phones and subwords."""
+
+    def __init__(
+        self, files: Sequence[tuple[Path, float]], encode: Callable[[str], list[int]], pronouncer: Pronouncer,
+        dictionary: Sequence[str], config: TextConfig,
+    ) -> None:  # fmt: skip
+        """``files``: plain text with weights, a sentence per line in reading order, an empty line between books.
+
+        Raises InputError where there is no text.
+        """
+        self._encode, self._pronouncer, self._config = encode, pronouncer, config
+        self._rare = [word for word in dictionary if word.isalpha() and len(word) in _RARE_LENGTHS]
+        books = [(book, weight) for path, weight in files for book in _books(path)]
+        if not books:
+            raise InputError(f"--text {' '.join(str(path) for path, _ in files)}: no words in it.")
+        self._books = [book for book, _ in books]
+        sizes = np.array([len(book) * weight for book, weight in books])
+        self._shares = sizes / sizes.sum()
+        self._word = functools.cache(self._look_up)
+
+    def draw(self, generator: np.random.Generator) -> tuple[Said, tuple[int, ...]]:
+        """Return a window as it is said and as it is written."""
+        book = self._books[generator.choice(len(self._books), p=self._shares)]
+        count = int(generator.integers(self._config.least_words, self._config.most_words + 1))
+        start = int(generator.integers(max(1, len(book) - count)))
+        phones, tokens = [[PAUSE]], list[int]()
+        for text in book[start : start + count]:
+            if text == _STOP:
+                pause = generator.random() < _STOP_PAUSE
+            else:
+                rare = self._rare and generator.random() < self._config.rare_share
+                word = self._word(self._rare[generator.integers(len(self._rare))] if rare else text)
+                if word is None:
+                    continue
+                tokens += word.tokens
+                phones.append(_pronounced(word, generator))
+                pause = generator.random() < _WORD_PAUSE
+            if pause and phones[-1] != [PAUSE]:
+                phones.append([PAUSE])
+        if phones[-1] != [PAUSE]:
+            phones.append([PAUSE])
+        ends = [place == len(word) - 1 for word in phones for place in range(len(word))]
+        return Said(np.array(list(itertools.chain(*phones)), np.int64), np.array(ends)), tuple(tokens)
+
+    def _look_up(self, text: str) -> _Word | None:
+        """Return a word, None if it cannot be said or written."""
+        said = [found for found in self._pronouncer.pronounce(text)[:_PRONUNCIATIONS] if found]
+        try:
+            tokens = tuple(self._encode(text))
+        except RowError:
+            return None
+        numbers = tuple(np.array([PHONE_IDS[phone] for phone in found], np.int64) for found in said)
+        return _Word(numbers, tokens) if numbers and tokens else None
+
+
+def _pronounced(word: _Word, generator: np.random.Generator) -> list[int]:
+    others = len(word.said) - 1
+    first = not others or generator.random() < _FIRST_PRONUNCIATION
+    chosen: list[int] = word.said[0 if first else 1 + int(generator.integers(others))].tolist()
+    return chosen
+
+
+def _books(path: Path) -> Iterator[list[str]]:
+    """Yield the words of each book with _STOP where there is punctuation."""
+    book: list[str] = []
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            for piece in line.split():
+                book += normalise(piece).split()
+                if _PUNCTUATION.search(piece) and book and book[-1] != _STOP:
+                    book.append(_STOP)
+            if not line.strip() and book:
+                yield book
+                book = []
+    if book:
+        yield book
+
+
+class SpellingData:
+    """Draws examples, text and speech, and packs them into batches; deterministic by its generator."""
+
+    def __init__(
+        self, windows: TextWindows, segments: PhoneSegments, real: Sequence[StateRow],
+        encode: Callable[[str], list[int]], config: TextConfig,
+    ) -> None:  # fmt: skip
+        self._windows, self._segments, self._real, self._config = windows, segments, real, config
+        self._tokens = [tuple(encode(row.text)) for row in real]
+        self.width = real[0].states.shape[2]
+
+    def batches(self, frame_budget: int, generator: np.random.Generator) -> Iterator[SpellingBatch]:
+        """Yield, without end, batches of at most ``frame_budget`` padded frames."""
+        while True:
+            examples, frames = [], 0
+            while frames < 16 * frame_budget:
+                example = self._draw(generator)
+                if 0 < len(example.tokens) < len(example.phones) <= frame_budget:
+                    examples.append(example)
+                    frames += len(example.phones)
+            groups = pack(examples, frame_budget)
+            generator.shuffle(groups)  # type: ignore[arg-type]
+            yield from (collate(group, self.width) for group in groups)
+
+    def _draw(self, generator: np.random.Generator) -> SpellingExample:
+        if generator.random() < self._config.real_share:
+            number = int(generator.integers(len(self._real)))
+            row = self._real[number]
+            unseen = generator.random() < self._config.unseen_share
+            last = None if unseen else _with_gaps(row.states[-1].astype(np.float32), generator)
+            return SpellingExample(harder(posterior_of(row), generator), last, self._tokens[number])
+        said, tokens = self._windows.draw(generator)
+        run_on = float(generator.choice([0.3, 0.7, 0.9]))
+        phones = self._segments.say(said, generator, run_on).astype(np.float32)
+        return SpellingExample(harder(phones, generator), None, tokens)
+
+
+def posterior_of(row: StateRow) -> npt.NDArray[np.float32]:
+    """Return [T, P] the phone posterior of real speech."""
+    if row.phones is None:
+        raise ValueError("a base without a phone head; the spelling branch reads phones")
+    return np.exp(row.phones.astype(np.float32))
+
+
+def harder(phones: npt.NDArray[np.float32], generator: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return the posterior at another temperature, half of the time, and with some short stretches unheard."""
+    if generator.random() < 0.5:
+        phones = np.power(np.maximum(phones, 1e-5), generator.uniform(0.7, 1.1))
+        phones = phones / phones.sum(1, keepdims=True)
+    phones = phones.astype(np.float32, copy=True)
+    for _ in range(generator.poisson(0.1 * len(phones) / 25)):
+        start = int(generator.integers(len(phones)))
+        gap = slice(start, start + int(generator.integers(1, 8)))
+        phones[gap] = 0.0
+        phones[gap, 0] = 1.0
+    return phones
+
+
+def _with_gaps(last: npt.NDArray[np.float32], generator: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Take the last state from some stretches of 0.2 to 1.6 s, in three of ten utterances."""
+    if generator.random() < 0.3:
+        for _ in range(generator.poisson(0.4 * len(last) / 25)):
+            start = int(generator.integers(len(last)))
+            last[start : start + int(generator.integers(5, 40))] = 0.0
+    return last
+
+
+def pack(examples: Sequence[SpellingExample], frame_budget: int) -> list[list[SpellingExample]]:
+    """Group examples of like length into batches of at most ``frame_budget`` padded frames."""
+    groups: list[list[SpellingExample]] = [[]]
+    for example in sorted(examples, key=lambda one: len(one.phones)):
+        if groups[-1] and len(example.phones) * (len(groups[-1]) + 1) > frame_budget:
+            groups.append([])
+        groups[-1].append(example)
+    return groups
+
+
+def collate(examples: Sequence[SpellingExample], width: int) -> SpellingBatch:
+    """Pad one batch; beyond the end of an utterance is a blank. ``width``: D of the last state."""
+    lengths = [len(example.phones) for example in examples]
+    phones = np.zeros((len(examples), max(lengths), examples[0].phones.shape[1]), np.float32)
+    phones[:, :, 0] = 1.0
+    last = np.zeros((len(examples), max(lengths), width), np.float32)
+    for row, example in enumerate(examples):
+        phones[row, : lengths[row]] = example.phones
+        if example.last is not None:
+            last[row, : lengths[row]] = example.last
+    return SpellingBatch(
+        phones=torch.from_numpy(phones),
+        last=torch.from_numpy(last),
+        lengths=torch.tensor(lengths),
+        tokens=torch.tensor([token for example in examples for token in example.tokens]),
+        token_lengths=torch.tensor([len(example.tokens) for example in examples]),
+    )
