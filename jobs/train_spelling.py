@@ -27,7 +27,7 @@ from pipeline.acoustic.training import adapter_states
 from pipeline.acoustic.training.adapter_states import Hardening, StateRow
 from pipeline.acoustic.training.spelling_data import SpellingData, TextConfig, TextWindows
 from pipeline.acoustic.training.spelling_loop import SpellingTrainer, SpellingTraining
-from pipeline.acoustic.training.spoken_text import PhoneSegments
+from pipeline.acoustic.training.spoken_text import SpokenSegments
 from pipeline.config import AcousticConfig
 from pipeline.errors import InputError
 from pipeline.phonetics.pronunciation import MODELS, PHONES, Pronouncer, read_dictionary
@@ -111,7 +111,7 @@ def train(options: argparse.Namespace) -> Result:
     torch.manual_seed(options.seed)
     network.spelling = SpellingBranch(SHAPE, network.head.config.phones, network.head.tokens)
     windows = TextWindows(files, tokens.encoder, pronouncer, sorted(read_dictionary(MODELS / "cmudict.txt.gz")), config)
-    segments = PhoneSegments.collect(((row.phones, row.text) for row in training if row.phones is not None), pronouncer)
+    segments = SpokenSegments.collect(training, pronouncer)
     trainer = SpellingTrainer(network, settings(options, SpellingTraining), options.output / "training", tokens.decode)
     trainer.run(SpellingData(windows, segments, training, tokens.encoder, config), held_out)
     trainer.use_best()

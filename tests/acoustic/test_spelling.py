@@ -24,7 +24,7 @@ from pipeline.acoustic.training.spelling_data import (
     posterior_of,
 )
 from pipeline.acoustic.training.spelling_loop import SpellingTraining, learning_rate_share
-from pipeline.acoustic.training.spoken_text import PAUSE, PhoneSegments, Said
+from pipeline.acoustic.training.spoken_text import PAUSE, Said, SpokenSegments
 from pipeline.config import AcousticConfig
 from pipeline.errors import InputError, RowError
 from pipeline.phonetics.phones import PHONE_IDS, PHONES
@@ -32,6 +32,7 @@ from pipeline.phonetics.pronunciation import Pronouncer
 from tests.acoustic.tiny import BACKBONE, tiny_network, tiny_tokeniser
 
 CONFIG = SpellingConfig(width=16, blocks=2, heads=2, kernel=3)
+SAT = Said.of([PHONE_IDS[phone] for phone in ("S", "AE", "T")])
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo.parquet"
 
 
@@ -121,6 +122,11 @@ def recording(phones: list[str], frames_each: int = 3) -> np.ndarray:
     return np.log(np.maximum(heard, 1e-6)).astype(np.float16)
 
 
+def row(log_probs: np.ndarray, text: str) -> StateRow:
+    """The last state of a frame is the frame's number."""
+    return StateRow("u", "s", text, np.arange(len(log_probs), dtype=np.float16)[None, :, None], log_probs)
+
+
 def reading(posteriors: np.ndarray) -> list[str]:
     best = posteriors.argmax(1)
     changed = [column for place, column in enumerate(best) if place == 0 or column != best[place - 1]]
@@ -139,38 +145,46 @@ class Dictionary(Pronouncer):
 
 
 @pytest.fixture(scope="module")
-def segments() -> PhoneSegments:
+def segments() -> SpokenSegments:
     every = recording([*PHONES])
     paused = recording(["_", "_", "_", "_", "K", "AE", "T", *"_" * 40, "S", "AE", "T"])
-    heard = [(every, " ".join(f"word{number}" for number in range(len(PHONES)))), (paused, "cat sat")]
-    return PhoneSegments.collect(heard, Dictionary())
+    heard = [row(every, " ".join(f"word{number}" for number in range(len(PHONES)))), row(paused, "cat sat")]
+    return SpokenSegments.collect(heard, Dictionary())
 
 
-def test_text_is_spoken_with_what_was_heard(segments: PhoneSegments) -> None:
+def test_text_is_spoken_with_what_was_heard(segments: SpokenSegments) -> None:
     generator = np.random.default_rng(0)
-    numbers = [PAUSE, *(PHONE_IDS[phone] for phone in ("S", "AE", "T")), PAUSE, *(PHONE_IDS[p] for p in ("K", "AE"))]
-    ends = [True, False, False, True, True, False, True]
+    said = Said.joined([Said.of([PAUSE]), SAT, Said.of([PAUSE]), Said.of([PHONE_IDS["K"], PHONE_IDS["AE"]])])
     for _ in range(20):
-        posteriors = segments.say(Said(np.array(numbers), np.array(ends)), generator)
+        posteriors, states = segments.say(said, generator)
         assert reading(posteriors) == ["S", "AE", "T", "K", "AE"]
         # A pause of 40 times 3 frames was heard; at most 25 frames of it are laid, twice here.
         assert 7 < len(posteriors) <= 5 * 6 + 2 * 25
+        assert states.shape == (len(posteriors), 1)
 
 
-def test_the_same_seed_says_the_same(segments: PhoneSegments) -> None:
-    said = Said(np.array([PAUSE, PHONE_IDS["K"], PHONE_IDS["AE"]]), np.array([True, False, True]))
-    first, again = (segments.say(said, np.random.default_rng(3)) for _ in range(2))
+def test_a_recorded_word_is_laid_whole(segments: SpokenSegments) -> None:
+    generator = np.random.default_rng(0)
+    said = segments.recorded("cat", generator)
+    posteriors, states = segments.say(said, generator)
+    assert reading(posteriors) == ["K", "AE", "T"]
+    assert np.diff(states[:, 0]).tolist() == [1.0] * (len(states) - 1)  # its frames, in their order
+    assert segments.recorded("dog", generator) is None
+
+
+def test_the_same_seed_says_the_same(segments: SpokenSegments) -> None:
+    first, again = (segments.say(SAT, np.random.default_rng(3))[0] for _ in range(2))
     assert np.array_equal(first, again)
 
 
 def test_what_was_not_heard_cannot_be_spoken() -> None:
     with pytest.raises(InputError, match="AA"):
-        PhoneSegments.collect([(recording(["K", "AE", "T"]), "cat")], Dictionary())
+        SpokenSegments.collect([row(recording(["K", "AE", "T"]), "cat")], Dictionary())
 
 
 def test_speech_that_is_not_its_text_is_left_out() -> None:
     with pytest.raises(InputError, match="nothing to speak"):
-        PhoneSegments.collect([(recording([*PHONES]), "cat sat")], Dictionary())
+        SpokenSegments.collect([row(recording([*PHONES]), "cat sat")], Dictionary())
 
 
 def spell(text: str) -> list[int]:
@@ -270,6 +284,13 @@ def test_the_job_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixt
     without_text[without_text.index(f"{tmp_path}/book.txt=0.5")] = str(tmp_path / "none.txt")
     assert train_spelling.main(without_text) == 2
     assert "none.txt" in capsys.readouterr().err
+
+
+def test_words_may_be_said_as_they_were_once(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("cat cat cat cat\n")
+    windows = TextWindows([(tmp_path / "book.txt", 1.0)], spell, Pronouncer(), [], TextConfig(rare_share=0.0))
+    said, tokens = windows.draw(np.random.default_rng(0), lambda word: SAT if word == "cat" else None)
+    assert [number for number in said.phones if number != PAUSE] == [*SAT.phones] * len(tokens)
 
 
 def test_rows_without_phones_are_refused() -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from pipeline.acoustic.training.adapter_states import StateRow
-from pipeline.acoustic.training.spoken_text import PAUSE, PhoneSegments, Said
+from pipeline.acoustic.training.spoken_text import PAUSE, Said, SpokenSegments
 from pipeline.errors import InputError, RowError
 from pipeline.phonetics.phones import PHONE_IDS
 from pipeline.phonetics.pronunciation import Pronouncer
@@ -23,6 +22,8 @@ _PUNCTUATION = re.compile(r"[,;:.!?)-]['\"]*$")
 _STOP_PAUSE, _WORD_PAUSE = 0.7, 0.04  # how often readers pause at punctuation, and between any two words
 _FIRST_PRONUNCIATION = 0.75  # how often a word is said as the dictionary has it first
 _PRONUNCIATIONS = 3
+_RUN_ON, _RUN_ON_BY_EAR = (0.3, 0.7, 0.9), 0.95  # how often recordings go on (spoken_text)
+_PAUSED = Said.of([PAUSE])
 _RARE_LENGTHS = range(4, 14)  # letters of dictionary words that are put in at random
 
 
@@ -35,6 +36,8 @@ class TextConfig:
     rare_share: float = 0.03  # of the words that make room for a random one of the dictionary
     real_share: float = 0.3  # of the examples that are real speech
     unseen_share: float = 0.3  # of the real ones from which the head's last state is kept
+    by_ear_share: float = 0.5  # of the others that get last states
+    whole_words: float = 0.85  # of their words that are laid whole where they were recorded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +62,7 @@ class SpellingBatch:
 
 @dataclasses.dataclass(frozen=True)
 class _Word:
-    said: tuple[npt.NDArray[np.int64], ...]
+    said: tuple[Said, ...]
     tokens: tuple[int, ...]
 
 
@@ -84,29 +87,30 @@ class TextWindows:
         self._shares = sizes / sizes.sum()
         self._word = functools.cache(self._look_up)
 
-    def draw(self, generator: np.random.Generator) -> tuple[Said, tuple[int, ...]]:
-        """Return a window as it is said and as it is written."""
+    def draw(
+        self, generator: np.random.Generator, recorded: Callable[[str], Said | None] | None = None
+    ) -> tuple[Said, tuple[int, ...]]:
+        """Return a window as it is said and as it is written; ``recorded`` says words as they were once."""
         book = self._books[generator.choice(len(self._books), p=self._shares)]
         count = int(generator.integers(self._config.least_words, self._config.most_words + 1))
         start = int(generator.integers(max(1, len(book) - count)))
-        phones, tokens = [[PAUSE]], list[int]()
+        parts, tokens, pausing = [_PAUSED], list[int](), True
         for text in book[start : start + count]:
             if text == _STOP:
                 pause = generator.random() < _STOP_PAUSE
             else:
                 rare = self._rare and generator.random() < self._config.rare_share
-                word = self._word(self._rare[generator.integers(len(self._rare))] if rare else text)
+                chosen = self._rare[generator.integers(len(self._rare))] if rare else text
+                word = self._word(chosen)
                 if word is None:
                     continue
                 tokens += word.tokens
-                phones.append(_pronounced(word, generator))
-                pause = generator.random() < _WORD_PAUSE
-            if pause and phones[-1] != [PAUSE]:
-                phones.append([PAUSE])
-        if phones[-1] != [PAUSE]:
-            phones.append([PAUSE])
-        ends = [place == len(word) - 1 for word in phones for place in range(len(word))]
-        return Said(np.array(list(itertools.chain(*phones)), np.int64), np.array(ends)), tuple(tokens)
+                parts.append((recorded and recorded(chosen)) or _pronounced(word, generator))
+                pausing, pause = False, generator.random() < _WORD_PAUSE
+            if pause and not pausing:
+                parts.append(_PAUSED)
+                pausing = True
+        return Said.joined(parts if pausing else [*parts, _PAUSED]), tuple(tokens)
 
     def _look_up(self, text: str) -> _Word | None:
         """Return a word, None if it cannot be said or written."""
@@ -115,15 +119,14 @@ class TextWindows:
             tokens = tuple(self._encode(text))
         except RowError:
             return None
-        numbers = tuple(np.array([PHONE_IDS[phone] for phone in found], np.int64) for found in said)
+        numbers = tuple(Said.of([PHONE_IDS[phone] for phone in found]) for found in said)
         return _Word(numbers, tokens) if numbers and tokens else None
 
 
-def _pronounced(word: _Word, generator: np.random.Generator) -> list[int]:
+def _pronounced(word: _Word, generator: np.random.Generator) -> Said:
     others = len(word.said) - 1
     first = not others or generator.random() < _FIRST_PRONUNCIATION
-    chosen: list[int] = word.said[0 if first else 1 + int(generator.integers(others))].tolist()
-    return chosen
+    return word.said[0 if first else 1 + int(generator.integers(others))]
 
 
 def _books(path: Path) -> Iterator[list[str]]:
@@ -146,7 +149,7 @@ class SpellingData:
     """Draws examples, text and speech, and packs them into batches; deterministic by its generator."""
 
     def __init__(
-        self, windows: TextWindows, segments: PhoneSegments, real: Sequence[StateRow],
+        self, windows: TextWindows, segments: SpokenSegments, real: Sequence[StateRow],
         encode: Callable[[str], list[int]], config: TextConfig,
     ) -> None:  # fmt: skip
         self._windows, self._segments, self._real, self._config = windows, segments, real, config
@@ -173,10 +176,17 @@ class SpellingData:
             unseen = generator.random() < self._config.unseen_share
             last = None if unseen else _with_gaps(row.states[-1].astype(np.float32), generator)
             return SpellingExample(harder(posterior_of(row), generator), last, self._tokens[number])
+        if generator.random() < self._config.by_ear_share:
+            said, tokens = self._windows.draw(generator, functools.partial(self._recorded, generator))
+            phones, states = self._segments.say(said, generator, _RUN_ON_BY_EAR)
+            return SpellingExample(harder(phones.astype(np.float32), generator), states.astype(np.float32), tokens)
         said, tokens = self._windows.draw(generator)
-        run_on = float(generator.choice([0.3, 0.7, 0.9]))
-        phones = self._segments.say(said, generator, run_on).astype(np.float32)
-        return SpellingExample(harder(phones, generator), None, tokens)
+        phones, _ = self._segments.say(said, generator, float(generator.choice(_RUN_ON)))
+        return SpellingExample(harder(phones.astype(np.float32), generator), None, tokens)
+
+    def _recorded(self, generator: np.random.Generator, word: str) -> Said | None:
+        whole = generator.random() < self._config.whole_words
+        return self._segments.recorded(word, generator) if whole else None
 
 
 def posterior_of(row: StateRow) -> npt.NDArray[np.float32]:

@@ -1,18 +1,23 @@
-"""Text as the phone head would hear it: phone posteriors put together from segments of real ones.
+"""Text as the base would hear it: phone posteriors and last states put together from segments of real ones.
 
-Real speech is aligned to its words' phones; what the head wrote over each phone is a segment, right or wrong. A text
-is "spoken" by laying segments end to end, each from the same phone between the same neighbours where there are such,
-and as often as not the one that followed the last segment in the recording. So the posteriors have the head's own
+Real speech is aligned to its words' phones; what the base made of each phone is a segment, right or wrong. A text is
+"spoken" by laying segments end to end, each from the same phone between the same neighbours where there are such, and
+as often as not the one that followed the last segment in the recording. So the posteriors have the base's own
 confusions, doubts and timing, and no audio is made. (Concatenative synthesis, Hunt and Black 1996, of posteriors.)
+
+The last states that are laid with them spell by ear, as the base does with words it never heard: each segment brings
+the subwords of the word it comes from. Words that were recorded may be laid whole, spelled as the base spells them.
 """
 
+import collections
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.acoustic.training.adapter_states import StateRow
 from pipeline.errors import InputError
 from pipeline.phonetics.alignment import AlignedWord, align_words
 from pipeline.phonetics.phones import PHONE_IDS
@@ -33,10 +38,23 @@ Ints = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """A text to speak: ``phones`` [N] numbers (PAUSE for a pause), ``ends`` [N] whether a word ends there."""
+    """What is to be said, all [N]: ``phones`` numbers (PAUSE for a pause), ``ends`` whether a word ends there,
+    ``segments`` the segment to take, -1 where any that fits will do."""
 
     phones: Ints
     ends: npt.NDArray[np.bool_]
+    segments: Ints
+
+    @classmethod
+    def of(cls, phones: Sequence[int]) -> "Said":
+        """A word or a pause, said with any segments."""
+        ends = np.arange(len(phones)) == len(phones) - 1
+        return cls(np.array(phones, np.int64), ends, np.full(len(phones), -1, np.int64))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Said"]) -> "Said":
+        """One after the other."""
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(cls)))
 
 
 def _grouped(keys: Ints, count: int) -> tuple[Ints, Ints]:
@@ -45,13 +63,20 @@ def _grouped(keys: Ints, count: int) -> tuple[Ints, Ints]:
     return order, np.searchsorted(keys[order], np.arange(count + 1)).astype(np.int64)
 
 
-class PhoneSegments:
-    """Segments of real phone posteriors, to speak any text with."""
+class SpokenSegments:
+    """Segments of what a base heard, to speak any text with."""
 
-    def __init__(self, posteriors: npt.NDArray[np.float16], table: npt.NDArray[np.int64]) -> None:
-        """``posteriors`` [F, P]; ``table`` [S, 4]: phone, first frame, frame after the last, 2 where the recording
-        ends + 1 where a word does, in the order of the recordings. Raises InputError if a phone has no segment."""
-        self._frames = np.ascontiguousarray(posteriors).view(np.uint16)  # numba knows no float16
+    def __init__(
+        self, posteriors: npt.NDArray[np.float16], states: npt.NDArray[np.float16], table: Ints,
+        words: Mapping[str, Ints],
+    ) -> None:  # fmt: skip
+        """``posteriors`` [F, P] and ``states`` [F, D] of all frames; ``words`` the segments that are first in each.
+
+        ``table`` [S, 4]: phone, first frame, frame after the last, 2 where the recording ends + 1 where a word does, in
+        the order of the recordings. Raises InputError if a phone has no segment.
+        """
+        self._posteriors, self._states = (np.ascontiguousarray(x).view(np.uint16) for x in (posteriors, states))
+        self._words = words
         self._phone, self._start, self._end, flags = (np.ascontiguousarray(column) for column in table.T)
         self._word_end, last = flags % 2 == 1, flags >= 2
         missing = sorted(set(range(_PHONES)) - set(self._phone.tolist()))
@@ -75,25 +100,60 @@ class PhoneSegments:
         return len(self._phone)
 
     @classmethod
-    def collect(cls, heard: Iterable[tuple[npt.NDArray[np.float16], str]], pronouncer: Pronouncer) -> "PhoneSegments":
-        """Cut recordings, each [T, P] log-probs and its words, into segments. What cannot be aligned is left out."""
-        posteriors, tables, begin = [np.zeros((0, _PHONES), np.float16)], [np.zeros((0, 4), np.int64)], 0
-        for log_probs, text in heard:
-            values = np.maximum(log_probs.astype(np.float32), _FLOOR)
-            aligned = align_words(values, [pronouncer.pronounce(word) for word in text.split()])
-            if len(values) and aligned.cost <= _MISALIGNED * len(values) and any(w.phones for w in aligned.words):
-                tables.append(_segments(aligned.words, len(values)) + np.array([0, begin, begin, 0]))
-                posteriors.append(np.exp(log_probs.astype(np.float32)).astype(np.float16))
-                begin += len(values)
-        return cls(np.concatenate(posteriors), np.concatenate(tables))
+    def collect(cls, rows: Iterable[StateRow], pronouncer: Pronouncer) -> "SpokenSegments":
+        """Cut recordings into segments; what cannot be aligned is left out. Raises InputError if nothing is left."""
+        posteriors, states, tables, words = [], [], [], collections.defaultdict[str, list[int]](list)
+        frames = count = 0
+        for row in rows:
+            if row.phones is None:
+                raise InputError("the base has no phone head; the spelling branch reads phones.")
+            texts = row.text.split()
+            values = np.maximum(row.phones.astype(np.float32), _FLOOR)
+            aligned = align_words(values, [pronouncer.pronounce(text) for text in texts])
+            if not any(word.phones for word in aligned.words) or aligned.cost > _MISALIGNED * len(values):
+                continue
+            table = _segments(aligned.words, len(values))
+            said = [text for text, word in zip(texts, aligned.words, strict=True) if word.phones]
+            for text, first in zip(said, _first_segments(table), strict=True):
+                words[text].append(count + first)
+            tables.append(table + np.array([0, frames, frames, 0]))
+            posteriors.append(np.exp(row.phones.astype(np.float32)).astype(np.float16))
+            states.append(row.states[-1])
+            frames, count = frames + len(values), count + len(table)
+        if not tables:
+            raise InputError("nothing to speak with: no row has speech that can be aligned with its text.")
+        starts = {word: np.array(found) for word, found in words.items()}
+        return cls(np.concatenate(posteriors), np.concatenate(states), np.concatenate(tables), starts)
 
-    def say(self, said: Said, generator: np.random.Generator, run_on: float = 0.8) -> npt.NDArray[np.float16]:
-        """Return [T, P] posteriors of a text; ``run_on``: how often the next segment of a recording is taken if it
-        fits."""
+    def recorded(self, word: str, generator: np.random.Generator) -> Said | None:
+        """Return a word as it was said once, None if it never was."""
+        found = self._words.get(word)
+        if found is None:
+            return None
+        first = last = int(found[generator.integers(len(found))])
+        while not self._word_end[last]:
+            last += 1
+        segments = np.arange(first, last + 1)
+        return Said(self._phone[segments], self._word_end[segments], segments)
+
+    def say(
+        self, said: Said, generator: np.random.Generator, run_on: float = 0.8
+    ) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float16]]:
+        """Return the posteriors [T, P] and last states [T, D] of a text.
+
+        ``run_on``: how often the next segment of a recording is taken if it fits.
+        """
         table = (self._phone, self._right, self._next, self._word_end)
-        chosen = _choose(said.phones, said.ends, table, self._groups, generator, run_on)
-        laid: npt.NDArray[np.uint16] = _lay(chosen, self._start, self._end, self._phone, self._frames)
-        return laid.view(np.float16)
+        chosen = _choose(said.segments, said.phones, said.ends, table, self._groups, generator, run_on)
+        frames = _lay(chosen, self._start, self._end, self._phone)
+        return self._posteriors[frames].view(np.float16), self._states[frames].view(np.float16)
+
+
+def _first_segments(table: Ints) -> list[int]:
+    """Return the segment that each word begins with."""
+    spoken = np.flatnonzero(table[:, 0] != PAUSE)
+    begins = [True, *(table[spoken[:-1], 3] % 2 == 1)]
+    return [int(segment) for segment, begin in zip(spoken, begins, strict=True) if begin]
 
 
 def _segments(words: Sequence[AlignedWord], frames: int) -> Ints:
@@ -137,7 +197,7 @@ def _draw(generator, order, starts, key, word_end, wanted, tries):  # type: igno
 
 
 @numba.njit(cache=True)
-def _choose(phones, ends, table, groups, generator, run_on):  # type: ignore[no-untyped-def]
+def _choose(given, phones, ends, table, groups, generator, run_on):  # type: ignore[no-untyped-def]
     """Return the segment of every phone [N]."""
     phone, right, following, word_end = table
     (both, both_at), (lefts, left_at), (rights, right_at), (ones, one_at) = groups
@@ -147,8 +207,8 @@ def _choose(phones, ends, table, groups, generator, run_on):  # type: ignore[no-
         here = phones[at]
         left = phones[at - 1] if at > 0 else PAUSE
         after = phones[at + 1] if at + 1 < count else PAUSE
-        chosen = -1
-        if before >= 0 and following[before] >= 0:
+        chosen = given[at]
+        if chosen < 0 and before >= 0 and following[before] >= 0:
             candidate = following[before]
             fits = phone[candidate] == here and word_end[candidate] == ends[at]
             # Three in ten run on although what follows differs: coarticulation differs between speakers as well.
@@ -167,18 +227,14 @@ def _choose(phones, ends, table, groups, generator, run_on):  # type: ignore[no-
 
 
 @numba.njit(cache=True)
-def _lay(chosen, start, end, phone, frames):  # type: ignore[no-untyped-def]
-    """Return the segments' frames one after the other [T, P]."""
-    total = 0
-    for segment in chosen:
-        length = end[segment] - start[segment]
-        total += min(length, _LONGEST_PAUSE) if phone[segment] == PAUSE else length
-    out, at = np.empty((total, frames.shape[1]), np.uint16), 0
+def _lay(chosen, start, end, phone):  # type: ignore[no-untyped-def]
+    """Return the numbers of the segments' frames, one segment after the other [T]."""
+    frames, total = np.empty(np.sum(end[chosen] - start[chosen]), np.int64), 0
     for segment in chosen:
         length = end[segment] - start[segment]
         if phone[segment] == PAUSE:
             length = min(length, _LONGEST_PAUSE)
         for frame in range(length):
-            out[at] = frames[start[segment] + frame]
-            at += 1
-    return out
+            frames[total] = start[segment] + frame
+            total += 1
+    return frames[:total]
