@@ -1,7 +1,7 @@
 """A model directory: ``config.json`` (shapes), ``model.safetensors`` (weights), ``tokenizer.model`` (SentencePiece).
 
-Weights are float16; the backbone's matrices are int8 with a float16 scale per row, which halves the file and moves no
-error rate (benchmarks/results).
+Weights are float16; the matrices of the backbone and of the spelling branch are int8 with a float16 scale per row,
+which halves the file and moves no error rate (benchmarks/results).
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from pipeline.errors import ModelError, RowError
 
 FORMAT = "rollcall-ctc-1"
 CONFIG, WEIGHTS, TOKENISER = "config.json", "model.safetensors", "tokenizer.model"
-_QUANTISED, _SCALE, _INT8_MAX = "backbone.", ".scale", 127.0
+_QUANTISED, _SCALE, _INT8_MAX = ("backbone.", "spelling."), ".scale", 127.0
 BLANK = 0
 """Id of the CTC blank: the tokeniser's <unk>, which text within its alphabet never uses."""
 
@@ -45,7 +45,7 @@ def save(folder: Path, network: CtcNetwork, backbone: BackboneConfig, tokeniser:
 
 
 def compress(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return what is stored for a state: float16, and for the backbone's matrices int8 rows with their scales."""
+    """Return what is stored for a state: float16, and for the matrices of _QUANTISED int8 rows with their scales."""
     tensors = {}
     for name, value in state.items():
         value = value.detach().float().cpu()

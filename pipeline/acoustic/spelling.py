@@ -5,11 +5,11 @@ branch takes the phone posterior, which text can be turned into (pipeline.acoust
 trained on millions of words of text beside the little speech, in the manner of text injection (Sainath et al. 2023,
 JOIST). With P the phone posterior and h the last state of the head, both of all frames,
 
-    s = branch(P, h)             as wide as h; h is 0 where there is text only
-    log-probs = log softmax(W (h + s) + b)
+    s, g = branch(P, h)          s as wide as h, 0 < g < 1; h is 0 where there is text only
+    log-probs = log softmax(W (g h + s) + b)
 
-W and b are the head's own output layer and stay as they are, so h + s is a last state like any other: what biases the
-last state (pipeline.acoustic.adapter) need not know of the branch.
+W and b are the head's own output layer and stay as they are, so g h + s is a last state like any other: what biases
+the last state (pipeline.acoustic.adapter) need not know of the branch. The gate g closes where the head spells by ear.
 """
 
 import dataclasses
@@ -23,6 +23,7 @@ from pipeline.acoustic.head import HeadOutput
 
 _LEAST = 1e-4  # of a posterior: what is less likely is not heard
 _LEAST_LOG = 9.21  # -log of it
+_OPEN = 3.0  # bias of a gate that begins at 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +40,11 @@ class SpellingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Spelled:
-    """Log-probs [B, T, V] half way and at the end, and what the branch adds to the last state [B, T, D]."""
+    """Log-probs [B, T, V] half way and at the end, and the corrected last state [B, T, D]."""
 
     half_way: torch.Tensor
     tokens: torch.Tensor
-    correction: torch.Tensor
+    state: torch.Tensor
 
 
 class SpellingBranch(nn.Module):
@@ -63,6 +64,9 @@ class SpellingBranch(nn.Module):
         self.half_way_norm, self.final_norm = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
         self.half_way, self.final = (nn.Linear(config.width, config.stack * state) for _ in range(2))
         self.feedback = nn.Linear(config.stack * vocabulary, config.width)
+        self.gate = nn.Linear(config.width, config.stack)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.constant_(self.gate.bias, _OPEN)
 
     def forward(self, output: nn.Linear, phones: torch.Tensor, last: torch.Tensor, lengths: torch.Tensor) -> Spelled:
         """``phones`` [B, T, P] posteriors, ``last`` [B, T, D] states or zeros, ``lengths`` [B] in frames."""
@@ -84,15 +88,17 @@ class SpellingBranch(nn.Module):
                 x = x + self.feedback(_stacked(half_way.exp().to(x.dtype), count))
         if half_way is None:
             raise ValueError(f"the spelling branch needs at least 2 blocks, got {len(self.blocks)}")
-        correction = self.final(self.final_norm(x)).view(*last.shape)
-        tokens = output(correction + last).float().log_softmax(-1)
-        return Spelled(half_way[:, :frames], tokens[:, :frames], correction[:, :frames])
+        x = self.final_norm(x)
+        gate = self.gate(x).sigmoid().view(*last.shape[:2], 1)
+        state = self.final(x).view(*last.shape) + gate * last
+        tokens = output(state).float().log_softmax(-1)
+        return Spelled(half_way[:, :frames], tokens[:, :frames], state[:, :frames])
 
     def correct(self, heard: HeadOutput, output: nn.Linear, lengths: torch.Tensor) -> HeadOutput:
         """Return the head's output with its last state and its log-probs corrected."""
         last = heard.states[:, -1]
         spelled = self(output, heard.phones.exp(), last, lengths)
-        states = torch.cat([heard.states[:, :-1], (last + spelled.correction)[:, None]], dim=1)
+        states = torch.cat([heard.states[:, :-1], spelled.state[:, None].to(last.dtype)], dim=1)
         return dataclasses.replace(heard, tokens=spelled.tokens, states=states)
 
 
