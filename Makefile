@@ -18,6 +18,7 @@ $(INSTALLED): requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH)"
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(RUN) -m jobs.compile
 	touch $@
 
 demo: $(INSTALLED)

@@ -1,0 +1,61 @@
+"""Compile what the jobs compute with, so that the first run need not.
+
+    python -m jobs.compile
+
+The search and the phonetic passes are compiled for this machine's processor when they first run. That takes a minute
+and more, and in a job every worker would do it at the same time. ``make install`` calls this once: it transcribes a few
+of the examples in this process, and what was compiled is kept beside the sources (or in NUMBA_CACHE_DIR).
+"""
+
+import argparse
+import time
+
+import pyarrow.parquet as pq
+
+from jobs.command import Result, job_parser, run_command
+from jobs.demo import EXAMPLES
+from pipeline.acoustic.loading import load_model
+from pipeline.adapt import build_adapter_pass
+from pipeline.config import PRESETS
+from pipeline.encode import Encoder
+from pipeline.entities.lists import EntitySource, load_entities
+from pipeline.fingerprint import config_fingerprint
+from pipeline.transcribe import build_transcriber
+
+_UTTERANCES = 3
+"""Full of names: every technique has something to do."""
+
+
+def compile_all() -> Result:
+    """Transcribe a few examples without and with their list."""
+    started = time.time()
+    audio = pq.read_table(EXAMPLES / "demo.parquet").slice(0, _UTTERANCES)
+    for preset, source in (
+        ("baseline", EntitySource()),
+        ("joint", load_entities(str(EXAMPLES / "entities.csv"))),
+    ):
+        config = PRESETS[preset]()
+        model = load_model(config.acoustic)
+        adapter = build_adapter_pass(config, source)
+        runner = None if adapter is None else adapter.runner
+        emissions = Encoder(model, config.acoustic.batch_seconds, None, runner).encode(audio)
+        emissions = emissions if adapter is None else adapter.adapt(emissions)
+        build_transcriber(config, model.tokens, source, config_fingerprint(config)).transcribe(emissions)
+    seconds = time.time() - started
+    print(f"compiled in {seconds:.0f} s")
+    return Result({"seconds": seconds})
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    return job_parser("compile", __doc__)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; exit code 0, or 2 if something is missing."""
+    options = build_parser().parse_args(argv)
+    return run_command(compile_all, options.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
