@@ -35,20 +35,25 @@ class SpellingConfig:
     heads: int
     kernel: int  # positions of the depthwise convolution
     stack: int = 2  # frames of the head per position
+    passes: int = 2  # of the second half of the blocks, each told what the one before wrote
     dropout: float = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Spelled:
-    """Log-probs [B, T, V] half way and at the end, and the corrected last state [B, T, D]."""
+    """Log-probs [B, T, V] half way and after each pass, the last ones last, and the corrected last state [B, T, D]."""
 
-    half_way: torch.Tensor
-    tokens: torch.Tensor
+    levels: tuple[torch.Tensor, ...]
     state: torch.Tensor
 
 
 class SpellingBranch(nn.Module):
-    """Conformer-like blocks over stacked frames, self-conditioned once, half way."""
+    """Conformer-like blocks over stacked frames, self-conditioned (Nozaki and Komatsu 2021).
+
+    The second half runs several times with the same weights, each time told the posterior of the time before: CTC
+    writes every frame by itself, so what is in doubt comes out twice or in two ways at once ("sleped"), and is mended
+    by whoever sees the whole (Chi et al. 2021, Align-Refine).
+    """
 
     def __init__(self, config: SpellingConfig, phones: int, output: nn.Linear) -> None:
         """``phones`` counts the phone head's columns; ``output`` [V, D] is the head's subword layer."""
@@ -79,27 +84,27 @@ class SpellingBranch(nn.Module):
         valid = None if mask is None else mask[:, 0, 0, :, None]
         heard = torch.cat([phones, phones.clamp_min(_LEAST).log() / _LEAST_LOG + 1], dim=-1)
         x = self.norm(self.heard(_stacked(heard, count)) + self.last(_stacked(last, count)))  # [B, N, D]
-        half_way = None
-        for number, block in enumerate(self.blocks, start=1):
+        half = len(self.blocks) // 2
+        for block in self.blocks[:half]:
             x = block(x, mask, valid)
-            if number == len(self.blocks) // 2:
-                state = self.half_way(self.half_way_norm(x)).view(*last.shape)
-                half_way = output(state + last).float().log_softmax(-1)
-                x = x + self.feedback(_stacked(half_way.exp().to(x.dtype), count))
-        if half_way is None:
-            raise ValueError(f"the spelling branch needs at least 2 blocks, got {len(self.blocks)}")
-        x = self.final_norm(x)
-        gate = self.gate(x).sigmoid().view(*last.shape[:2], 1)
-        state = self.final(x).view(*last.shape) + gate * last
-        tokens = output(state).float().log_softmax(-1)
-        return Spelled(half_way[:, :frames], tokens[:, :frames], state[:, :frames])
+        state = self.half_way(self.half_way_norm(x)).view(*last.shape) + last
+        levels = [output(state).float().log_softmax(-1)]
+        for _ in range(self.config.passes):
+            x = x + self.feedback(_stacked(levels[-1].exp().to(x.dtype), count))
+            for block in self.blocks[half:]:
+                x = block(x, mask, valid)
+            final = self.final_norm(x)
+            gate = self.gate(final).sigmoid().view(*last.shape[:2], 1)
+            state = self.final(final).view(*last.shape) + gate * last
+            levels.append(output(state).float().log_softmax(-1))
+        return Spelled(tuple(level[:, :frames] for level in levels), state[:, :frames])
 
     def correct(self, heard: HeadOutput, output: nn.Linear, lengths: torch.Tensor) -> HeadOutput:
         """Return the head's output with its last state and its log-probs corrected."""
         last = heard.states[:, -1]
         spelled = self(output, heard.phones.exp(), last, lengths)
         states = torch.cat([heard.states[:, :-1], spelled.state[:, None].to(last.dtype)], dim=1)
-        return dataclasses.replace(heard, tokens=spelled.tokens, states=states)
+        return dataclasses.replace(heard, tokens=spelled.levels[-1], states=states)
 
 
 def _stacked(x: torch.Tensor, count: int) -> torch.Tensor:

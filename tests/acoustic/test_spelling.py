@@ -82,13 +82,13 @@ def test_a_branch_alone_does_not_see_padding() -> None:
     network = with_branch()
     phones = torch.rand(1, 9, len(PHONES) + 1).softmax(-1)
     last = torch.randn(1, 9, 32)
-    alone = network.spelling(network.head.tokens, phones, last, torch.tensor([9])).tokens[0]
+    alone = network.spelling(network.head.tokens, phones, last, torch.tensor([9])).levels[-1][0]
     padded = torch.zeros(2, 14, len(PHONES) + 1)
     padded[:, :, 0] = 1.0
     padded[0, :9] = phones
     states = torch.zeros(2, 14, 32)
     states[0, :9] = last
-    together = network.spelling(network.head.tokens, padded, states, torch.tensor([9, 14])).tokens[0, :9]
+    together = network.spelling(network.head.tokens, padded, states, torch.tensor([9, 14])).levels[-1][0, :9]
     assert torch.allclose(alone, together, atol=1e-5)
 
 

@@ -30,7 +30,7 @@ class SpellingTraining:
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-2
     batch_frames: int = 4500  # 180 s
-    half_way_weight: float = 0.3
+    early_weight: float = 0.3  # of the loss of each level before the last
     average_decay: float = 0.999
     validate_every: int = 1000
     seed: int = 1
@@ -101,9 +101,8 @@ class SpellingTrainer(TrainingState):
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_share(self.step, self.config)
         spelled = self.forward(batch)
-        loss = ctc(spelled.tokens, batch.lengths, batch.tokens, batch.token_lengths)
-        half_way = ctc(spelled.half_way, batch.lengths, batch.tokens, batch.token_lengths)
-        loss = loss + self.config.half_way_weight * half_way
+        *early, last = (ctc(level, batch.lengths, batch.tokens, batch.token_lengths) for level in spelled.levels)
+        loss = last + self.config.early_weight * sum(early)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
@@ -126,7 +125,7 @@ class SpellingTrainer(TrainingState):
                 SpellingExample(posterior_of(row), row.states[-1].astype(np.float32) if with_last else None, ())
                 for row in group
             ]
-            best = self.forward(collate(examples, group[0].states.shape[2])).tokens.argmax(-1)
+            best = self.forward(collate(examples, group[0].states.shape[2])).levels[-1].argmax(-1)
             references += [row.text for row in group]
             hypotheses += [self.decode(collapse(best[n, : row.frames])) for n, row in enumerate(group)]
         return float(jiwer.wer(references, hypotheses))
