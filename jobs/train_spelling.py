@@ -6,7 +6,8 @@
 ``--text`` is plain text, a sentence per line in reading order, an empty line between books; it is turned into what the
 phone head would hear of it, with segments of what it heard of the speech. Speech may be made harder (``--speeds``,
 ``--noise``), as the base makes few errors on what it was trained on. The same command resumes a run that was broken
-off. The model with the branch that validated best, averaged, is written to ``--output``.
+off, and a branch that ``--model`` has is gone on from. The model with the branch that validated best, averaged, is
+written to ``--output``.
 """
 
 import argparse
@@ -59,13 +60,16 @@ def settings(options: argparse.Namespace, kind: Any) -> Any:
     return kind(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind)})
 
 
-def base_without_branch(options: argparse.Namespace) -> tuple[CtcNetwork, Path]:
-    """Return the base and a copy of its directory, both without a spelling branch they may have."""
+def begin(options: argparse.Namespace) -> tuple[CtcNetwork, Path]:
+    """Return the base with a branch to train, its own or a new one, and a copy of its directory without any."""
     network, config = checkpoint.load(Path(options.model))
+    torch.manual_seed(options.seed)
+    branch = network.spelling or SpellingBranch(SHAPE, network.head.config.phones, network.head.tokens)
     network.spelling = None
     folder: Path = options.output / "training" / "base"
     tokeniser = Path(options.model) / checkpoint.TOKENISER
     checkpoint.save(folder, network, checkpoint.shapes(config)[0], tokeniser, tuple(config["phones"]))
+    network.spelling = branch
     return network, folder
 
 
@@ -101,15 +105,13 @@ def text_files(patterns: Sequence[str]) -> list[tuple[Path, float]]:
 def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
     files = text_files(options.text)
-    network, base = base_without_branch(options)
+    network, base = begin(options)
     training, held_out = hear(options, base)
     tokens, pronouncer, config = (
         checkpoint.load_tokens(base / checkpoint.TOKENISER),
         Pronouncer(),
         settings(options, TextConfig),
     )
-    torch.manual_seed(options.seed)
-    network.spelling = SpellingBranch(SHAPE, network.head.config.phones, network.head.tokens)
     windows = TextWindows(files, tokens.encoder, pronouncer, sorted(read_dictionary(MODELS / "cmudict.txt.gz")), config)
     segments = SpokenSegments.collect(training, pronouncer)
     trainer = SpellingTrainer(network, settings(options, SpellingTraining), options.output / "training", tokens.decode)
