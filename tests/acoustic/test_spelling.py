@@ -15,12 +15,12 @@ from pipeline.acoustic.network import CtcNetwork
 from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
 from pipeline.acoustic.training.adapter_states import StateRow
 from pipeline.acoustic.training.spelling_data import (
+    SpellingData,
     SpellingExample,
     TextConfig,
     TextWindows,
     collate,
     harder,
-    pack,
     posterior_of,
 )
 from pipeline.acoustic.training.spelling_loop import SpellingTraining, learning_rate_share
@@ -234,18 +234,31 @@ def test_harder_posteriors_are_still_posteriors() -> None:
     assert np.array_equal(phones, before)
 
 
-def test_batches_keep_to_their_budget_and_pad_with_blanks() -> None:
+def test_batches_pad_with_blanks() -> None:
     examples = [
         SpellingExample(np.full((n, 40), 0.025, np.float32), np.ones((n, 8), np.float32) if n % 2 else None, (1,) * n)
-        for n in (5, 3, 4, 9)
+        for n in (3, 4)
     ]
-    groups = pack(examples, 10)
-    assert [[len(one.phones) for one in group] for group in groups] == [[3, 4], [5], [9]]
-    batch = collate(groups[0], 8)
+    batch = collate(examples, 8, 6)
+    assert batch.phones.shape == (2, 6, 40)
     assert batch.phones[0, 3].tolist() == [1.0] + [0.0] * 39
-    assert batch.last[0, :3].sum() == 24
+    assert batch.last[0].sum() == 24
     assert not batch.last[1].any()
+    assert batch.lengths.tolist() == [3, 4]
     assert batch.tokens.tolist() == [1] * 7
+
+
+def test_batches_have_few_shapes_and_keep_to_their_budget(segments: SpokenSegments, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("cat sat " * 40 + "\n")
+    config = TextConfig(rare_share=0.0, real_share=0.2)
+    windows = TextWindows([(tmp_path / "book.txt", 1.0)], spell, Pronouncer(), [], config)
+    data = SpellingData(windows, segments, [row(recording(["K", "AE", "T"]), "cat")], spell, config)
+    batches = data.batches(800, np.random.default_rng(0))
+    drawn = [next(batches) for _ in range(30)]
+    assert all(len(batch.lengths) == 800 // batch.phones.shape[1] for batch in drawn)
+    assert {batch.phones.shape[1] % 40 for batch in drawn} == {0}
+    assert any(batch.last.any() for batch in drawn)
+    assert drawn[0].last.shape[2] == 1
 
 
 def test_the_learning_rate_is_held_and_then_falls() -> None:
