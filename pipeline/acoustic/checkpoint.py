@@ -1,5 +1,7 @@
 """A model directory: ``config.json`` (shapes), ``model.safetensors`` (weights), ``tokenizer.model`` (SentencePiece).
 
+A spelling branch has its weights in a file of its own, ``spelling.safetensors``, as the rest stays when it is trained.
+
 Weights are float16; the matrices of the backbone and of the spelling branch are int8 with a float16 scale per row,
 which halves the file and moves no error rate (benchmarks/results).
 """
@@ -24,7 +26,9 @@ from pipeline.errors import ModelError, RowError
 
 FORMAT = "rollcall-ctc-1"
 CONFIG, WEIGHTS, TOKENISER = "config.json", "model.safetensors", "tokenizer.model"
-_QUANTISED, _SCALE, _INT8_MAX = ("backbone.", "spelling."), ".scale", 127.0
+SPELLING = "spelling.safetensors"
+_BRANCH = "spelling."
+_QUANTISED, _SCALE, _INT8_MAX = ("backbone.", _BRANCH), ".scale", 127.0
 BLANK = 0
 """Id of the CTC blank: the tokeniser's <unk>, which text within its alphabet never uses."""
 
@@ -41,7 +45,12 @@ def save(folder: Path, network: CtcNetwork, backbone: BackboneConfig, tokeniser:
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     (folder / TOKENISER).write_bytes(tokeniser.read_bytes())
-    save_file(compress(network.state_dict()), folder / WEIGHTS)
+    tensors = compress(network.state_dict())
+    save_file({name: value for name, value in tensors.items() if not name.startswith(_BRANCH)}, folder / WEIGHTS)
+    if network.spelling is not None:
+        save_file({name: value for name, value in tensors.items() if name.startswith(_BRANCH)}, folder / SPELLING)
+    else:
+        (folder / SPELLING).unlink(missing_ok=True)  # of a model that was here before
 
 
 def compress(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -80,12 +89,18 @@ def load(folder: Path) -> tuple[CtcNetwork, dict[str, Any]]:
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     try:
         network = CtcNetwork(*shapes(config))
-        network.load_state_dict(expand(load_file(folder / WEIGHTS)))
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{folder / WEIGHTS}: cannot be read ({error}); fetch or train the model again.") from error
+        tensors = _read(folder / WEIGHTS) | ({} if network.spelling is None else _read(folder / SPELLING))
+        network.load_state_dict(expand(tensors))
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: {CONFIG} and {WEIGHTS} do not belong together ({error}).") from error
     return network.eval(), config
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); fetch or train the model again.") from error
 
 
 def shapes(config: dict[str, Any]) -> tuple[BackboneConfig, HeadConfig, SpellingConfig | None]:
@@ -131,7 +146,9 @@ def _sample(processor: sentencepiece.SentencePieceProcessor, text: str, count: i
 def content_hash(folder: Path) -> str:
     """Return the model id: a hash over everything that decides the model's output, 16 hex digits."""
     digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS, TOKENISER):
+    for name in (CONFIG, WEIGHTS, TOKENISER, SPELLING):
+        if name == SPELLING and not (folder / name).exists():
+            continue
         with open(folder / name, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]

@@ -26,7 +26,7 @@ from pipeline.acoustic.training.spelling_data import (
 from pipeline.acoustic.training.spelling_loop import SpellingTraining, learning_rate_share
 from pipeline.acoustic.training.spoken_text import PAUSE, Said, SpokenSegments
 from pipeline.config import AcousticConfig
-from pipeline.errors import InputError, RowError
+from pipeline.errors import InputError, ModelError, RowError
 from pipeline.phonetics.phones import PHONE_IDS, PHONES
 from pipeline.phonetics.pronunciation import Pronouncer
 from tests.acoustic.tiny import BACKBONE, tiny_network, tiny_tokeniser
@@ -99,9 +99,17 @@ def test_a_model_directory_keeps_the_branch(tmp_path: Path) -> None:
     loaded, config = checkpoint.load(tmp_path / "model")
     assert checkpoint.shapes(config)[2] == CONFIG
     assert torch.allclose(loaded.spelling.heard.weight, network.spelling.heard.weight, atol=2e-3)
+    checkpoint.save(tmp_path / "plain", tiny_network(), BACKBONE, tokeniser, PHONES)
+    weights = [(tmp_path / name / checkpoint.WEIGHTS).read_bytes() for name in ("model", "plain")]
+    assert weights[0] == weights[1]  # the branch has a file of its own
+    before = checkpoint.content_hash(tmp_path / "model")
     model = load_model(AcousticConfig(model=str(tmp_path / "model")))
     assert isinstance(model, RollcallCtc)
     assert len(model.encode([np.zeros(16_000, np.float32)])[0].tokens.ids) == 25
+    (tmp_path / "model" / checkpoint.SPELLING).write_bytes(b"broken")
+    assert checkpoint.content_hash(tmp_path / "model") != before
+    with pytest.raises(ModelError, match=r"spelling\.safetensors: cannot be read"):
+        checkpoint.load(tmp_path / "model")
 
 
 def test_a_model_of_before_there_were_branches_loads(tmp_path: Path) -> None:
