@@ -35,7 +35,7 @@ class TextConfig:
 
     least_words: int = 4
     most_words: int = 42
-    rare_share: float = 0.03  # of the words that make room for a random one of the dictionary
+    rare_share: float = 0.03  # of the words that make room for any word of the dictionary or of the text
     real_share: float = 0.3  # of the examples that are real speech
     unseen_share: float = 0.3  # of the real ones from which the head's last state is kept
     by_ear_share: float = 0.5  # of the others that get last states
@@ -80,11 +80,13 @@ class TextWindows:
         Raises InputError where there is no text.
         """
         self._encode, self._pronouncer, self._config = encode, pronouncer, config
-        self._rare = [word for word in dictionary if word.isalpha() and len(word) in _RARE_LENGTHS]
         books = [(book, weight) for path, weight in files for book in _books(path)]
         if not books:
             raise InputError(f"--text {' '.join(str(path) for path, _ in files)}: no words in it.")
         self._books = [book for book, _ in books]
+        sources = (dictionary, sorted({word for book in self._books for word in book}))
+        rare = ([w for w in words if w.isalpha() and len(w) in _RARE_LENGTHS] for words in sources)
+        self._rare = [words for words in rare if words]
         sizes = np.array([len(book) * weight for book, weight in books])
         self._shares = sizes / sizes.sum()
         self._word = functools.cache(self._look_up)
@@ -101,8 +103,9 @@ class TextWindows:
             if text == _STOP:
                 pause = generator.random() < _STOP_PAUSE
             else:
-                rare = self._rare and generator.random() < self._config.rare_share
-                chosen = self._rare[generator.integers(len(self._rare))] if rare else text
+                chosen = (
+                    self._rare_word(generator) if self._rare and generator.random() < self._config.rare_share else text
+                )
                 word = self._word(chosen)
                 if word is None:
                     continue
@@ -113,6 +116,11 @@ class TextWindows:
                 parts.append(_PAUSED)
                 pausing = True
         return Said.joined(parts if pausing else [*parts, _PAUSED]), tuple(tokens)
+
+    def _rare_word(self, generator: np.random.Generator) -> str:
+        """Return any word of the dictionary or of the text, as often one that is seldom written as any other."""
+        words = self._rare[generator.integers(len(self._rare))]
+        return words[generator.integers(len(words))]
 
     def _look_up(self, text: str) -> _Word | None:
         """Return a word, None if it cannot be said or written."""
