@@ -16,7 +16,7 @@ from jobs.command import Result, job_parser, run_command
 from jobs.demo import EXAMPLES
 from pipeline.acoustic.loading import load_model
 from pipeline.adapt import build_adapter_pass
-from pipeline.config import PRESETS
+from pipeline.config import AcousticConfig, baseline, joint
 from pipeline.encode import Encoder
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.fingerprint import config_fingerprint
@@ -30,12 +30,9 @@ def compile_all() -> Result:
     """Transcribe a few examples without and with their list."""
     started = time.time()
     audio = pq.read_table(EXAMPLES / "demo.parquet").slice(0, _UTTERANCES)
-    for preset, source in (
-        ("baseline", EntitySource()),
-        ("joint", load_entities(str(EXAMPLES / "entities.csv"))),
-    ):
-        config = PRESETS[preset]()
-        model = load_model(config.acoustic)
+    listed = load_entities(str(EXAMPLES / "entities.csv"))
+    model = load_model(AcousticConfig())
+    for config, source in ((baseline(), EntitySource()), (joint(), listed)):
         adapter = build_adapter_pass(config, source)
         runner = None if adapter is None else adapter.runner
         emissions = Encoder(model, config.acoustic.batch_seconds, None, runner).encode(audio)

@@ -10,16 +10,15 @@ Train, one GPU each where there are any. The weights that validated best, averag
 import argparse
 import contextlib
 import dataclasses
-import glob
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from jobs.command import Result, job_parser, run_command
+from jobs.training_options import add_settings, add_speech, cache_states, keep_out, settings
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
 from pipeline.acoustic.adapter_spelling import Speller
@@ -27,10 +26,8 @@ from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.training import adapter_states
 from pipeline.acoustic.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance, label
 from pipeline.acoustic.training.adapter_loop import AdapterTrainer, AdapterTraining
-from pipeline.acoustic.training.adapter_states import Hardening
 from pipeline.config import AcousticConfig, LanguageModelConfig
 from pipeline.decoding.language_model import common_words
-from pipeline.errors import InputError
 from pipeline.fingerprint import model_fingerprint
 from pipeline.phonetics.pronunciation import MODELS, Pronouncer, read_dictionary
 
@@ -44,36 +41,11 @@ _DISTRACTORS = 30_000  # words of the pronouncing dictionary that distractors ar
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = job_parser("train_adapter", __doc__)
-    parser.add_argument("--model", default=AcousticConfig().model, help="base model directory (default: the shipped)")
-    parser.add_argument("--train", required=True, nargs="+", help="AUDIO parquet with text; globs allowed")
-    parser.add_argument("--validation-speakers", nargs="+", default=[], help="kept out of training, used to validate")
-    parser.add_argument("--cache", required=True, type=Path, help="folder for the base's states")
-    parser.add_argument("--speeds", nargs="+", type=float, default=[1.0], help="each utterance is heard at one of them")
-    parser.add_argument("--noise", nargs=2, type=float, metavar=("LOW", "HIGH"), help="signal to noise range in dB")
-    parser.add_argument("--most", type=int, help="at most this many utterances of each file")
+    add_speech(parser)
     parser.add_argument("--init", type=Path, help="adapter directory to start from, of a base of the same shapes")
-    parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--workers", type=int, default=1, help="processes on Ray Train (default %(default)s: none)")
-    parser.add_argument("--device", default="cpu", help="of the base while states are computed")
-    for kind in (AdapterTraining, ListConfig):
-        for field in dataclasses.fields(kind):
-            parser.add_argument("--" + field.name.replace("_", "-"), type=type(field.default), default=field.default)
+    add_settings(parser, AdapterTraining, ListConfig)
     return parser
-
-
-def settings(options: argparse.Namespace, kind: Any) -> Any:
-    """Return the dataclass ``kind`` filled from the options of the same names."""
-    return kind(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind)})
-
-
-def cache_states(options: argparse.Namespace) -> list[Path]:
-    """Return the cache entry of every training file, computing what is missing."""
-    model = load_model(AcousticConfig(model=options.model, device=options.device))
-    hardening = Hardening(tuple(options.speeds), tuple(options.noise) if options.noise else None)
-    files = [file for pattern in options.train for file in sorted(glob.glob(pattern))]
-    if not files:
-        raise InputError(f"--train {' '.join(options.train)}: no such file.")
-    return [adapter_states.build(Path(file), options.cache, model, hardening, options.most) for file in files]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +63,8 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     utterances = [
         one for entry in entries for one in label(adapter_states.read(entry), model.tokens, model.output_layer())
     ]
-    held_out = [one for one in utterances if one.row.speaker in options.validation_speakers]
-    training = sorted(
-        (one for one in utterances if one.row.speaker not in options.validation_speakers), key=lambda one: one.frames
-    )
-    if not held_out or not training:
-        raise InputError(
-            f"--validation-speakers {' '.join(options.validation_speakers)}: {len(held_out)} utterances to validate "
-            f"on and {len(training)} to train on; both are needed."
-        )
+    training, held_out = keep_out(options, utterances, lambda one: one.row.speaker)
+    training.sort(key=lambda one: one.frames)
     pronouncer = Pronouncer()
     states = training[0].row.states
     shape = AdapterShape(
@@ -133,7 +98,7 @@ def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: P
 
 def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
-    entries = cache_states(options)
+    entries = cache_states(options, load_model(AcousticConfig(model=options.model, device=options.device)))
     if options.workers > 1:
         train_together(options, entries)
     else:

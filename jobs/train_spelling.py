@@ -11,21 +11,20 @@ written to ``--output``.
 """
 
 import argparse
-import dataclasses
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from jobs.command import Result, job_parser, run_command
+from jobs.training_options import add_settings, add_speech, cache_states, keep_out, settings
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.loading import load_model
-from pipeline.acoustic.network import CtcNetwork
+from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
 from pipeline.acoustic.training import adapter_states
-from pipeline.acoustic.training.adapter_states import Hardening, StateRow
+from pipeline.acoustic.training.adapter_states import StateRow
 from pipeline.acoustic.training.spelling_data import SpellingData, TextConfig, TextWindows
 from pipeline.acoustic.training.spelling_loop import SpellingTrainer, SpellingTraining
 from pipeline.acoustic.training.spoken_text import SpokenSegments
@@ -40,27 +39,13 @@ SHAPE = SpellingConfig(width=320, blocks=4, heads=5, kernel=15)
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = job_parser("train_spelling", __doc__)
-    parser.add_argument("--model", default=AcousticConfig().model, help="base model directory (default: the shipped)")
-    parser.add_argument("--train", required=True, nargs="+", help="AUDIO parquet with text; globs allowed")
+    add_speech(parser)
     parser.add_argument("--text", required=True, nargs="+", help="text files, globs allowed, each with =WEIGHT")
-    parser.add_argument("--validation-speakers", nargs="+", default=[], help="kept out of training, used to validate")
-    parser.add_argument("--cache", required=True, type=Path, help="folder for what the base hears")
-    parser.add_argument("--speeds", nargs="+", type=float, default=[1.0], help="each utterance is heard at one of them")
-    parser.add_argument("--noise", nargs=2, type=float, metavar=("LOW", "HIGH"), help="signal to noise range in dB")
-    parser.add_argument("--output", required=True, type=Path)
-    parser.add_argument("--device", default="cpu", help="of the base while the speech is heard")
-    for kind in (SpellingTraining, TextConfig):
-        for field in dataclasses.fields(kind):
-            parser.add_argument("--" + field.name.replace("_", "-"), type=type(field.default), default=field.default)
+    add_settings(parser, SpellingTraining, TextConfig)
     return parser
 
 
-def settings(options: argparse.Namespace, kind: Any) -> Any:
-    """Return the dataclass ``kind`` filled from the options of the same names."""
-    return kind(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind)})
-
-
-def begin(options: argparse.Namespace) -> tuple[CtcNetwork, Path]:
+def begin(options: argparse.Namespace) -> tuple[CtcNetwork, BackboneConfig, Path]:
     """Return the base with a branch to train, its own or a new one, and a copy of its directory without any."""
     network, config = checkpoint.load(Path(options.model))
     torch.manual_seed(options.seed)
@@ -68,26 +53,17 @@ def begin(options: argparse.Namespace) -> tuple[CtcNetwork, Path]:
     network.spelling = None
     folder: Path = options.output / "training" / "base"
     tokeniser = Path(options.model) / checkpoint.TOKENISER
-    checkpoint.save(folder, network, checkpoint.shapes(config)[0], tokeniser, tuple(config["phones"]))
+    backbone = checkpoint.shapes(config)[0]
+    checkpoint.save(folder, network, backbone, tokeniser, PHONES)
     network.spelling = branch
-    return network, folder
+    return network, backbone, folder
 
 
 def hear(options: argparse.Namespace, base: Path) -> tuple[list[StateRow], list[StateRow]]:
     """Return what the base hears of the speech to train on, and of the speakers kept out."""
     model = load_model(AcousticConfig(model=str(base), device=options.device))
-    hardening = Hardening(tuple(options.speeds), tuple(options.noise) if options.noise else None)
-    files = [file for pattern in options.train for file in sorted(glob.glob(pattern))]
-    rows = [row for file in files for row in adapter_states.read(adapter_states.build(
-        Path(file), options.cache, model, hardening))]  # fmt: skip
-    held_out = [row for row in rows if row.speaker in options.validation_speakers]
-    training = [row for row in rows if row.speaker not in options.validation_speakers]
-    if not held_out or not training:
-        raise InputError(
-            f"--validation-speakers {' '.join(options.validation_speakers)}: {len(held_out)} utterances to validate "
-            f"on and {len(training)} to train on; both are needed."
-        )
-    return training, held_out
+    rows = [row for entry in cache_states(options, model) for row in adapter_states.read(entry)]
+    return keep_out(options, rows, lambda row: row.speaker)
 
 
 def text_files(patterns: Sequence[str]) -> list[tuple[Path, float]]:
@@ -105,20 +81,16 @@ def text_files(patterns: Sequence[str]) -> list[tuple[Path, float]]:
 def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
     files = text_files(options.text)
-    network, base = begin(options)
+    network, backbone, base = begin(options)
     training, held_out = hear(options, base)
-    tokens, pronouncer, config = (
-        checkpoint.load_tokens(base / checkpoint.TOKENISER),
-        Pronouncer(),
-        settings(options, TextConfig),
-    )
+    tokens = checkpoint.load_tokens(base / checkpoint.TOKENISER)
+    pronouncer, config = Pronouncer(), settings(options, TextConfig)
     windows = TextWindows(files, tokens.encoder, pronouncer, sorted(read_dictionary(MODELS / "cmudict.txt.gz")), config)
     segments = SpokenSegments.collect(training, pronouncer)
     trainer = SpellingTrainer(network, settings(options, SpellingTraining), options.output / "training", tokens.decode)
     trainer.run(SpellingData(windows, segments, training, tokens.encoder, config), held_out)
     trainer.use_best()
-    shapes = checkpoint.shapes(checkpoint.load(base)[1])
-    checkpoint.save(options.output, network, shapes[0], base / checkpoint.TOKENISER, PHONES)
+    checkpoint.save(options.output, network, backbone, base / checkpoint.TOKENISER, PHONES)
     return Result({"output": str(options.output), "validation_wer": trainer.best, "segments": len(segments)})
 
 

@@ -7,22 +7,15 @@ All that can be read, not only what a voice can speak, without what could leak t
 
 from __future__ import annotations
 
-import argparse
 import collections
-import pathlib
 
 from reference_works import LOADERS
-from texts import add_leak_arguments, collect, loose_sentences, read_leak_filter
+from texts import collect, loose_sentences, read_arguments, read_leak_filter
 
 
 def main() -> None:
     """Write the files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sources", type=pathlib.Path, required=True)
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--max-hits", type=int, default=5)
-    add_leak_arguments(parser)
-    arguments = parser.parse_args()
+    arguments = read_arguments(__doc__)
     books: dict[str, list[str]] = collections.defaultdict(list)
     leaks = read_leak_filter(arguments)
     for book, sentence, _ in collect(arguments.sources, leaks, arguments.max_hits, loose_sentences, LOADERS):

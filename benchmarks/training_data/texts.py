@@ -310,14 +310,19 @@ def read_leak_filter(arguments: argparse.Namespace) -> LeakFilter:
     return LeakFilter(read_references(arguments.dev_parquet), catalog, common)
 
 
-def main() -> None:
-    """Write the sentences of all sources to a TSV file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_arguments(description: str | None) -> argparse.Namespace:
+    """Return the options of a program that writes text."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--max-hits", type=int, default=5)
     add_leak_arguments(parser)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the sentences of all sources to a TSV file."""
+    arguments = read_arguments(__doc__)
     partial = arguments.out.with_suffix(".part")
     with partial.open("w", encoding="utf-8") as file:
         for row in collect(arguments.sources, read_leak_filter(arguments), arguments.max_hits):

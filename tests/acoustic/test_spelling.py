@@ -305,7 +305,7 @@ def test_the_job_goes_on_from_a_branch(tmp_path: Path) -> None:
     network.spelling = SpellingBranch(CONFIG, network.head.config.phones, network.head.tokens)
     checkpoint.save(tmp_path / "base", network, BACKBONE, tiny_tokeniser(tmp_path / "tokeniser"), PHONES)
     options = train_spelling.build_parser().parse_args(["--model", str(tmp_path / "base"), *arguments(tmp_path, 1)])
-    begun, base = train_spelling.begin(options)
+    begun, _, base = train_spelling.begin(options)
     stored = checkpoint.load(tmp_path / "base")[0].spelling.state_dict()
     assert all(torch.equal(stored[name], value) for name, value in begun.spelling.state_dict().items())
     assert checkpoint.load(base)[0].spelling is None  # what is heard is what the base hears without it

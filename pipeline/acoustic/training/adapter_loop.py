@@ -150,12 +150,7 @@ class AdapterTrainer(TrainingState):
         biased, attention, _ = run_adapter(self.adapter, batch)
         ctc = ctc_loss(biased, batch, self.tokens.blank)
         guidance = guidance_loss(attention, batch, self.config.silence_share)
-        self.optimiser.zero_grad(set_to_none=True)
-        (ctc + self.config.guidance * guidance).backward()  # type: ignore[no-untyped-call]
-        self._share_gradients()
-        nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
-        self.optimiser.step()
-        self._advance(self.config.average_decay)
+        self._descend(ctc + self.config.guidance * guidance, self.config.average_decay)
         return float(ctc.detach()), float(guidance.detach())
 
     def _share_gradients(self) -> None:

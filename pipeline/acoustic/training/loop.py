@@ -134,11 +134,7 @@ class Trainer(TrainingState):
             group["lr"] = group["peak"] * share
         self.network.train()
         loss = joint_loss(self.forward(batch), batch, self.config)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
-        self.optimiser.step()
-        self._advance(self.config.average_decay)
+        self._descend(loss, self.config.average_decay)
         return float(loss.detach())
 
     def evaluate(self, examples: Sequence[Example]) -> dict[str, float]:

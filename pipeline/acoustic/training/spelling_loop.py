@@ -8,7 +8,6 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import torch
-from torch import nn
 
 from pipeline.acoustic.network import CtcNetwork
 from pipeline.acoustic.precision import autocast, choose_dtype
@@ -103,11 +102,7 @@ class SpellingTrainer(TrainingState):
         spelled = self.forward(batch)
         *early, last = (ctc(level, batch.lengths, batch.tokens, batch.token_lengths) for level in spelled.levels)
         loss = last + self.config.early_weight * sum(early)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
-        self.optimiser.step()
-        self._advance(self.config.average_decay)
+        self._descend(loss, self.config.average_decay)
         return float(loss.detach())
 
     def evaluate(self, rows: Sequence[StateRow]) -> dict[str, float]:

@@ -75,7 +75,7 @@ class SpokenSegments:
         ``table`` [S, 4]: phone, first frame, frame after the last, 2 where the recording ends + 1 where a word does, in
         the order of the recordings. Raises InputError if a phone has no segment.
         """
-        self._posteriors, self._states = (np.ascontiguousarray(x).view(np.uint16) for x in (posteriors, states))
+        self._posteriors, self._states = posteriors, states
         self._words = words
         self._phone, self._start, self._end, flags = (np.ascontiguousarray(column) for column in table.T)
         self._word_end, last = flags % 2 == 1, flags >= 2
@@ -146,7 +146,7 @@ class SpokenSegments:
         table = (self._phone, self._right, self._next, self._word_end)
         chosen = _choose(said.segments, said.phones, said.ends, table, self._groups, generator, run_on)
         frames = _lay(chosen, self._start, self._end, self._phone)
-        return self._posteriors[frames].view(np.float16), self._states[frames].view(np.float16)
+        return self._posteriors[frames], self._states[frames]
 
 
 def _first_segments(table: Ints) -> list[int]:

@@ -49,6 +49,18 @@ class TrainingState:
         self._put(best)
         self.average = best
 
+    def _descend(self, loss: torch.Tensor, average_decay: float) -> None:
+        """Take one step down the gradient of ``loss``, its norm clipped at 1."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._share_gradients()
+        nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
+        self.optimiser.step()
+        self._advance(average_decay)
+
+    def _share_gradients(self) -> None:
+        """Where several processes train together: make the gradients those of all."""
+
     def _advance(self, average_decay: float) -> None:
         """Count a step, and let the average follow; it follows fast at first, when the weights still move far."""
         self.step += 1
