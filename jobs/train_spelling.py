@@ -6,8 +6,8 @@
 ``--text`` is plain text, a sentence per line in reading order, an empty line between books; it is turned into what the
 phone head would hear of it, with segments of what it heard of the speech. Speech may be made harder (``--speeds``,
 ``--noise``), as the base makes few errors on what it was trained on. The same command resumes a run that was broken
-off, and a branch that ``--model`` has is gone on from. The model with the branch that validated best, averaged, is
-written to ``--output``.
+off. A branch that ``--model`` has is gone on from, unless it is to be made ``--anew``. The model with the branch that
+validated best, averaged, is written to ``--output``.
 """
 
 import argparse
@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = job_parser("train_spelling", __doc__)
     add_speech(parser)
     parser.add_argument("--text", required=True, nargs="+", help="text files, globs allowed, each with =WEIGHT")
+    parser.add_argument("--anew", action="store_true", help="begin a new branch, even where --model has one")
     add_settings(parser, SpellingTraining, TextConfig)
     return parser
 
@@ -49,7 +50,8 @@ def begin(options: argparse.Namespace) -> tuple[CtcNetwork, BackboneConfig, Path
     """Return the base with a branch to train, its own or a new one, and a copy of its directory without any."""
     network, config = checkpoint.load(Path(options.model))
     torch.manual_seed(options.seed)
-    branch = network.spelling or SpellingBranch(SHAPE, network.head.config.phones, network.head.tokens)
+    kept = None if options.anew else network.spelling
+    branch = kept or SpellingBranch(SHAPE, network.head.config.phones, network.head.tokens)
     network.spelling = None
     folder: Path = options.output / "training" / "base"
     tokeniser = Path(options.model) / checkpoint.TOKENISER

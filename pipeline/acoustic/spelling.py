@@ -5,11 +5,15 @@ branch takes the phone posterior, which text can be turned into (pipeline.acoust
 trained on millions of words of text beside the little speech, in the manner of text injection (Sainath et al. 2023,
 JOIST). With P the phone posterior and h the last state of the head, both of all frames,
 
-    s, g = branch(P, h)          s as wide as h, 0 < g < 1; h is 0 where there is text only
+    s, g = branch(P, softmax(W h + b))          s as wide as h, 0 < g < 1; h is 0 where there is text only
     log-probs = log softmax(W (g h + s) + b)
 
 W and b are the head's own output layer and stay as they are, so g h + s is a last state like any other: what biases
 the last state (pipeline.acoustic.adapter) need not know of the branch. The gate g closes where the head spells by ear.
+
+Of h the branch is told what the head would write, not h itself: the segments of speech that text is spoken with come
+back a hundred times, and by their states the branch knew them again. It wrote them right (10% word errors) and unseen
+speech wrong (17%), with a higher loss than without h.
 """
 
 import dataclasses
@@ -24,6 +28,7 @@ from pipeline.acoustic.head import HeadOutput
 _LEAST = 1e-4  # of a posterior: what is less likely is not heard
 _LEAST_LOG = 9.21  # -log of it
 _OPEN = 3.0  # bias of a gate that begins at 0.95
+_SHARPNESS = (-0.5, 0.3)  # log of what the head's logits are multiplied by in training: how sure it is varies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +66,7 @@ class SpellingBranch(nn.Module):
         self.config = config
         vocabulary, state = output.weight.shape
         self.heard = nn.Linear(config.stack * 2 * phones, config.width)
-        self.last = nn.Linear(config.stack * state, config.width)
+        self.written = nn.Linear(config.stack * vocabulary, config.width)
         self.norm = nn.LayerNorm(config.width)
         self.blocks = nn.ModuleList(
             [Block(config.width, config.heads, config.kernel, config.dropout) for _ in range(config.blocks)]
@@ -83,7 +88,8 @@ class SpellingBranch(nn.Module):
         mask = key_mask((lengths + stack - 1) // stack, count)
         valid = None if mask is None else mask[:, 0, 0, :, None]
         heard = torch.cat([phones, phones.clamp_min(_LEAST).log() / _LEAST_LOG + 1], dim=-1)
-        x = self.norm(self.heard(_stacked(heard, count)) + self.last(_stacked(last, count)))  # [B, N, D]
+        written = self._written(output, last).to(heard.dtype)
+        x = self.norm(self.heard(_stacked(heard, count)) + self.written(_stacked(written, count)))  # [B, N, D]
         half = len(self.blocks) // 2
         for block in self.blocks[:half]:
             x = block(x, mask, valid)
@@ -98,6 +104,16 @@ class SpellingBranch(nn.Module):
             state = self.final(final).view(*last.shape) + gate * last
             levels.append(output(state).float().log_softmax(-1))
         return Spelled(tuple(level[:, :frames] for level in levels), state[:, :frames])
+
+    def _written(self, output: nn.Linear, last: torch.Tensor) -> torch.Tensor:
+        """Return [B, T, V] the head's posterior of subwords, 0 where it has no last state."""
+        with torch.no_grad():
+            logits = output(last).float()
+            if self.training:
+                sharpness = torch.empty(len(last), 1, 1, device=last.device).uniform_(*_SHARPNESS)
+                logits = logits * sharpness.exp()
+            posterior: torch.Tensor = logits.softmax(-1) * last.any(dim=-1, keepdim=True)
+        return posterior
 
     def correct(self, heard: HeadOutput, output: nn.Linear, lengths: torch.Tensor) -> HeadOutput:
         """Return the head's output with its last state and its log-probs corrected."""

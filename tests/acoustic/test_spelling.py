@@ -205,7 +205,7 @@ def spell(text: str) -> list[int]:
 def test_windows_hold_pauses_words_and_their_subwords(tmp_path: Path) -> None:
     text = tmp_path / "book.txt"
     text.write_text("The cat sat, the cat.\n\n7 cats\n", encoding="utf-8")
-    config = TextConfig(least_words=6, most_words=6, rare_share=0.0)
+    config = TextConfig(least_words=6, most_words=6, rare_share=0.0, around_share=0.0, list_share=0.0)
     windows = TextWindows([(text, 1.0)], spell, Pronouncer(), [], config)
     generator = np.random.default_rng(0)
     drawn = [windows.draw(generator) for _ in range(30)]
@@ -218,12 +218,35 @@ def test_windows_hold_pauses_words_and_their_subwords(tmp_path: Path) -> None:
     assert said.ends.tolist() == [True, False, False, False, True, True]
 
 
+def drawn(tmp_path: Path, text: str, dictionary: list[str], config: TextConfig) -> list[tuple[int, ...]]:
+    """The subwords of 40 windows; a word's is the number of its letters."""
+    (tmp_path / "book.txt").write_text(text, encoding="utf-8")
+    windows = TextWindows([(tmp_path / "book.txt", 1.0)], spell, Pronouncer(), dictionary, config)
+    generator = np.random.default_rng(0)
+    return [windows.draw(generator)[1] for _ in range(40)]
+
+
 def test_rare_words_of_the_dictionary_are_put_in(tmp_path: Path) -> None:
-    text = tmp_path / "book.txt"
-    text.write_text("a a a a a a a a\n", encoding="utf-8")
-    windows = TextWindows([(text, 1.0)], spell, Pronouncer(), ["zebra", "it's"], TextConfig(rare_share=0.5))
-    found = [token for _ in range(20) for token in windows.draw(np.random.default_rng(_))[1]]
-    assert set(found) == {1, 5}  # "a" and "zebra", not what is no plain word
+    config = TextConfig(rare_share=0.5, around_share=0.0, list_share=0.0)
+    found = drawn(tmp_path, "a a a a a a a a\n", ["zebra", "it's"], config)
+    assert {token for window in found for token in window} == {1, 5}  # "a" and "zebra", not what is no plain word
+
+
+def test_windows_lie_around_rare_words(tmp_path: Path) -> None:
+    """One book has "zebra" once among 3,000 words; the other has no rare word."""
+    text = "a " * 2000 + "zebra " + "a " * 1000 + "\n\n" + "a " * 3000
+    by_chance = drawn(tmp_path, text, [], TextConfig(rare_share=0.0, around_share=0.0, list_share=0.0))
+    around = drawn(tmp_path, text, [], TextConfig(rare_share=0.0, around_share=1.0, list_share=0.0))
+    assert sum(5 in window for window in by_chance) < 5
+    assert all(5 in window for window in around)
+    assert {window.index(5) for window in around} >= {0, 1, 2, 3}  # anywhere in its window
+
+
+def test_lists_are_rare_words_only_and_a_word_comes_as_often_as_the_root_of_its_count(tmp_path: Path) -> None:
+    text = "cat " * 100 + "zebra " + "a " * 500
+    found = [token for window in drawn(tmp_path, text, [], TextConfig(list_share=1.0)) for token in window]
+    assert set(found) == {3, 5}
+    assert 5 < found.count(3) / found.count(5) < 20
 
 
 def test_no_text_is_an_error(tmp_path: Path) -> None:
@@ -258,7 +281,7 @@ def test_batches_pad_with_blanks() -> None:
 
 def test_batches_have_few_shapes_and_keep_to_their_budget(segments: SpokenSegments, tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text("cat sat " * 40 + "\n")
-    config = TextConfig(rare_share=0.0, real_share=0.2)
+    config = TextConfig(real_share=0.2)
     windows = TextWindows([(tmp_path / "book.txt", 1.0)], spell, Pronouncer(), [], config)
     data = SpellingData(windows, segments, [row(recording(["K", "AE", "T"]), "cat")], spell, config)
     batches = data.batches(800, np.random.default_rng(0))
@@ -309,6 +332,9 @@ def test_the_job_goes_on_from_a_branch(tmp_path: Path) -> None:
     stored = checkpoint.load(tmp_path / "base")[0].spelling.state_dict()
     assert all(torch.equal(stored[name], value) for name, value in begun.spelling.state_dict().items())
     assert checkpoint.load(base)[0].spelling is None  # what is heard is what the base hears without it
+    options.anew = True
+    begun, _, _ = train_spelling.begin(options)
+    assert begun.spelling.heard.weight.shape != stored["heard.weight"].shape
 
 
 def test_the_job_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

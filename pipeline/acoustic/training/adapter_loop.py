@@ -96,8 +96,8 @@ class AdapterTrainer(TrainingState):
         scalars = [value for name, value in trained.items() if name in adapter.scalars()]
         others = [value for name, value in trained.items() if name not in adapter.scalars()]
         groups = [
-            {"params": others, "rate": 1.0, "weight_decay": config.weight_decay},
-            {"params": scalars, "rate": config.scalar_rate, "weight_decay": 0.0},
+            {"params": others, "peak": config.learning_rate, "weight_decay": config.weight_decay},
+            {"params": scalars, "peak": config.learning_rate * config.scalar_rate, "weight_decay": 0.0},
         ]
         together = distributed.is_available() and distributed.is_initialized()
         self.rank, self.workers = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
@@ -144,13 +144,11 @@ class AdapterTrainer(TrainingState):
 
     def _update(self, batch: AdapterBatch) -> tuple[float, float]:
         self.adapter.train()
-        share = cosine_share(self.step, self.config.warmup_steps, self.config.steps, _LEAST_RATE)
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * self.config.learning_rate * share
         biased, attention, _ = run_adapter(self.adapter, batch)
         ctc = ctc_loss(biased, batch, self.tokens.blank)
         guidance = guidance_loss(attention, batch, self.config.silence_share)
-        self._descend(ctc + self.config.guidance * guidance, self.config.average_decay)
+        rate = cosine_share(self.step, self.config.warmup_steps, self.config.steps, _LEAST_RATE)
+        self._descend(ctc + self.config.guidance * guidance, self.config.average_decay, rate)
         return float(ctc.detach()), float(guidance.detach())
 
     def _share_gradients(self) -> None:

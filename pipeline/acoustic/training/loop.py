@@ -129,12 +129,9 @@ class Trainer(TrainingState):
             return output
 
     def _update(self, batch: Batch) -> float:
-        share = learning_rate_share(self.step, self.config)
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * share
         self.network.train()
         loss = joint_loss(self.forward(batch), batch, self.config)
-        self._descend(loss, self.config.average_decay)
+        self._descend(loss, self.config.average_decay, learning_rate_share(self.step, self.config))
         return float(loss.detach())
 
     def evaluate(self, examples: Sequence[Example]) -> dict[str, float]:

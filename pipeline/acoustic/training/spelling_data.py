@@ -1,4 +1,9 @@
-"""What the spelling branch is trained on: windows of text that are spoken (spoken_text), and real speech."""
+"""What the spelling branch is trained on: windows of text that are spoken (spoken_text), and real speech.
+
+A branch that reads text as it comes writes a word that it read ten to thirty times wrong six times of ten, and one that
+it read a thousand times once in twenty (base_model.md). So windows are drawn around rare words too, and lists of them,
+a word as often as the root of its count.
+"""
 
 import collections
 import dataclasses
@@ -26,7 +31,12 @@ _PRONUNCIATIONS = 3
 _RUN_ON, _RUN_ON_BY_EAR = (0.3, 0.7, 0.9), 0.95  # how often recordings go on (spoken_text)
 _PAUSED = Said.of([PAUSE])
 _LENGTH_STEP = 40  # frames
-_RARE_LENGTHS = range(4, 14)  # letters of dictionary words that are put in at random
+_RARE_LETTERS = 3  # of a rare word, at least
+_COMMON = 4000  # times in the text from which on a word is not rare
+_UNREAD = 0.25  # how often a word is drawn that only the dictionary has; one that is in the text once: 1
+_AROUND_WORDS = range(5, 14)  # of a window around a rare word
+_AROUND_RARE_SHARE = 0.2  # of its words that are any rare ones
+_LIST_WORDS = range(4, 20)  # of a list of rare words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +45,12 @@ class TextConfig:
 
     least_words: int = 4
     most_words: int = 42
-    rare_share: float = 0.03  # of the words that make room for any word of the dictionary or of the text
-    real_share: float = 0.3  # of the examples that are real speech
-    unseen_share: float = 0.3  # of the real ones from which the head's last state is kept
-    by_ear_share: float = 0.5  # of the others that get last states
+    rare_share: float = 0.05  # of the words of a window that make room for any rare word
+    around_share: float = 0.3  # of the windows that lie around a rare word
+    list_share: float = 0.2  # of the windows that are lists of rare words
+    real_share: float = 0.2  # of the examples that are real speech
+    unseen_share: float = 0.1  # of the real ones from which the head's last state is kept
+    by_ear_share: float = 0.8  # of the others that get last states
     whole_words: float = 0.85  # of their words that are laid whole where they were recorded
 
 
@@ -84,9 +96,7 @@ class TextWindows:
         if not books:
             raise InputError(f"--text {' '.join(str(path) for path, _ in files)}: no words in it.")
         self._books = [book for book, _ in books]
-        sources = (dictionary, sorted({word for book in self._books for word in book}))
-        rare = ([w for w in words if w.isalpha() and len(w) in _RARE_LENGTHS] for words in sources)
-        self._rare = [words for words in rare if words]
+        self._rare = _RareWords(self._books, dictionary)
         sizes = np.array([len(book) * weight for book, weight in books])
         self._shares = sizes / sizes.sum()
         self._word = functools.cache(self._look_up)
@@ -95,32 +105,38 @@ class TextWindows:
         self, generator: np.random.Generator, recorded: Callable[[str], Said | None] | None = None
     ) -> tuple[Said, tuple[int, ...]]:
         """Return a window as it is said and as it is written; ``recorded`` says words as they were once."""
-        book = self._books[generator.choice(len(self._books), p=self._shares)]
-        count = int(generator.integers(self._config.least_words, self._config.most_words + 1))
-        start = int(generator.integers(max(1, len(book) - count)))
         parts, tokens, pausing = [_PAUSED], list[int](), True
-        for text in book[start : start + count]:
+        for text in self._window(generator):
             if text == _STOP:
                 pause = generator.random() < _STOP_PAUSE
             else:
-                chosen = (
-                    self._rare_word(generator) if self._rare and generator.random() < self._config.rare_share else text
-                )
-                word = self._word(chosen)
+                word = self._word(text)
                 if word is None:
                     continue
                 tokens += word.tokens
-                parts.append((recorded and recorded(chosen)) or _pronounced(word, generator))
+                parts.append((recorded and recorded(text)) or _pronounced(word, generator))
                 pausing, pause = False, generator.random() < _WORD_PAUSE
             if pause and not pausing:
                 parts.append(_PAUSED)
                 pausing = True
         return Said.joined(parts if pausing else [*parts, _PAUSED]), tuple(tokens)
 
-    def _rare_word(self, generator: np.random.Generator) -> str:
-        """Return any word of the dictionary or of the text, as often one that is seldom written as any other."""
-        words = self._rare[generator.integers(len(self._rare))]
-        return words[generator.integers(len(words))]
+    def _window(self, generator: np.random.Generator) -> list[str]:
+        kind, rare_share = generator.random(), self._config.rare_share
+        if kind < self._config.list_share:
+            return [self._rare.draw(generator) for _ in range(_drawn(_LIST_WORDS, generator))]
+        if kind < self._config.list_share + self._config.around_share:
+            place, position = self._rare.place(generator)
+            book, count, rare_share = self._books[place], _drawn(_AROUND_WORDS, generator), _AROUND_RARE_SHARE
+            start = max(0, position - int(generator.integers(count)))
+        else:
+            book = self._books[generator.choice(len(self._books), p=self._shares)]
+            count = int(generator.integers(self._config.least_words, self._config.most_words + 1))
+            start = int(generator.integers(max(1, len(book) - count)))
+        window = book[start : start + count]
+        return [
+            self._rare.draw(generator) if text != _STOP and generator.random() < rare_share else text for text in window
+        ]
 
     def _look_up(self, text: str) -> _Word | None:
         """Return a word, None if it cannot be said or written."""
@@ -131,6 +147,50 @@ class TextWindows:
             return None
         numbers = tuple(Said.of([PHONE_IDS[phone] for phone in found]) for found in said)
         return _Word(numbers, tokens) if numbers and tokens else None
+
+
+class _RareWords:
+    """Words of the text and of a dictionary, drawn as often as the root of their count in the text."""
+
+    def __init__(self, books: Sequence[Sequence[str]], dictionary: Sequence[str]) -> None:
+        ids: dict[str, int] = {}
+        text = np.array([ids.setdefault(word, len(ids)) for book in books for word in book], np.int32)
+        counts = np.bincount(text)
+        unread = [word for word in dictionary if _plain(word) and word not in ids]
+        self._words = [*ids, *unread]
+        self._order = np.argsort(text, kind="stable")  # the places of word k are self._order[first[k] : first[k + 1]]
+        self._first = np.concatenate([[0], np.cumsum(counts)])
+        self._books = np.concatenate([[0], np.cumsum([len(book) for book in books])])
+        rare = np.array([_plain(word) and count < _COMMON for word, count in zip(ids, counts, strict=True)])
+        if not rare.any():  # a text of common or short words only has those drawn
+            rare = np.array([word != _STOP for word in ids])
+        weights = np.where(rare, np.sqrt(counts), 0.0)
+        self._read = np.cumsum(weights) / weights.sum()
+        weights = np.concatenate([weights, np.full(len(unread), _UNREAD)])
+        self._all = np.cumsum(weights) / weights.sum()
+
+    def draw(self, generator: np.random.Generator) -> str:
+        """Return a word."""
+        return self._words[_chosen(self._all, generator)]
+
+    def place(self, generator: np.random.Generator) -> tuple[int, int]:
+        """Return the book and the position where the text has a word."""
+        word = _chosen(self._read, generator)
+        place = self._order[generator.integers(self._first[word], self._first[word + 1])]
+        book = int(np.searchsorted(self._books, place, side="right")) - 1
+        return book, int(place - self._books[book])
+
+
+def _plain(word: str) -> bool:
+    return word.isalpha() and len(word) >= _RARE_LETTERS
+
+
+def _chosen(cumulated: npt.NDArray[np.float64], generator: np.random.Generator) -> int:
+    return min(int(np.searchsorted(cumulated, generator.random(), side="right")), len(cumulated) - 1)
+
+
+def _drawn(numbers: range, generator: np.random.Generator) -> int:
+    return int(generator.integers(numbers.start, numbers.stop))
 
 
 def _pronounced(word: _Word, generator: np.random.Generator) -> Said:

@@ -1,4 +1,9 @@
-"""Training of the spelling branch: everything else of the network is frozen."""
+"""Training of the spelling branch: everything else of the network is frozen.
+
+The matrices between its layers are trained with Muon (Jordan et al. 2024; rates matched to AdamW's as in Liu et al.
+2025, section 2.2), whose steps are as large along the directions that few examples ask for as along the others; Wang et
+al. 2025 show that this is what stores rare facts, and spellings are such. Everything else is trained with AdamW.
+"""
 
 import dataclasses
 import time
@@ -26,7 +31,8 @@ class SpellingTraining:
     steps: int = 20_000
     warmup_steps: int = 300
     cooling_share: float = 0.4
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 8e-4
+    matrix_rate: float = 1.5  # times that, of Muon
     weight_decay: float = 1e-2
     batch_frames: int = 4500  # 180 s
     early_weight: float = 0.3  # of the loss of each level before the last
@@ -54,12 +60,19 @@ class SpellingTrainer(TrainingState):
         network.requires_grad_(False)
         self.branch.requires_grad_(True)
         trained = dict(self.branch.named_parameters())
+        inputs = {id(self.branch.heard.weight), id(self.branch.written.weight), id(self.branch.feedback.weight)}
+        matrices = [p for p in trained.values() if p.ndim == 2 and id(p) not in inputs]
+        others = [p for p in trained.values() if p.ndim != 2 or id(p) in inputs]
+        rate, decay = config.learning_rate, config.weight_decay
+        muon = torch.optim.Muon(
+            [{"params": matrices, "peak": rate * config.matrix_rate}],
+            weight_decay=decay, momentum=0.95, adjust_lr_fn="match_rms_adamw",
+        )  # fmt: skip
         groups = [
-            {"params": [p for p in trained.values() if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in trained.values() if p.ndim < 2], "weight_decay": 0.0},
+            {"params": [p for p in others if p.ndim > 1], "peak": rate, "weight_decay": decay},
+            {"params": [p for p in others if p.ndim < 2], "peak": rate, "weight_decay": 0.0},
         ]
-        optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
-        super().__init__(folder, trained, optimiser)
+        super().__init__(folder, trained, muon, torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True))
 
     def run(self, data: SpellingData, validation: Sequence[StateRow]) -> None:
         """Train to ``config.steps``; the averaged weights that validate best are kept."""
@@ -97,12 +110,10 @@ class SpellingTrainer(TrainingState):
             return spelled
 
     def _update(self, batch: SpellingBatch) -> float:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * learning_rate_share(self.step, self.config)
         spelled = self.forward(batch)
         *early, last = (ctc(level, batch.lengths, batch.tokens, batch.token_lengths) for level in spelled.levels)
         loss = last + self.config.early_weight * sum(early)
-        self._descend(loss, self.config.average_decay)
+        self._descend(loss, self.config.average_decay, learning_rate_share(self.step, self.config))
         return float(loss.detach())
 
     def evaluate(self, rows: Sequence[StateRow]) -> dict[str, float]:

@@ -28,7 +28,7 @@ PAUSE = len(PHONE_IDS)
 _PHONES = PAUSE + 1
 _PAUSE_FRAMES = 7  # blanks between two phones from which on they are a pause: 0.28 s
 _MARGIN = 2  # frames of a pause that stay with the phones on its sides
-_LONGEST_PAUSE = 25  # frames that a pause lasts at most when it is laid: 1 s
+_LONGEST_PAUSES = (4, 8, 12, 25)  # frames that the pauses of an utterance last at most when it is laid: 0.16 to 1 s
 _FLOOR = -9.0  # nats: no frame may decide an alignment alone
 _MISALIGNED = 1.2  # nats per frame above which text and speech do not belong together
 _FEW = 3  # segments of a context that are too few to draw from
@@ -145,7 +145,7 @@ class SpokenSegments:
         """
         table = (self._phone, self._right, self._next, self._word_end)
         chosen = _choose(said.segments, said.phones, said.ends, table, self._groups, generator, run_on)
-        frames = _lay(chosen, self._start, self._end, self._phone)
+        frames = _lay(chosen, self._start, self._end, self._phone, int(generator.choice(_LONGEST_PAUSES)))
         return self._posteriors[frames], self._states[frames]
 
 
@@ -227,13 +227,13 @@ def _choose(given, phones, ends, table, groups, generator, run_on):  # type: ign
 
 
 @numba.njit(cache=True)
-def _lay(chosen, start, end, phone):  # type: ignore[no-untyped-def]
+def _lay(chosen, start, end, phone, longest_pause):  # type: ignore[no-untyped-def]
     """Return the numbers of the segments' frames, one segment after the other [T]."""
     frames, total = np.empty(np.sum(end[chosen] - start[chosen]), np.int64), 0
     for segment in chosen:
         length = end[segment] - start[segment]
         if phone[segment] == PAUSE:
-            length = min(length, _LONGEST_PAUSE)
+            length = min(length, longest_pause)
         for frame in range(length):
             frames[total] = start[segment] + frame
             total += 1

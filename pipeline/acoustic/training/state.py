@@ -1,4 +1,4 @@
-"""What every training keeps: trained weights, their moving average, the optimiser's state, and the curve."""
+"""What every training keeps: trained weights, their moving average, the optimisers' states, and the curve."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")  # of AdamW; the last of Muon
 
 
 def cosine_share(step: int, warmup_steps: int, steps: int, least: float) -> float:
@@ -26,10 +26,14 @@ class TrainingState:
     """Weights in training with all that a resumed run needs, in a folder of its own."""
 
     def __init__(
-        self, folder: Path, trained: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer, writes: bool = True
-    ) -> None:
-        """``writes``: whether this process keeps the files; of several that train together only one may."""
-        self.folder, self.trained, self.optimiser, self._writes = folder, dict(trained), optimiser, writes
+        self, folder: Path, trained: Mapping[str, nn.Parameter], *optimisers: torch.optim.Optimizer,
+        writes: bool = True,
+    ) -> None:  # fmt: skip
+        """``optimisers``: each group of theirs has its highest learning rate as "peak".
+
+        ``writes``: whether this process keeps the files; of several that train together only one may.
+        """
+        self.folder, self.trained, self._optimisers, self._writes = folder, dict(trained), optimisers, writes
         self.average = {name: value.detach().clone() for name, value in self.trained.items()}
         self.step, self.best = 0, math.inf
 
@@ -49,13 +53,17 @@ class TrainingState:
         self._put(best)
         self.average = best
 
-    def _descend(self, loss: torch.Tensor, average_decay: float) -> None:
-        """Take one step down the gradient of ``loss``, its norm clipped at 1."""
-        self.optimiser.zero_grad(set_to_none=True)
+    def _descend(self, loss: torch.Tensor, average_decay: float, rate: float) -> None:
+        """Take one step down the gradient of ``loss``, its norm clipped at 1, at ``rate`` of the peak rates."""
+        for optimiser in self._optimisers:
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * rate
         loss.backward()  # type: ignore[no-untyped-call]
         self._share_gradients()
         nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
-        self.optimiser.step()
+        for optimiser in self._optimisers:
+            optimiser.step()
         self._advance(average_decay)
 
     def _share_gradients(self) -> None:
@@ -79,6 +87,14 @@ class TrainingState:
         finally:
             self._put(live)
 
+    def _optimiser_of(self, parameter: nn.Parameter) -> torch.optim.Optimizer:
+        return next(
+            optimiser
+            for optimiser in self._optimisers
+            for group in optimiser.param_groups
+            if any(parameter is one for one in group["params"])
+        )
+
     def _put(self, values: Mapping[str, torch.Tensor]) -> None:
         with torch.no_grad():
             for name, parameter in self.trained.items():
@@ -96,7 +112,8 @@ class TrainingState:
         moments = {
             f"{key}:{name}": value
             for name, parameter in self.trained.items()
-            for key, value in self.optimiser.state[parameter].items()  # empty for layers that are still frozen
+            for optimiser in self._optimisers
+            for key, value in optimiser.state.get(parameter, {}).items()  # empty for layers that are still frozen
         }
         average = {f"average:{name}": value for name, value in self.average.items()}
         kept = {"progress": torch.tensor(progress, dtype=torch.float64)}
@@ -117,7 +134,7 @@ class TrainingState:
         self._put(stored)
         for name, parameter in self.trained.items():
             self.average[name].copy_(stored[f"average:{name}"])
-            if f"exp_avg:{name}" in stored:
-                self.optimiser.state[parameter] = {key: stored[f"{key}:{name}"] for key in _MOMENTS}
+            if moments := {key: stored[f"{key}:{name}"] for key in _MOMENTS if f"{key}:{name}" in stored}:
+                self._optimiser_of(parameter).state[parameter] = moments
         progress: list[float] = stored["progress"].tolist()
         return progress
