@@ -34,8 +34,8 @@ class LanguageModelConfig:
 
     path: str = str(_MODELS / "language_model" / "3gram.binary")
     unigrams: str | None = str(_MODELS / "language_model" / "words.txt.gz")  # word list; needed for binaries
-    alpha: float = 0.7  # weight of the LM's natural-log score
-    beta: float = 1.5  # bonus per word
+    alpha: float = 0.9  # weight of the LM's natural-log score
+    beta: float = 0.5  # bonus per word
     unknown_penalty: float = -14.0  # added to a word that the LM does not know
 
 
