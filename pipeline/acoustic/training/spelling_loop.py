@@ -22,6 +22,8 @@ from pipeline.acoustic.training.loop import collapse, ctc
 from pipeline.acoustic.training.spelling_data import SpellingBatch, SpellingData, SpellingExample, collate, posterior_of
 from pipeline.acoustic.training.state import TrainingState
 
+_INPUTS = ("heard.weight", "written.weight", "feedback.weight")  # of posteriors: AdamW's, as embeddings are
+
 
 @dataclasses.dataclass(frozen=True)
 class SpellingTraining:
@@ -60,12 +62,11 @@ class SpellingTrainer(TrainingState):
         network.requires_grad_(False)
         self.branch.requires_grad_(True)
         trained = dict(self.branch.named_parameters())
-        inputs = {id(self.branch.heard.weight), id(self.branch.written.weight), id(self.branch.feedback.weight)}
-        matrices = [p for p in trained.values() if p.ndim == 2 and id(p) not in inputs]
-        others = [p for p in trained.values() if p.ndim != 2 or id(p) in inputs]
+        between = {name: p for name, p in trained.items() if p.ndim == 2 and name not in _INPUTS}
+        others = [p for name, p in trained.items() if name not in between]
         rate, decay = config.learning_rate, config.weight_decay
         muon = torch.optim.Muon(
-            [{"params": matrices, "peak": rate * config.matrix_rate}],
+            [{"params": [*between.values()], "peak": rate * config.matrix_rate}],
             weight_decay=decay, momentum=0.95, adjust_lr_fn="match_rms_adamw",
         )  # fmt: skip
         groups = [
