@@ -14,10 +14,10 @@ def check_models(config: RunConfig, hears: bool = True) -> str | None:
     With ``hears`` off, for runs from a cached first pass, the acoustic model stays unloaded and there is no id.
     """
     from pipeline.acoustic.loading import load_model, load_tokens
-    from pipeline.adapt import load_runner
     from pipeline.decoding.build import build_decoder
-    from pipeline.phonetics.pronunciation import Pronouncer
-    from pipeline.phonetics.second_pass import build_phonetics
+    from pipeline.lexicon.pronunciation import Pronouncer
+    from pipeline.recognition.adapt import load_runner
+    from pipeline.rescoring.stage import build_phonetics
 
     model = load_model(dataclasses.replace(config.acoustic, device="cpu")) if hears else None
     build_decoder(config, load_tokens(config.acoustic) if model is None else model.tokens)

@@ -17,8 +17,8 @@ class DecoderActor:
     def __init__(self, config: RunConfig, lists: Location, config_fingerprint: str, meter: Any) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
-        from pipeline.adapt import build_adapter_pass
-        from pipeline.transcribe import build_transcriber
+        from pipeline.recognition.adapt import build_adapter_pass
+        from pipeline.recognition.transcribe import build_transcriber
 
         tokens, source = load_tokens(config.acoustic), snapshot.load(lists)
         self._transcriber = build_transcriber(config, tokens, source, config_fingerprint)

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from actors.meter import Batch
 from pipeline.config import RunConfig
-from pipeline.encode import Encoder
 from pipeline.entities import snapshot
 from pipeline.entities.lists import EntitySource
+from pipeline.recognition.encode import Encoder
 from pipeline.storage import Location
 
 
@@ -27,7 +27,7 @@ class EncoderActor:
         import torch  # here and below: the driver, which only names this class, needs no models in its memory
 
         from pipeline.acoustic.loading import load_model
-        from pipeline.adapt import build_adapter_pass
+        from pipeline.recognition.adapt import build_adapter_pass
 
         if not torch.cuda.is_available():
             torch.set_num_threads(threads)

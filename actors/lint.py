@@ -3,7 +3,7 @@
 import ray
 
 from pipeline.config import RunConfig
-from pipeline.entities.lint.findings import Finding
+from pipeline.lint.findings import Finding
 from pipeline.storage import Location
 
 
@@ -11,6 +11,6 @@ from pipeline.storage import Location
 def lint_sounds(config: RunConfig, lists: Location) -> list[Finding]:
     """Return the findings about the lists that the run has saved. Raises ModelError."""
     from pipeline.entities import snapshot
-    from pipeline.entities.lint.check import lint_sound
+    from pipeline.lint.check import lint_sound
 
     return lint_sound(snapshot.load_union(lists), config)

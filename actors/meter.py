@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import ray
 from ray.util.metrics import Counter, Gauge
 
-from actors.counts import StageCount
 from actors.log import log_row
 from pipeline.errors import RollcallError
+from pipeline.runs.counts import StageCount
 
 _SUMS = {
     "rows": "utterances done",

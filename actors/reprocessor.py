@@ -42,12 +42,12 @@ class Reprocessor:
     def __init__(self, carry: Carry) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
-        from pipeline.adapt import build_adapter_pass
         from pipeline.entities import snapshot
         from pipeline.entities.lists import EntitySource
+        from pipeline.recognition.adapt import build_adapter_pass
+        from pipeline.recognition.transcribe import build_transcriber
         from pipeline.reprocess.redo import Redo
         from pipeline.reprocess.touched import Touching
-        from pipeline.transcribe import build_transcriber
 
         self._carry = carry
         tokens = load_tokens(carry.config.acoustic)

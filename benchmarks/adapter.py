@@ -17,10 +17,8 @@ import torch
 
 from benchmarks import decoding_sets
 from benchmarks.table import show
-from pipeline.acoustic.emissions import Emissions
 from pipeline.acoustic.loading import load_model
-from pipeline.adapt import AdapterPass, build_adapter_pass
-from pipeline.audio import decode_audio
+from pipeline.audio.decode import decode_audio
 from pipeline.config import (
     PRESETS,
     AcousticConfig,
@@ -33,11 +31,13 @@ from pipeline.config import (
     joint,
     without,
 )
-from pipeline.decoding.evaluation import Evaluation, adapted, evaluate
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.adapt import AdapterPass, build_adapter_pass
+from pipeline.recognition.transcribe import build_transcriber
+from pipeline.tuning.evaluation import Evaluation, adapted, evaluate
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import Entity, EntityList
 
 SETS = ("is21-10", "is21-100", "is21-500", "is21-1000", "is21-2000", "names_dev", "adversarial-100")
 _RATES = ("wer", "u_wer", "b_wer", "precision", "recall", "f1", "false_accepts_per_hour")

@@ -17,17 +17,17 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.table import show
-from pipeline.acoustic.emissions import Emissions
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.loading import load_model
-from pipeline.audio import decode_audio
+from pipeline.audio.decode import decode_audio
 from pipeline.config import AcousticConfig, BeamConfig, baseline
 from pipeline.decoding.build import DECODERS, build_decoder
-from pipeline.entities.catalog import EMPTY
-from pipeline.phonetics.phones import PHONES
-from pipeline.phonetics.pronunciation import Pronouncer
-from pipeline.phonetics.second_pass import build_phonetics
+from pipeline.lexicon.phones import PHONES
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.rescoring.stage import build_phonetics
 from pipeline.text import normalise
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EMPTY
 
 
 @dataclasses.dataclass(frozen=True)

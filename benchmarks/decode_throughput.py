@@ -22,11 +22,11 @@ import numpy.typing as npt
 
 from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import show
-from pipeline.acoustic.emissions import Emissions
 from pipeline.config import BoostClassConfig, BoostingConfig, HotwordsConfig, RunConfig
-from pipeline.decoding.evaluation import Corpus, evaluate, with_lists
-from pipeline.entities.catalog import EMPTY, EntityList
-from pipeline.transcribe import Transcriber, build_transcriber
+from pipeline.recognition.transcribe import Transcriber, build_transcriber
+from pipeline.tuning.evaluation import Corpus, evaluate, with_lists
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EMPTY, EntityList
 
 SYSTEMS = ("ours", "ours explained", "ours shortlisted", "pyctcdecode", "flashlight")
 _PYCTC_WEIGHT = 10.0  # near its best F1; the speed depends little on it

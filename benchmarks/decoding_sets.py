@@ -8,13 +8,13 @@ from pathlib import Path
 
 from jobs.tune import encode
 from pipeline.acoustic.loading import load_tokens
-from pipeline.acoustic.tokens import Tokens
-from pipeline.adapt import build_adapter_pass
 from pipeline.config import AdapterConfig, RunConfig, ShortlistConfig, baseline
-from pipeline.config_file import with_file
-from pipeline.decoding.evaluation import Corpus, adapted, load_corpus, sample, with_lists
-from pipeline.entities.catalog import Entity, EntityList
+from pipeline.config.config_file import with_file
 from pipeline.entities.lists import EntitySource
+from pipeline.recognition.adapt import build_adapter_pass
+from pipeline.tuning.evaluation import Corpus, adapted, load_corpus, sample, with_lists
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.tokens import Tokens
 
 LIST_AS_GIVEN = 100  # words on the lists of the IS21 benchmark that are in the data; longer ones are filled up
 _POOL = 4000  # rare words that the larger lists are filled from: pronouncing all 61,000 takes a minute and more

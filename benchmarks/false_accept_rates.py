@@ -5,7 +5,7 @@
 The joint preset transcribes each set with its lists. A chance is an entry that is not said, in one utterance: by the
 edits per phone to the nearest word that is written there without a list, and by the nats per phone at which it fits
 the phones. Counted is how many of these entries are written all the same. On adversarial-100 all entries sound like
-something that is said, on is21-1000 they are drawn at random; pipeline/entities/lint/usage.py has the rates.
+something that is said, on is21-1000 they are drawn at random; pipeline/lint/usage.py has the rates.
 """
 
 import argparse
@@ -19,14 +19,14 @@ import numpy as np
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import show
 from pipeline.config import joint
-from pipeline.config_file import with_file
-from pipeline.decoding.evaluation import Corpus, Labelled
-from pipeline.entities.catalog import EntityList
-from pipeline.entities.lint.sound import pronounce
-from pipeline.entities.lint.usage import fits, nearest, without_entities
-from pipeline.phonetics.pronunciation import Pronouncer
-from pipeline.phonetics.training.guard_fit import entities_in
-from pipeline.transcribe import Transcriber, build_transcriber, transcript_fields
+from pipeline.config.config_file import with_file
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.lint.sound import pronounce
+from pipeline.lint.usage import fits, nearest, without_entities
+from pipeline.recognition.transcribe import Transcriber, build_transcriber, transcript_fields
+from pipeline.training.guard_fit import entities_in
+from pipeline.tuning.evaluation import Corpus, Labelled
+from pipeline.types.entity import EntityList
 
 SETS = ("adversarial-100", "is21-1000")
 APART = (0.0, 0.06, 0.12, 0.2, 0.34)  # edits per phone, up to; above, the linter expects nothing

@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.local_cluster import LocalCluster, local_cluster, transcribe, workers
 from benchmarks.table import show
-from jobs.manifest import problems
-from jobs.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import problems
 from pipeline.storage import open_filesystem
 
 KINDS = ("decoder", "encoder", "raylet", "driver")

@@ -6,23 +6,23 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.cache_folder import Cache, CacheFolder
-from jobs.manifest import write_manifest
-from jobs.preflight import source_version
-from jobs.run_folder import RunFolder
-from jobs.run_record import entity_facts, read_outcome
+from jobs.run.preflight import source_version
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.acoustic.loading import load_tokens
-from pipeline.adapt import build_adapter_pass
 from pipeline.config import RunConfig
-from pipeline.corpus import scan_emissions
-from pipeline.emission_cache import CacheIdentity, acoustic_identity, write_emissions
+from pipeline.config.fingerprint import config_fingerprint, fingerprint, model_fingerprint, run_fingerprint
 from pipeline.entities import snapshot
 from pipeline.entities.lists import EntitySource
-from pipeline.fingerprint import config_fingerprint, fingerprint, model_fingerprint, run_fingerprint
+from pipeline.recognition.adapt import build_adapter_pass
+from pipeline.recognition.transcribe import Transcriber, build_transcriber
+from pipeline.runs.cache import Cache, CacheFolder
+from pipeline.runs.corpus import scan_emissions
+from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity, write_emissions
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import write_manifest
+from pipeline.runs.record import entity_facts, read_outcome
 from pipeline.storage import Location
-from pipeline.transcribe import Transcriber, build_transcriber
 
 
 @dataclasses.dataclass(frozen=True)

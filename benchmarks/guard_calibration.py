@@ -26,13 +26,13 @@ import numpy as np
 from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import hardware, show
 from pipeline.config import RunConfig, joint, override, without
-from pipeline.config_file import with_file
-from pipeline.decoding.evaluation import Corpus
-from pipeline.phonetics.evidence import FEATURES, Vector
-from pipeline.phonetics.guard import ADAPTED, PLAIN
-from pipeline.phonetics.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
-from pipeline.phonetics.trees import Trees
-from pipeline.transcribe import Transcriber, build_transcriber
+from pipeline.config.config_file import with_file
+from pipeline.recognition.transcribe import Transcriber, build_transcriber
+from pipeline.rescoring.evidence import FEATURES, Vector
+from pipeline.rescoring.guard import ADAPTED, PLAIN
+from pipeline.rescoring.trees import Trees
+from pipeline.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
+from pipeline.tuning.evaluation import Corpus
 
 SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
 SOUND_ALIKES = "adversarial-100"

@@ -29,10 +29,10 @@ from benchmarks.table import show
 from jobs import transcribe
 from pipeline.acoustic.loading import load_model
 from pipeline.config import PRESETS
-from pipeline.encode import Encoder
+from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import load_entities
-from pipeline.fingerprint import config_fingerprint
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.encode import Encoder
+from pipeline.recognition.transcribe import build_transcriber
 
 _EVERY_SECONDS = 0.5
 

@@ -20,11 +20,11 @@ from typing import Any
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import hardware
 from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, override, without
-from pipeline.config_file import with_file
-from pipeline.decoding.evaluation import Corpus, Evaluation, evaluate
+from pipeline.config.config_file import with_file
+from pipeline.recognition.transcribe import Transcriber, build_transcriber
 from pipeline.scoring.bootstrap import DEFAULT
 from pipeline.scoring.metrics import Rate
-from pipeline.transcribe import Transcriber, build_transcriber
+from pipeline.tuning.evaluation import Corpus, Evaluation, evaluate
 
 SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
 _WEIGHTS = (5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0)

@@ -14,13 +14,13 @@ from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.joint_ablation import SETS, warm
 from benchmarks.table import show
 from pipeline.config import baseline, joint, override
-from pipeline.config_file import with_file
+from pipeline.config.config_file import with_file
 from pipeline.decoding.beam import BeamDecoder
-from pipeline.decoding.evaluation import evaluate
-from pipeline.phonetics.g2g import SpellingVariants
-from pipeline.phonetics.lookup import LexiconLookup
-from pipeline.phonetics.rescoring import Rescorer
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.transcribe import build_transcriber
+from pipeline.rescoring.lookup import LexiconLookup
+from pipeline.rescoring.phone_rescoring import Rescorer
+from pipeline.rescoring.variants import SpellingVariants
+from pipeline.tuning.evaluation import evaluate
 
 _PARTS = (
     (BeamDecoder, "decode", "searches"), (Rescorer, "rescore", "D3"), (LexiconLookup, "propose", "D4"),

@@ -28,17 +28,17 @@ from rich.console import Console
 
 from benchmarks.finished_run import Bench, rows_of
 from benchmarks.table import show
-from jobs.reprocess_run import OldRun, open_run, plan_new, reprocess
+from jobs.run.reprocess_run import OldRun, open_run, plan_new, reprocess
+from pipeline.acoustic.adapter_files import settle
 from pipeline.acoustic.loading import load_model
-from pipeline.adapter_files import settle
 from pipeline.config import PRESETS
-from pipeline.encode import Encoder
-from pipeline.entities.catalog import EntityList
 from pipeline.entities.lists import EntitySource, SharedEntities
+from pipeline.recognition.encode import Encoder
+from pipeline.recognition.transcribe import Transcriber, read_emissions
 from pipeline.reprocess.touched import Touching
 from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
 from pipeline.storage import list_parquet, open_filesystem
-from pipeline.transcribe import Transcriber, read_emissions
+from pipeline.types.entity import EntityList
 
 SEED = 20
 _RARE = 2  # column of the lists file that has what is said, as JSON

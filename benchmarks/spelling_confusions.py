@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig
-from pipeline.decoding.evaluation import load_corpus
 from pipeline.decoding.greedy import GreedyDecoder
-from pipeline.entities.catalog import EMPTY
-from pipeline.phonetics.confusions import learn, word_pairs
+from pipeline.lexicon.confusions import learn, word_pairs
+from pipeline.tuning.evaluation import load_corpus
+from pipeline.types.entity import EMPTY
 
 
 def main() -> None:

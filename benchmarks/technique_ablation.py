@@ -16,7 +16,6 @@ from typing import Any
 
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import show
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import (
     BOLD,
     BOLD_CLASS,
@@ -28,8 +27,9 @@ from pipeline.config import (
     joint,
     without,
 )
-from pipeline.decoding.evaluation import Corpus, evaluate
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.transcribe import build_transcriber
+from pipeline.tuning.evaluation import Corpus, evaluate
+from pipeline.types.tokens import Tokens
 
 SETS = ("is21-100", "is21-1000", "names_dev", "adversarial-100")
 _FIXED_BONUS = 1.5  # nats per token, the usual range of constant boosting

@@ -10,10 +10,12 @@ OUTPUT/comparison.html, and prints a summary.
 import argparse
 import sys
 
-from jobs.command import FAILED, OK, Result, add_scoring_inputs, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_scoring_inputs, job_parser, run_command
 from jobs.score import print_summary
 from pipeline import storage
 from pipeline.errors import ConfigError
+from pipeline.report import ComparisonInput, ExampleSource, build_comparison
+from pipeline.runs.facts import run_facts
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.comparison import Comparison, compare
 from pipeline.scoring.difference import verdict
@@ -27,8 +29,6 @@ from pipeline.scoring.inputs import (
 )
 from pipeline.scoring.metrics import RATE_NAMES, show_p
 from pipeline.scoring.output import comparison_metrics, write_json
-from pipeline.scoring.report import ComparisonInput, ExampleSource, build_comparison
-from pipeline.scoring.run_facts import run_facts
 
 _LABELS = ("Run A", "Run B")
 _NAMED = 10  # entities named on the terminal

@@ -12,15 +12,15 @@ import time
 
 import pyarrow.parquet as pq
 
-from jobs.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, run_command
 from jobs.demo import EXAMPLES
 from pipeline.acoustic.loading import load_model
-from pipeline.adapt import build_adapter_pass
 from pipeline.config import AcousticConfig, baseline, joint
-from pipeline.encode import Encoder
+from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import EntitySource, load_entities
-from pipeline.fingerprint import config_fingerprint
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.adapt import build_adapter_pass
+from pipeline.recognition.encode import Encoder
+from pipeline.recognition.transcribe import build_transcriber
 
 _UTTERANCES = 3
 """Full of names: every technique has something to do."""

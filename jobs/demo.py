@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs import score, transcribe
-from jobs.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, run_command
 from pipeline.errors import InputError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

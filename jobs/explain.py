@@ -14,24 +14,25 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.command import Result, job_parser, run_command
-from jobs.preflight import OWN_LISTS
-from pipeline import attention_page, storage
+from jobs.cli.command import Result, job_parser, run_command
+from jobs.run.preflight import OWN_LISTS
 from pipeline import config as configuration
+from pipeline import storage
+from pipeline.acoustic.adapter_files import settle
 from pipeline.acoustic.adapter_runner import AdapterRunner
-from pipeline.acoustic.emissions import Emissions
 from pipeline.acoustic.loading import load_model
-from pipeline.adapt import load_runner
-from pipeline.adapter_files import settle
-from pipeline.attention_page import Explained
-from pipeline.audio import decode_audio
+from pipeline.audio.decode import decode_audio
 from pipeline.config import RunConfig
 from pipeline.decoding.greedy import GreedyDecoder
-from pipeline.entities.catalog import EntityList
 from pipeline.entities.lists import EntitySource, load_entities
-from pipeline.entities.shortlist import build_shortlister
 from pipeline.errors import InputError
-from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.recognition.adapt import load_runner
+from pipeline.report import attention_page
+from pipeline.report.attention_page import Explained
+from pipeline.retrieval.phonetic import build_shortlister
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EntityList
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,7 +122,7 @@ def look(runner: AdapterRunner, heard: Emissions, entities: EntityList) -> tuple
 
 
 def attention_line(one: Explained) -> dict[str, Any]:
-    """Return the record that pipeline.scoring.report reads."""
+    """Return the record that pipeline.report reads."""
     rows = [row for row in attention_page.shown(one) if row < len(one.entities)]
     return {
         "utterance_id": one.utterance_id,

@@ -17,14 +17,14 @@ import time
 
 from rich.console import Console
 
-from jobs.command import OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import OK, Result, add_storage_options, job_parser, run_command
 from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.export.dictionary import data_dictionary
 from pipeline.export.export import PARTITIONS, ROWS_PER_FILE, Settings, export
 from pipeline.export.formats import FORMATS
-from pipeline.export.source import Run
-from pipeline.s3_options import parse_options
+from pipeline.runs.reader import Run
+from pipeline.storage.s3_options import parse_options
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -19,14 +19,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from pipeline.audio.segmentation import MIN_MAX_SECONDS
 from pipeline.errors import InputError, RollcallError, StorageError
 from pipeline.ingest.layouts import FORMATS, Source, detect
 from pipeline.ingest.plan import Plan, finished_units, make_plan, scratch_folder, shard
 from pipeline.ingest.shards import Counts, IngestJob, ingest_unit, read_counts
-from pipeline.s3_options import parse_options
-from pipeline.segmentation import MIN_MAX_SECONDS
 from pipeline.storage import Location, check_writable, open_filesystem, remove, write_atomic
+from pipeline.storage.s3_options import parse_options
 
 MAX_SECONDS = 28.0
 """The default model takes 30 s; the rest is room for its own padding."""
@@ -112,7 +112,7 @@ def _results(job: IngestJob, units: list[int], workers: int | None) -> Iterator[
         return
     import ray.data
 
-    from jobs.session import ray_session
+    from jobs.run.session import ray_session
 
     with ray_session():
         items = [{"unit": unit} for unit in units]

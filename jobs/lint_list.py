@@ -22,17 +22,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from pipeline import storage
 from pipeline.config import joint
-from pipeline.config_file import with_file
-from pipeline.entities.lint.check import lint
-from pipeline.entities.lint.findings import KINDS, SEVERITIES, Lint
-from pipeline.entities.lint.usage import check_usage
+from pipeline.config.config_file import with_file
 from pipeline.entities.lists import is_per_utterance, load_entities
 from pipeline.entities.loading import read_rows
 from pipeline.errors import ConfigError
-from pipeline.s3_options import Options, parse_options
+from pipeline.lint.check import lint
+from pipeline.lint.findings import KINDS, SEVERITIES, Lint
+from pipeline.lint.usage import check_usage
+from pipeline.storage.s3_options import Options, parse_options
 
 _STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 

@@ -17,10 +17,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from jobs.command import OK, Result, job_parser, run_command
+from jobs.cli.command import OK, Result, job_parser, run_command
+from jobs.run.planning import Prices, Rates, Wanted, plan, prices_from_yaml, rates_from_run, rates_from_yaml
 from pipeline import storage
 from pipeline.errors import ConfigError
-from pipeline.planning import Prices, Rates, Wanted, plan, prices_from_yaml, rates_from_run, rates_from_yaml
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")

@@ -17,16 +17,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
-from jobs.manifest import is_intact
-from jobs.run_folder import RunFolder
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from pipeline import storage
-from pipeline.entities.catalog import EMPTY
 from pipeline.errors import ConfigError, InputError
 from pipeline.reprocess.changes import Totals, change_of
 from pipeline.reprocess.gates import Gates, Published, objections
-from pipeline.s3_options import parse_options
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import is_intact
 from pipeline.storage import Location
+from pipeline.storage.s3_options import parse_options
+from pipeline.types.entity import EMPTY
 
 _HISTORY = 100  # publications that the pointer remembers
 _COMPARED = ["utterance_id", "text", "entities", "error"]

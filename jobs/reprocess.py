@@ -17,13 +17,13 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from jobs.publish import Pointer, add_gates, publish, read_gates
-from jobs.reprocess_run import NewRun, OldRun, is_done, open_run, plan_new, reprocess
+from jobs.run.reprocess_run import NewRun, OldRun, is_done, open_run, plan_new, reprocess
 from pipeline import storage
 from pipeline.entities.lists import load_entities
 from pipeline.errors import ConfigError
-from pipeline.s3_options import parse_options
+from pipeline.storage.s3_options import parse_options
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -4,14 +4,12 @@ A job is a module of ``jobs/`` that can be run; its docstring is its help. Nothi
 called, so ``rollcall --help`` answers at once.
 """
 
-import ast
 import importlib
 import sys
-from pathlib import Path
 
-from jobs.command import BAD_INPUT, OK, called_as
+from jobs.cli.command import BAD_INPUT, OK, called_as
+from jobs.cli.commands import commands, summary
 
-_RUNNABLE = '\nif __name__ == "__main__":'
 _USAGE = """usage: rollcall COMMAND [arguments]
        rollcall COMMAND --help
        rollcall completion bash|zsh|fish
@@ -33,20 +31,6 @@ program; 130 interrupted. Colours are off with NO_COLOR, progress bars where the
 """
 
 
-def commands() -> dict[str, str]:
-    """Return the name of every job and its module's name, in alphabetical order."""
-    here = Path(__file__)
-    modules = [path for path in sorted(here.parent.glob("*.py")) if path != here and _RUNNABLE in path.read_text()]
-    return {path.stem.replace("_", "-"): path.stem for path in modules}
-
-
-def summary(module: str) -> str:
-    """Return the first sentence of a job's docstring without importing it, as ``rollcall --help`` shows it."""
-    source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
-    first = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0].replace("\n", " ")
-    return first.partition(": ``python")[0].partition(": `python")[0].rstrip(".:")
-
-
 def usage() -> str:
     """Return the help text."""
     known = commands()
@@ -64,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     if name == "--version":
         return _version()
     if name == "completion":
-        from jobs import completion
+        from jobs.cli import completion
 
         return completion.main(rest)
     module = commands().get(name)

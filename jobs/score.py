@@ -20,16 +20,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jobs.command import Result, add_scoring_inputs, job_parser, run_command
+from jobs.cli.command import Result, add_scoring_inputs, job_parser, run_command
 from pipeline import storage
+from pipeline.report import ExampleSource, ReportInput, build_report, read_attention
+from pipeline.runs.facts import run_facts, vocabulary_of
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.breakdowns import Knowledge, count_words
 from pipeline.scoring.difference import differences
 from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, run_folder_of, transcripts_of
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import all_metrics, write_json, write_scores
-from pipeline.scoring.report import ExampleSource, ReportInput, build_report, read_attention
-from pipeline.scoring.run_facts import run_facts, vocabulary_of
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
 

@@ -20,10 +20,10 @@ import sys
 import time
 from typing import Any
 
-from jobs.command import BAD_INPUT, FAILED, OK, Result, job_parser, run_command
-from jobs.rollcall import commands
+from jobs.cli.command import BAD_INPUT, FAILED, OK, Result, job_parser, run_command
+from jobs.cli.commands import commands
+from pipeline.config.fingerprint import fingerprint
 from pipeline.errors import ConfigError, RollcallError, StorageError
-from pipeline.fingerprint import fingerprint
 
 EXCLUDED = [".git", ".venv", "out", "tests", "benchmarks", "**/__pycache__"]
 """Below the working directory, what no job needs; .gitignore counts as well."""

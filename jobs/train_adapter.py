@@ -17,19 +17,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jobs.command import Result, job_parser, run_command
-from jobs.training_options import add_settings, add_speech, cache_states, keep_out, settings
+from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.training_options import add_settings, add_speech, cache_states, keep_out, settings
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.loading import load_model
-from pipeline.acoustic.training import adapter_states
-from pipeline.acoustic.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance, label
-from pipeline.acoustic.training.adapter_loop import AdapterTrainer, AdapterTraining
 from pipeline.config import AcousticConfig, LanguageModelConfig
+from pipeline.config.fingerprint import model_fingerprint
 from pipeline.decoding.language_model import common_words
-from pipeline.fingerprint import model_fingerprint
-from pipeline.phonetics.pronunciation import MODELS, Pronouncer, read_dictionary
+from pipeline.lexicon.pronunciation import MODELS, Pronouncer, read_dictionary
+from pipeline.training import adapter_states
+from pipeline.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance, label
+from pipeline.training.adapter_loop import AdapterTrainer, AdapterTraining
 
 COMMON = 5000
 """Most frequent words of the language model: not rare, so not on a training list unless drawn as common words."""
@@ -122,7 +122,7 @@ def train_together(options: argparse.Namespace, entries: Sequence[Path]) -> None
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    from jobs.session import ray_session
+    from jobs.run.session import ray_session
 
     trainer = TorchTrainer(
         lambda given: run(given["options"], given["entries"]),

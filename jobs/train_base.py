@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from jobs.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, run_command
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
-from pipeline.acoustic.training import feature_cache
-from pipeline.acoustic.training.batches import Example, Source, label
-from pipeline.acoustic.training.loop import Trainer, TrainingConfig
 from pipeline.errors import InputError, ModelError
-from pipeline.phonetics.pronunciation import PHONES, Pronouncer
+from pipeline.lexicon.pronunciation import PHONES, Pronouncer
+from pipeline.training import feature_cache
+from pipeline.training.base_loop import Trainer, TrainingConfig
+from pipeline.training.batches import Example, Source, label
 
 
 def build_parser() -> argparse.ArgumentParser:

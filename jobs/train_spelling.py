@@ -17,20 +17,20 @@ from pathlib import Path
 
 import torch
 
-from jobs.command import Result, job_parser, run_command
-from jobs.training_options import add_settings, add_speech, cache_states, keep_out, settings
+from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.training_options import add_settings, add_speech, cache_states, keep_out, settings
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
-from pipeline.acoustic.training import adapter_states
-from pipeline.acoustic.training.adapter_states import StateRow
-from pipeline.acoustic.training.spelling_data import SpellingData, TextConfig, TextWindows
-from pipeline.acoustic.training.spelling_loop import SpellingTrainer, SpellingTraining
-from pipeline.acoustic.training.spoken_text import SpokenSegments
 from pipeline.config import AcousticConfig
 from pipeline.errors import InputError
-from pipeline.phonetics.pronunciation import MODELS, PHONES, Pronouncer, read_dictionary
+from pipeline.lexicon.pronunciation import MODELS, PHONES, Pronouncer, read_dictionary
+from pipeline.training import adapter_states
+from pipeline.training.adapter_states import StateRow
+from pipeline.training.spelling_data import SpellingData, TextConfig, TextWindows
+from pipeline.training.spelling_loop import SpellingTrainer, SpellingTraining
+from pipeline.training.spoken_text import SpokenSegments
 
 SHAPE = SpellingConfig(width=320, blocks=4, heads=5, kernel=15)
 """7.2 M parameters; 12.5 positions a second, so it costs less than the head."""

@@ -15,14 +15,14 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
-from jobs.manifest import is_intact
-from jobs.preflight import Transcription, prepare
-from jobs.retry import forget_errors
-from jobs.summary import print_summary
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.summary import print_summary
+from jobs.run.preflight import Transcription, prepare
+from jobs.run.retry import forget_errors
 from pipeline import storage
 from pipeline.config import PRESETS
 from pipeline.errors import ConfigError
+from pipeline.runs.manifest import is_intact
 
 BLOCK_ROWS = 64
 """Utterances per output file: some 8 min of audio, seconds of work to redo after a crash."""
@@ -113,8 +113,8 @@ def _run(arguments: argparse.Namespace) -> Result:
         console.print(f"complete already, nothing to do: {run.folder.root.uri}", soft_wrap=True)
     else:
         # Ray takes seconds to import, and so does all that it needs; finished runs and bad input need none of it.
-        from jobs.session import Wishes
-        from jobs.transcribe_run import execute
+        from jobs.run.session import Wishes
+        from jobs.run.transcribe_run import execute
 
         wishes = Wishes(arguments.num_encoders, arguments.num_decoders, arguments.gpus_per_encoder)
         record = execute(run, wishes, console, 60 * arguments.patience, arguments.max_error_rate)

@@ -18,18 +18,18 @@ import yaml
 from rich.console import Console
 from rich.progress import track
 
-from jobs.command import Result, is_terminal, job_parser, run_command
+from jobs.cli.command import Result, is_terminal, job_parser, run_command
+from pipeline.acoustic.adapter_files import settle
 from pipeline.acoustic.loading import load_model, load_tokens
-from pipeline.adapt import build_adapter_pass, load_runner
-from pipeline.adapter_files import settle
 from pipeline.config import RunConfig, joint
-from pipeline.config_file import with_file
-from pipeline.decoding.evaluation import Corpus, Evaluation, adapted, load_corpus, sample
-from pipeline.decoding.tuning import Guard, Trial, Tuner, Values
-from pipeline.encode import Encoder
+from pipeline.config.config_file import with_file
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import ConfigError, InputError, StorageError
-from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.recognition.adapt import build_adapter_pass, load_runner
+from pipeline.recognition.encode import Encoder
+from pipeline.tuning.evaluation import Corpus, Evaluation, adapted, load_corpus, sample
+from pipeline.tuning.tuning import Guard, Trial, Tuner, Values
 
 _ENCODE_ROWS = 64  # utterances decoded to samples at a time
 _SHOWN = 8  # trials in the table

@@ -11,11 +11,11 @@ import argparse
 
 from rich.console import Console
 
-from jobs.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
-from jobs.manifest import problems, summary
-from jobs.run_folder import RunFolder
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from pipeline import storage
-from pipeline.s3_options import parse_options
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import problems, summary
+from pipeline.storage.s3_options import parse_options
 
 _SHOWN = 20  # problems printed; --json has all
 

@@ -12,20 +12,20 @@ import pytest
 
 from jobs.explain import main as explain
 from pipeline.acoustic.adapter import ContextualAdapter
+from pipeline.acoustic.adapter_files import settle, with_adapter
 from pipeline.acoustic.loading import load_model
-from pipeline.adapt import AdapterPass, build_adapter_pass
-from pipeline.adapter_files import settle, with_adapter
 from pipeline.config import PRESETS, AcousticConfig, AdapterConfig, RunConfig, baseline
-from pipeline.decoding.interface import Hypothesis, Word
-from pipeline.emission_cache import CacheIdentity, acoustic_identity, write_emissions
-from pipeline.encode import Encoder
-from pipeline.entities.catalog import Entity, EntityList
+from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.loading import build_list
 from pipeline.errors import ConfigError, InputError
-from pipeline.fingerprint import config_fingerprint
+from pipeline.recognition.adapt import AdapterPass, build_adapter_pass
+from pipeline.recognition.encode import Encoder
+from pipeline.recognition.transcribe import Transcriber, build_transcriber, read_emissions
+from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity, write_emissions
 from pipeline.schemas import ADAPTER_OUTPUT, EMISSIONS
-from pipeline.transcribe import Transcriber, build_transcriber, read_emissions
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.hypothesis import Hypothesis, Word
 from tests.acoustic.tiny import tiny_model
 from tests.acoustic.tiny_adapter import save_beside, tiny_adapter
 from tests.audio_files import encoded, noise

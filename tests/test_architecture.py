@@ -1,7 +1,7 @@
-"""jobs -> actors -> pipeline, never the other way, and pipeline never sees Ray."""
+"""jobs -> actors -> pipeline, never the other way; inside pipeline every shelf imports only from shelves below it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,25 +13,89 @@ FORBIDDEN = {
     "jobs": {"benchmarks", "tests"},
 }
 
+SHELVES = (
+    # ground: what everything stands on
+    "errors", "text", "compiled", "trie", "storage", "config", "schemas", "types",
+    # what is known before anything is recognised
+    "audio", "lexicon", "entities",
+    # the way of one utterance: what could be said, what is heard, what is found, what is believed
+    "retrieval", "acoustic", "decoding", "rescoring", "recognition",
+    # the way of a run: how it lies on disk, what it is worth, how people read it
+    "markup", "runs", "scoring", "report",
+    # what is done with all that; side by side
+    ("lint", "reprocess", "ingest", "export", "tuning", "training"),
+)  # fmt: skip
+"""The packages and modules of ``pipeline``, in the order of the flow: each imports only what stands before it."""
+
+HEIGHT = {name: at for at, shelf in enumerate(SHELVES) for name in ([shelf] if isinstance(shelf, str) else shelf)}
+
 
 def imported(source: str) -> Iterator[str]:
-    """Yield the top-level packages that a module imports, wherever in it."""
+    """Yield the modules that a module imports, wherever in it; ``from a import b`` gives ``a.b``."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute here, so that a reader sees which layer they cross"
-            yield (node.module or "").partition(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", [path for package in FORBIDDEN for path in modules(package)], ids=str)
-def test_layers(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    assert not set(imported(path.read_text(encoding="utf-8"))) & FORBIDDEN[package]
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(package: str) -> dict[str, set[str]]:
+    """Return for each module of a package the modules of the same package that it imports."""
+    sources = {name_of(path): path.read_text(encoding="utf-8") for path in modules(package)}
+    found: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        targets = {target if target in sources else target.rpartition(".")[0] for target in imported(source)}
+        found[name] = {target for target in targets if target in sources} - {name}
+    return found
+
+
+def upward(graph: Mapping[str, set[str]], height: Mapping[str, int]) -> list[str]:
+    """Return every import of a shelf from one that does not stand below it."""
+    return [
+        f"{name} -> {target}"
+        for name, targets in sorted(graph.items())
+        for target in sorted(targets)
+        if name.count(".") and target.count(".")
+        if (here := name.split(".")[1]) != (there := target.split(".")[1]) and height[there] >= height[here]
+    ]
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[str]:
+    """Return the names that are left when every name whose targets are all gone is taken away, again and again."""
+    left = {name: set(targets) for name, targets in graph.items()}
+    while free := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets for name, targets in left.items() if name not in free}
+    return sorted(left)
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_layers(package: str) -> None:
+    for path in modules(package):
+        tops = {name.partition(".")[0] for name in imported(path.read_text(encoding="utf-8"))}
+        assert not tops & FORBIDDEN[package], path
+
+
+def test_every_shelf_of_pipeline_has_its_place() -> None:
+    names = {path.stem for path in (ROOT / "pipeline").iterdir() if path.suffix == ".py" or list(path.rglob("*.py"))}
+    assert names - {"__init__", "__pycache__"} == set(HEIGHT)
+
+
+def test_shelves_import_only_from_below() -> None:
+    assert upward(imports("pipeline"), HEIGHT) == []
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_file_is_part_of_a_circle(package: str) -> None:
+    assert circles(imports(package)) == []
 
 
 def test_only_jobs_touch_ray_data() -> None:
@@ -39,7 +103,13 @@ def test_only_jobs_touch_ray_data() -> None:
     assert users == []
 
 
-def test_the_check_sees_what_it_must() -> None:
+def test_the_checks_see_what_they_must() -> None:
     source = "import ray.data\ndef f():\n    from jobs.transcribe import main\n"
-    assert set(imported(source)) == {"ray", "jobs"}
+    assert set(imported(source)) == {"ray.data", "jobs.transcribe.main"}
     assert len(modules("pipeline")) > 10
+    assert "pipeline.config.config" in imports("pipeline")["pipeline.config.presets"]
+    graph = {"pipeline.text": {"pipeline.scoring.words"}, "pipeline.scoring.words": {"pipeline.text"}}
+    assert upward(graph, HEIGHT) == ["pipeline.text -> pipeline.scoring.words"]
+    assert circles(graph) == ["pipeline.scoring.words", "pipeline.text"]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert upward({"pipeline.lint.check": {"pipeline.export.files"}}, HEIGHT) != []

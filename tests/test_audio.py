@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio import MAX_SECONDS, SAMPLE_RATE, decode_audio, encode_flac, open_audio, resampled
+from pipeline.audio.decode import MAX_SECONDS, SAMPLE_RATE, decode_audio, encode_flac, open_audio, resampled
 from pipeline.errors import RowError
 from tests.audio_files import encoded, encoded_m4a, noise, tone
 

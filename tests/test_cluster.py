@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from jobs.session import Wishes, choose_workers
+from jobs.run.session import Wishes, choose_workers
 
 PATH = Path(__file__).resolve().parents[1] / "cluster.yaml"
 

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpus import Corpus, id_hashes, scan_corpus
+from pipeline.runs.corpus import Corpus, id_hashes, scan_corpus
 from pipeline.storage import list_parquet
 
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.acoustic.loading import load_model
 from pipeline.config import AcousticConfig, BeamConfig, RunConfig
 from pipeline.decoding.build import build_decoder
-from pipeline.encode import Encoder, encode_or_split, pack
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.loading import build_list
+from pipeline.recognition.encode import Encoder, encode_or_split, pack
+from pipeline.recognition.transcribe import Transcriber, read_emissions
 from pipeline.schemas import EMISSIONS, TRANSCRIPTS
-from pipeline.transcribe import Transcriber, read_emissions
+from pipeline.types.emissions import Emissions, SparseLogProbs
 from tests.acoustic.tiny import tiny_model
 from tests.audio_files import encoded, noise
 

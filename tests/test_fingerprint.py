@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import GuardConfig, HotwordsConfig, LanguageModelConfig, RunConfig, baseline
+from pipeline.config.fingerprint import config_fingerprint, content_hash, fingerprint, model_fingerprint
 from pipeline.errors import ModelError
-from pipeline.fingerprint import config_fingerprint, content_hash, fingerprint, model_fingerprint
 
 
 def with_files(folder: Path, lm: bytes = b"lm") -> RunConfig:

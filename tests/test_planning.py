@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from jobs.plan import DEPLOY, human, main, read_rates
+from jobs.run.planning import Node, Prices, Rates, Wanted, plan
 from pipeline.errors import ConfigError
-from pipeline.planning import Node, Prices, Rates, Wanted, plan
 
 RATES = Rates(
     device="gpu", encode_x=1000.0, decode_x=100.0, encode_cores=2.0, audio_mb_per_hour=30.0,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio import decode_audio
+from pipeline.audio.decode import decode_audio
+from pipeline.audio.segmentation import SpeechDetector, choose_cut, cut_at_silences, slice_spans
 from pipeline.errors import ConfigError
-from pipeline.segmentation import SpeechDetector, choose_cut, cut_at_silences, slice_spans
 from tests.audio_files import noise
 from tests.shared_data import SHARED, needs_shared_data
 

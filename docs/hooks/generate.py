@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from pipeline.config import BoostingConfig  # noqa: E402
-from pipeline.scoring.report.markup import Html, tag  # noqa: E402
+from pipeline.markup.html import Html, tag  # noqa: E402
 
 _REQUEST = re.compile(r"^<!-- generate: (\S+) -->$", re.MULTILINE)
 
@@ -141,7 +141,7 @@ _FIELD = re.compile(r"^    (\w+): (.+?) = (.+?)(?:  # (.*))?$")
 
 def configuration() -> str:
     """Every configuration class with its fields, their types, defaults and the comments beside them."""
-    source = (ROOT / "pipeline/config.py").read_text(encoding="utf-8")
+    source = (ROOT / "pipeline/config/config.py").read_text(encoding="utf-8")
     lines, parts = source.splitlines(), []
     for node in ast.parse(source).body:
         if not isinstance(node, ast.ClassDef):

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter, OutputLayer
-from pipeline.adapter_files import CONFIG, FORMAT, WEIGHTS, read_settings
+from pipeline.acoustic.adapter_files import CONFIG, FORMAT, WEIGHTS, read_settings
 from pipeline.errors import ModelError
 
 _OUTPUT = ("weight", "bias", "fold")
@@ -27,7 +27,7 @@ class StoredAdapter:
 
 
 def save(folder: Path, adapter: ContextualAdapter, base: str) -> None:
-    """Write ``adapter`` as an adapter directory; ``base`` is pipeline.fingerprint.model_fingerprint of its base."""
+    """Write ``adapter`` as an adapter directory; ``base`` is the model_fingerprint of its base."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"format": FORMAT, "base": base, "shape": dataclasses.asdict(adapter.shape)}
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

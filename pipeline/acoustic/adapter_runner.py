@@ -14,8 +14,8 @@ import torch
 
 from pipeline.acoustic.adapter import Catalog, ContextualAdapter, Frames, pad_spellings
 from pipeline.acoustic.adapter_spelling import Speller, Spelling
-from pipeline.acoustic.emissions import SparseLogProbs
-from pipeline.entities.catalog import EntityList
+from pipeline.types.emissions import SparseLogProbs
+from pipeline.types.entity import EntityList
 
 LEAST_SHARE = 1e-3
 """Frames that give less of their attention to the list keep the base's output as it is, to the bit."""

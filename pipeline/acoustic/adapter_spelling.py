@@ -3,11 +3,11 @@
 import functools
 from collections.abc import Sequence
 
-from pipeline.acoustic.tokens import Tokens
-from pipeline.entities.catalog import Entity
 from pipeline.errors import RowError
-from pipeline.phonetics.phones import PHONE_IDS, Pronunciation
-from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.lexicon.phones import PHONE_IDS, Pronunciation
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.types.entity import Entity
+from pipeline.types.tokens import Tokens
 
 PRONUNCIATIONS = 2
 """Pronunciations of one entity that are listened for; each is a row of the catalog."""

@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save_file
 from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.acoustic.spelling import SpellingConfig
-from pipeline.acoustic.tokens import WORD_START, Tokens
 from pipeline.errors import ModelError, RowError
+from pipeline.types.tokens import WORD_START, Tokens
 
 FORMAT = "rollcall-ctc-1"
 CONFIG, WEIGHTS, TOKENISER = "config.json", "model.safetensors", "tokenizer.model"

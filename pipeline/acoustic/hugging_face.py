@@ -19,13 +19,13 @@ import transformers
 from torch import nn
 
 from pipeline.acoustic.adapter import OutputLayer
-from pipeline.acoustic.emissions import FLOOR_LOG_PROB, Emissions, sparsify
 from pipeline.acoustic.hugging_face_tokens import NEVER, fold_tokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError
+from pipeline.types.emissions import FLOOR_LOG_PROB, Emissions, sparsify
+from pipeline.types.tokens import Tokens
 
 CLASSES: dict[str, Any] = {
     "wav2vec2": transformers.Wav2Vec2ForCTC,

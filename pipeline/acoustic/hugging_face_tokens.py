@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.acoustic.tokens import WORD_START, Tokens
 from pipeline.errors import ModelError, RowError
 from pipeline.text import normalise
+from pipeline.types.tokens import WORD_START, Tokens
 
 NEVER = -1
 """In ``fold``: an id that is never written (``<s>``, ``<unk>``, byte pieces, rows of the head without a piece)."""

@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.acoustic.emissions import Emissions
-from pipeline.acoustic.tokens import Tokens
+from pipeline.types.emissions import Emissions
+from pipeline.types.tokens import Tokens
 
 SAMPLE_RATE = 16_000
 """Hz; what every model here hears."""

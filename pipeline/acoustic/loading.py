@@ -5,8 +5,8 @@ from pathlib import Path
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.model import RollcallCtc
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
+from pipeline.types.tokens import Tokens
 
 
 def load_model(config: AcousticConfig) -> CtcModel:

@@ -10,7 +10,6 @@ import torch
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.adapter import OutputLayer
 from pipeline.acoustic.backbone import FRAME_SAMPLES
-from pipeline.acoustic.emissions import Emissions, SparseLogProbs, sparsify
 from pipeline.acoustic.features import log_mel
 from pipeline.acoustic.head import HeadOutput
 from pipeline.acoustic.interface import SAMPLE_RATE
@@ -18,6 +17,7 @@ from pipeline.acoustic.network import CtcNetwork
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError
+from pipeline.types.emissions import Emissions, SparseLogProbs, sparsify
 
 MAX_SECONDS = 120.0  # as long as one row of audio may be
 WINDOW_FRAMES = 700  # 28 s at 25 Hz: Whisper's encoder knows positions up to 30 s

@@ -1,7 +1,7 @@
 """The spelling branch: reads what the phone head heard and corrects the last state before the subword CTC layer.
 
 A recogniser that is trained on few hours of speech hears well and spells by ear ("minit"): it has heard few words. The
-branch takes the phone posterior, which text can be turned into (pipeline.acoustic.training.spoken_text), so it is
+branch takes the phone posterior, which text can be turned into (pipeline.training.spoken_text), so it is
 trained on millions of words of text beside the little speech, in the manner of text injection (Sainath et al. 2023,
 JOIST). With P the phone posterior and h the last state of the head, both of all frames,
 

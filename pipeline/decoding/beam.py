@@ -3,24 +3,25 @@
 import functools
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.acoustic.emissions import SparseLogProbs
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import BoostClassConfig, BoostingConfig, LanguageModelConfig, RunConfig, unjudged
 from pipeline.decoding.explain import explain
+from pipeline.decoding.found import Found, found_texts
 from pipeline.decoding.graph import Graph, GraphCache, empty_graph
-from pipeline.decoding.interface import Hypothesis, Word
 from pipeline.decoding.language_model import read_words
 from pipeline.decoding.lexicon import Lexicon, build_lexicon, token_table
 from pipeline.decoding.ngram import Ngrams, class_scores, load_ngrams, no_ngrams
 from pipeline.decoding.results import best_texts, text_of
 from pipeline.decoding.search import Params, Work, make_work
-from pipeline.entities.catalog import EMPTY, EntityList
 from pipeline.errors import ConfigError, ModelError
+from pipeline.types.emissions import SparseLogProbs
+from pipeline.types.entity import EMPTY, EntityList
+from pipeline.types.hypothesis import Hypothesis
+from pipeline.types.tokens import Tokens
 
 _LN10 = math.log(10.0)
 _FRAMES_STEP = 512  # scratch memory grows in such steps of frames
@@ -63,7 +64,7 @@ class BeamDecoder:
             unbiased = nbest[0]
         return explain(nbest, unbiased.words, entities if entities.entities else EMPTY)
 
-    def _plain(self, emissions: SparseLogProbs) -> list["Found"]:
+    def _plain(self, emissions: SparseLogProbs) -> list[Found]:
         """What the search finds without a list, searched for once for as long as the same utterance is asked for.
 
         The explanation of entities needs it, and so does who takes them all back (``decode`` with an empty list).
@@ -72,13 +73,13 @@ class BeamDecoder:
             self._last = emissions, self._search(emissions, empty_graph(), self._unbiased)
         return self._last[1]
 
-    def _search(self, emissions: SparseLogProbs, graph: Graph, params: Params) -> list["Found"]:
+    def _search(self, emissions: SparseLogProbs, graph: Graph, params: Params) -> list[Found]:
         ids, values = emissions.ids.astype(np.int16), emissions.values.astype(np.float32)
         language = self._language
         arguments = (self._tokens, language.ngrams, language.lexicon, graph, language.class_scores, params)
         n_best = self._config.searched_n_best
         scores, rows, codes, ends = best_texts(ids, values, *arguments, self._scratch(*ids.shape), n_best)
-        return _found(scores.tolist(), rows.tolist(), text_of(codes), ends.tolist())
+        return found_texts(scores.tolist(), rows.tolist(), text_of(codes), ends.tolist())
 
     def _scratch(self, frames: int, candidates: int) -> Work:
         width, context = self._config.beam.width, self._language.ngrams.context
@@ -87,44 +88,6 @@ class BeamDecoder:
             frames = math.ceil(max(frames, room) / _FRAMES_STEP) * _FRAMES_STEP
             self._work = make_work(frames, width, candidates, len(self._tokens.lengths), context)
         return self._work
-
-
-class Share(NamedTuple):
-    """Nats of one word: token log-probabilities, language model, boosts kept at its end, D1 and D2 on its way."""
-
-    acoustic: float
-    lm: float
-    kept: float
-    boost: float
-    gain: float
-
-
-class Found(NamedTuple):
-    """One text of the n-best before its entities are explained."""
-
-    words: tuple[Word, ...]
-    rows: list[tuple[Any, ...]]
-    acoustic: float
-    lm: float
-    boost: float
-    total: float
-
-    def shares(self, start: int = 0, end: int | None = None) -> list[Share]:
-        """Of words [start, end); most hypotheses are never asked."""
-        return [Share(*row[4:]) for row in self.rows[start:end]]
-
-
-def _found(scores: list[list[float]], rows: list[tuple[Any, ...]], text: str, ends: list[list[int]]) -> list[Found]:
-    """Cut the flat results of the kernel into hypotheses."""
-    result, row, at = [], 0, 0
-    for score, (row_end, end) in zip(scores, ends, strict=True):
-        words, start = [], 0
-        for first, last, stop, confidence, *_ in rows[row:row_end]:
-            words.append(Word(text[at + start : at + stop], first, last, min(1.0, confidence)))
-            start = stop + 1
-        result.append(Found(tuple(words), rows[row:row_end], *score))
-        row, at = row_end, end
-    return result
 
 
 class _Language(NamedTuple):

@@ -1,12 +1,12 @@
 """From configuration to decoder."""
 
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import RunConfig
 from pipeline.decoding.beam import BeamDecoder
 from pipeline.decoding.greedy import GreedyDecoder
 from pipeline.decoding.interface import Decoder
 from pipeline.decoding.pyctc import PyctcDecoder
 from pipeline.errors import ConfigError
+from pipeline.types.tokens import Tokens
 
 DECODERS = ("rollcall", "pyctcdecode", "greedy")
 """Values of ``beam.decoder``."""

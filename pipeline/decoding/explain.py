@@ -1,17 +1,12 @@
 """Why an entity stands in a transcript: its span, the shares of its score, and what the unbiased search writes."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from pipeline.decoding.interface import EntitySpan, Hypothesis, Word
+from pipeline.decoding.found import Found
 from pipeline.decoding.spans import entity_spans
-from pipeline.entities.catalog import EntityList
-
-if TYPE_CHECKING:
-    from pipeline.decoding.beam import Found
+from pipeline.types.entity import EntityList
+from pipeline.types.hypothesis import EntitySpan, Hypothesis, Word
 
 
 def explain(nbest: Sequence[Found], unbiased: tuple[Word, ...], entities: EntityList) -> list[Hypothesis]:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decoding.compiled import array_kernel, kernel
-from pipeline.decoding.trie import DEAD, ROOT, build_trie, child
-from pipeline.entities.catalog import EntityList
+from pipeline.compiled import array_kernel, kernel
+from pipeline.trie import DEAD, ROOT, build_trie, child
+from pipeline.types.entity import EntityList
 
 SPACE = 32
 """Label between the words of a phrase."""

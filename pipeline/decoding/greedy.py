@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from pipeline.acoustic.emissions import SparseLogProbs
-from pipeline.acoustic.tokens import WORD_START, Tokens
-from pipeline.decoding.interface import Hypothesis, Word
 from pipeline.decoding.spans import entity_spans
-from pipeline.entities.catalog import EntityList
+from pipeline.types.emissions import SparseLogProbs
+from pipeline.types.entity import EntityList
+from pipeline.types.hypothesis import Hypothesis, Word
+from pipeline.types.tokens import WORD_START, Tokens
 
 
 @dataclasses.dataclass(frozen=True)

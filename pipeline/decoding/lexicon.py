@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.acoustic.tokens import WORD_START, Tokens
-from pipeline.decoding.trie import build_trie
+from pipeline.trie import build_trie
+from pipeline.types.tokens import WORD_START, Tokens
 
 HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
 """Odd base of the polynomial text hash modulo 2^64."""

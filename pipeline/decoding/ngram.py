@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.compiled import array_kernel, kernel
 from pipeline.decoding.arpa import read_arpa
-from pipeline.decoding.compiled import array_kernel, kernel
 from pipeline.decoding.kenlm_binary import MAGIC, NgramArrays, read_binary
 from pipeline.errors import ModelError
 

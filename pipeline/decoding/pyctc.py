@@ -9,14 +9,14 @@ from pyctcdecode.decoder import BeamSearchDecoderCTC
 from pyctcdecode.language_model import HotwordScorer
 from pyctcdecode.language_model import LanguageModel as PyctcLanguageModel
 
-from pipeline.acoustic.emissions import SparseLogProbs
-from pipeline.acoustic.tokens import WORD_START, Tokens
 from pipeline.config import BeamConfig, LanguageModelConfig, RunConfig
-from pipeline.decoding.interface import Hypothesis, Word
 from pipeline.decoding.language_model import load_language_model
 from pipeline.decoding.spans import entity_spans
-from pipeline.entities.catalog import EntityList
 from pipeline.errors import ConfigError
+from pipeline.types.emissions import SparseLogProbs
+from pipeline.types.entity import EntityList
+from pipeline.types.hypothesis import Hypothesis, Word
+from pipeline.types.tokens import WORD_START, Tokens
 
 
 class _LoneMark(str):

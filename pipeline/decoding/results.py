@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decoding.compiled import array_kernel, kernel
+from pipeline.compiled import array_kernel, kernel
 from pipeline.decoding.ngram import extend
 from pipeline.decoding.search import logadd, search
 

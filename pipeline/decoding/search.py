@@ -37,10 +37,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.decoding.compiled import kernel
+from pipeline.compiled import kernel
 from pipeline.decoding.graph import SPACE, follow
 from pipeline.decoding.ngram import begin_context, extend
-from pipeline.decoding.trie import ROOT, child
+from pipeline.trie import ROOT, child
 
 NONE = -1
 _UNSEEN = -2

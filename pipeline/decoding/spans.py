@@ -1,8 +1,8 @@
 """Entity spans of a hypothesis: where the words of the list stand in it."""
 
-from pipeline.decoding.interface import EntitySpan, Word
-from pipeline.entities.catalog import EntityList
 from pipeline.entities.matching import find_entities
+from pipeline.types.entity import EntityList
+from pipeline.types.hypothesis import EntitySpan, Word
 
 
 def entity_spans(words: tuple[Word, ...], entities: EntityList) -> tuple[EntitySpan, ...]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.entities.catalog import EMPTY, Entity, EntityList, Rejected
 from pipeline.entities.loading import (
     SEPARATOR,
     StorageOptions,
@@ -18,6 +17,7 @@ from pipeline.entities.loading import (
     open_text,
 )
 from pipeline.errors import InputError, RowError
+from pipeline.types.entity import EMPTY, Entity, EntityList, Rejected
 
 LIST_COLUMNS = ("entities", "list")
 """Where a per-utterance list is looked for when the column is not named."""

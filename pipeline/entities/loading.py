@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
-from pipeline.entities.catalog import Entity, EntityList, Rejected
 from pipeline.entities.spelling import spellings
 from pipeline.errors import InputError, RowError
-from pipeline.phonetics.phones import parse_phones
+from pipeline.lexicon.phones import parse_phones
+from pipeline.types.entity import Entity, EntityList, Rejected
 
 COLUMNS = ("entity", "aliases", "pronunciations", "weight", "tags")
 BAD_PRONUNCIATION = "is used without a pronunciation that cannot be read: "

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from pipeline.entities.catalog import Entity, EntityList
+from pipeline.types.entity import Entity, EntityList
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.lists import EntitySource, UtteranceLists
 from pipeline.storage import Location, attempt, exists, read_bytes, write_atomic
+from pipeline.types.entity import Entity, EntityList
 
 _TEXTS = pa.list_(pa.string())
 ENTITIES = pa.schema(

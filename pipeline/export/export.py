@@ -19,12 +19,12 @@ from pipeline.errors import ConfigError, StorageError
 from pipeline.export import tables
 from pipeline.export.files import ParquetPart, Parts, TextPart, Writing, file_name, partition_folder, split
 from pipeline.export.formats import FORMATS
-from pipeline.export.schema import TRANSCRIPTS_EXPORT, VERSIONS, stamped
-from pipeline.export.source import Batch, Context, Run
+from pipeline.export.schema import VERSIONS, stamped
 from pipeline.export.speech import Spool, Track, utterances
-from pipeline.ingest.disk_table import temporary_database
-from pipeline.s3_options import Options
+from pipeline.runs.reader import TRANSCRIPTS_EXPORT, Batch, Context, Run
 from pipeline.storage import Location
+from pipeline.storage.disk_table import temporary_database
+from pipeline.storage.s3_options import Options
 
 PARTITIONS = {"tenant": ("tenant", "session"), "date": ("date", "date"), "speaker": ("by_speaker", "speaker")}
 """What ``--partition-by`` takes: the key in the folders' names and the column that it is. No key is the name of a

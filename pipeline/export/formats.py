@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Callable
 
 from pipeline.export import nist, subtitles, tables
-from pipeline.export.source import Batch
 from pipeline.export.speech import Track
 from pipeline.export.textgrid import textgrid
+from pipeline.runs.reader import Batch
 
 
 @dataclasses.dataclass(frozen=True)

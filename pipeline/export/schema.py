@@ -6,13 +6,8 @@ a comment where a format has comments (CTM, STM, VTT), and always in ``_export.j
 
 import pyarrow as pa
 
-from pipeline.schemas import AUDIO, TRANSCRIPTS, conform
-
-CONTEXT = ("recording_id", "speaker", "session", "start_seconds", "end_seconds")
-"""Columns of AUDIO that tell where an utterance comes from; null where the audio was not given (--audio)."""
-
-TRANSCRIPTS_EXPORT = pa.schema([*TRANSCRIPTS, *(AUDIO.field(name) for name in CONTEXT)])
-"""Rows of parquet, hf and jsonl."""
+from pipeline.runs.reader import CONTEXT, TRANSCRIPTS_EXPORT
+from pipeline.schemas import AUDIO, TRANSCRIPTS
 
 
 def _text(name: str, about: str) -> pa.Field:
@@ -74,8 +69,3 @@ def stamped(name: str) -> pa.Schema:
 def stamp(name: str) -> str:
     """Return one line that names a schema and its version, for comments."""
     return f"{name} version {VERSIONS[name]}"
-
-
-def with_context(rows: pa.Table, source: str) -> pa.Table:
-    """Return TRANSCRIPTS rows, with or without context columns, as TRANSCRIPTS_EXPORT; raises InputError."""
-    return conform(rows, TRANSCRIPTS_EXPORT, ("utterance_id", "text"), source)

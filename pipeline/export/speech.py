@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from sqlite3 import Connection
 from typing import Any
 
-from pipeline.export.source import Batch
-from pipeline.ingest.disk_table import insert
+from pipeline.runs.reader import Batch
+from pipeline.storage.disk_table import insert
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.export.schema import FLAT, MANIFEST, TRANSCRIPTS_EXPORT
-from pipeline.export.source import Batch
+from pipeline.export.schema import FLAT, MANIFEST
+from pipeline.runs.reader import TRANSCRIPTS_EXPORT, Batch
 
 SEPARATOR = "|"
 """Between the entities of a CSV field; a bar within a name becomes a slash."""

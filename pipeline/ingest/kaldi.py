@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from pipeline.errors import InputError, StorageError
-from pipeline.ingest.disk_table import insert, temporary_database
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, resolve
 from pipeline.ingest.text_files import read_lines, seconds
 from pipeline.storage import Location, exists
+from pipeline.storage.disk_table import insert, temporary_database
 
 _ARCHIVE = re.compile(r"\.ark:\d+$")
 _TABLES = {"wav.scp": "wav", "text": "text", "utt2spk": "speaker", "segments": "segment"}

@@ -11,10 +11,10 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.ingest.audio_parquet import read_ids
-from pipeline.ingest.disk_table import UniqueIds, temporary_database
 from pipeline.ingest.layouts import FORMATS, Source
 from pipeline.ingest.recordings import Recording, from_json, to_json
 from pipeline.storage import Location, exists, read_bytes, walk_files, write_atomic
+from pipeline.storage.disk_table import UniqueIds, temporary_database
 
 UNIT_ROWS = 256
 """Utterances per shard, unless recordings are cut into more: about an hour of short ones."""

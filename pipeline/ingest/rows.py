@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
-from pipeline.audio import MIN_SAMPLES, SAMPLE_RATE, Samples, encode_flac, open_audio, resampled
+from pipeline.audio.decode import MIN_SAMPLES, SAMPLE_RATE, Samples, encode_flac, open_audio, resampled
+from pipeline.audio.segmentation import Piece, SpeechDetector, cut_at_silences, slice_spans
 from pipeline.errors import RowError
 from pipeline.ingest.audio_parquet import ParquetRow, read_rows
 from pipeline.ingest.recordings import Recording, Utterance, span_id
-from pipeline.segmentation import Piece, SpeechDetector, cut_at_silences, slice_spans
 from pipeline.storage import Location, open_seekable
 
 _OVERSHOOT_SECONDS = 0.5  # what a segment may end after its audio, as in Kaldi's extract-segments

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.entities.catalog import EntityList
+from pipeline.types.entity import EntityList
 
 CHANGES = pa.schema(
     [

@@ -4,10 +4,10 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.markup.document import document, fact_list, section
+from pipeline.markup.html import Html, join, tag
+from pipeline.markup.tables import Cell, Row, table
 from pipeline.reprocess.changes import Change, Totals
-from pipeline.scoring.report.document import document, fact_list, section
-from pipeline.scoring.report.markup import Html, join, tag
-from pipeline.scoring.report.tables import Cell, Row, table
 
 SHOWN = 500
 """Utterances on the page; changes.parquet has all. Some 400 bytes each."""

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from pipeline.corpus import id_hashes
 from pipeline.errors import InputError
 from pipeline.reprocess.part import Part
+from pipeline.runs.corpus import id_hashes
 from pipeline.storage import Location, attempt
 
 _READERS = 8  # files that are read at once: enough to hide an object store's latency

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.entities.catalog import EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
+from pipeline.recognition.transcribe import FAILURES, Transcriber, read_emissions
 from pipeline.reprocess.changes import Change, change_of
 from pipeline.reprocess.touched import Touching
 from pipeline.schemas import ADAPTER_INPUT, TRANSCRIPTS
-from pipeline.transcribe import FAILURES, Transcriber, read_emissions
+from pipeline.types.entity import EntityList
 
 
 @dataclasses.dataclass(frozen=True)

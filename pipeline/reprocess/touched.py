@@ -1,16 +1,16 @@
 """Which entities differ between two lists, and in which utterances that can matter.
 
 An utterance's transcript depends on its shortlist alone, and an entity is on the shortlist or not whatever else is on
-the list (pipeline.entities.shortlist). So the transcript can change only if an entity that differs between the old
+the list (pipeline.retrieval.phonetic). So the transcript can change only if an entity that differs between the old
 list and the new one, in whichever of the two it stands, is plausible in the audio. That is exact in one direction:
 rows that it leaves out are those that a full run would write again as they are.
 """
 
 import dataclasses
 
-from pipeline.acoustic.emissions import Emissions
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
-from pipeline.entities.shortlist import Shortlister
+from pipeline.retrieval.phonetic import Shortlister
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EMPTY, Entity, EntityList
 
 _KEPT = 16  # pairs of lists whose difference is remembered: a corpus has one; lists per utterance come once each
 

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.entities.catalog import EMPTY, Entity, EntityList, Rejected
 from pipeline.entities.matching import Found, find_entities
 from pipeline.errors import InputError
 from pipeline.scoring.alignment import align
@@ -21,6 +20,7 @@ from pipeline.scoring.entities import EntityMatch, match_entities
 from pipeline.scoring.groups import GroupScore, score_groups
 from pipeline.scoring.metrics import COLUMNS, GROUPS, Rate, beside, entity_metrics, rates_with_intervals, word_metrics
 from pipeline.scoring.words import Biased, WordCounts, all_errors, minimal_errors, split_errors
+from pipeline.types.entity import EMPTY, Entity, EntityList, Rejected
 
 
 @dataclasses.dataclass(frozen=True)

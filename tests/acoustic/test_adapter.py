@@ -12,10 +12,10 @@ from pipeline.acoustic.adapter import Catalog, ContextualAdapter, Frames, Output
 from pipeline.acoustic.adapter_chain import NEVER, chain_of_tensors, chain_scores
 from pipeline.acoustic.adapter_runner import AdapterRunner, replace_frames
 from pipeline.acoustic.adapter_spelling import Speller
-from pipeline.acoustic.emissions import SparseLogProbs, sparsify
-from pipeline.acoustic.tokens import Tokens
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import RowError
+from pipeline.types.emissions import SparseLogProbs, sparsify
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.tokens import Tokens
 from tests.acoustic.tiny_adapter import small_adapter
 
 LETTERS = "abcdefghijk"

@@ -12,14 +12,14 @@ import torch
 from jobs.train_adapter import main
 from pipeline.acoustic import adapter_checkpoint, checkpoint
 from pipeline.acoustic.loading import load_model
-from pipeline.acoustic.training import adapter_states
-from pipeline.acoustic.training.adapter_alignment import SILENT, align_tokens
-from pipeline.acoustic.training.adapter_data import NO_BIAS, UNKNOWN, Utterance, attention_targets, label
-from pipeline.acoustic.training.adapter_loop import thin
-from pipeline.acoustic.training.adapter_states import Hardening, StateRow
 from pipeline.config import AcousticConfig
+from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ModelError
-from pipeline.fingerprint import model_fingerprint
+from pipeline.training import adapter_states
+from pipeline.training.adapter_alignment import SILENT, align_tokens
+from pipeline.training.adapter_data import NO_BIAS, UNKNOWN, Utterance, attention_targets, label
+from pipeline.training.adapter_loop import thin
+from pipeline.training.adapter_states import Hardening, StateRow
 from tests.acoustic.tiny import tiny_model
 from tests.audio_files import encoded, noise
 

@@ -13,9 +13,9 @@ import transformers
 
 from pipeline.acoustic.hugging_face import load_hugging_face, load_hugging_face_tokens
 from pipeline.acoustic.interface import CtcModel
-from pipeline.acoustic.tokens import WORD_START
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError, RowError
+from pipeline.types.tokens import WORD_START
 
 LETTERS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAOINSHRDLUMWCFGYPBVKXJQZ", "'"]
 WAV2VEC = {

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.model import RollcallCtc
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError, RowError
+from pipeline.types.tokens import Tokens
 from tests.acoustic.tiny import tiny_model, tiny_network
 
 

@@ -13,8 +13,12 @@ from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.model import RollcallCtc
 from pipeline.acoustic.network import CtcNetwork
 from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
-from pipeline.acoustic.training.adapter_states import StateRow
-from pipeline.acoustic.training.spelling_data import (
+from pipeline.config import AcousticConfig
+from pipeline.errors import InputError, ModelError, RowError
+from pipeline.lexicon.phones import PHONE_IDS, PHONES
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.training.adapter_states import StateRow
+from pipeline.training.spelling_data import (
     SpellingData,
     SpellingExample,
     TextConfig,
@@ -23,12 +27,8 @@ from pipeline.acoustic.training.spelling_data import (
     harder,
     posterior_of,
 )
-from pipeline.acoustic.training.spelling_loop import SpellingTraining, learning_rate_share
-from pipeline.acoustic.training.spoken_text import PAUSE, Said, SpokenSegments
-from pipeline.config import AcousticConfig
-from pipeline.errors import InputError, ModelError, RowError
-from pipeline.phonetics.phones import PHONE_IDS, PHONES
-from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.training.spelling_loop import SpellingTraining, learning_rate_share
+from pipeline.training.spoken_text import PAUSE, Said, SpokenSegments
 from tests.acoustic.tiny import BACKBONE, tiny_network, tiny_tokeniser
 
 CONFIG = SpellingConfig(width=16, blocks=2, heads=2, kernel=3)

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 
 from jobs import train_base
 from pipeline.acoustic import checkpoint
-from pipeline.acoustic.training import feature_cache
-from pipeline.acoustic.training.batches import Source, collate, draw_epoch, label, mask_time, pack
-from pipeline.acoustic.training.loop import Trainer, TrainingConfig, collapse, learning_rate_share
+from pipeline.training import feature_cache
+from pipeline.training.base_loop import Trainer, TrainingConfig, collapse, learning_rate_share
+from pipeline.training.batches import Source, collate, draw_epoch, label, mask_time, pack
 from tests.acoustic.tiny import BACKBONE, TEXT, tiny_model, tiny_network, tiny_tokeniser
 
 CONFIG = TrainingConfig(steps=6, warmup_steps=2, batch_seconds=4.0, learning_rate=3e-3)

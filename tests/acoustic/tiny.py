@@ -8,7 +8,7 @@ import torch
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
-from pipeline.phonetics.phones import PHONES
+from pipeline.lexicon.phones import PHONES
 
 TEXT = (
     "the quick brown fox jumps over the lazy dog",

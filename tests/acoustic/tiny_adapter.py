@@ -7,7 +7,7 @@ import torch
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter, OutputLayer
 from pipeline.acoustic.interface import CtcModel
-from pipeline.fingerprint import model_fingerprint
+from pipeline.config.fingerprint import model_fingerprint
 
 SMALL = {"query": 8, "frame": 16, "kernel": 3, "key": 8, "embedding": 8, "hidden": 8, "value": 4, "window": 4}
 

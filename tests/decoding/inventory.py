@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.acoustic.emissions import SparseLogProbs, sparsify
-from pipeline.acoustic.tokens import WORD_START, Tokens
+from pipeline.types.emissions import SparseLogProbs, sparsify
+from pipeline.types.tokens import WORD_START, Tokens
 
 PIECES = ("", "▁", "▁the", "▁a", "n", "ann", "a", "e", "t", "▁cat", "s", "▁new", "york", "c", "r", "o", "k", "y")
 

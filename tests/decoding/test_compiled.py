@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numba.core.errors import NumbaError
 
-from pipeline.decoding import compiled
-from pipeline.decoding.compiled import array_kernel, kernel
+from pipeline import compiled
+from pipeline.compiled import array_kernel, kernel
 
 
 def _largest(values):  # type: ignore[no-untyped-def]

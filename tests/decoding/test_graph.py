@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decoding.graph import GraphCache, build_graph, follow
-from pipeline.decoding.trie import DEAD, ROOT
-from pipeline.entities.catalog import Entity, EntityList
+from pipeline.trie import DEAD, ROOT
+from pipeline.types.entity import Entity, EntityList
 
 
 def listed(texts, **fields):

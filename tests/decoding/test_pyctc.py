@@ -6,8 +6,8 @@ import pytest
 from pipeline.config import BeamConfig, HotwordsConfig, LanguageModelConfig, RunConfig
 from pipeline.decoding.build import build_decoder
 from pipeline.decoding.language_model import load_language_model
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.errors import ConfigError, ModelError
+from pipeline.types.entity import EMPTY, Entity, EntityList
 from tests.decoding.inventory import CHARACTERS, LETTERS, PIECES, TOKENS, emissions_of, spell, write_arpa
 
 

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.acoustic.emissions import Emissions, SparseLogProbs
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import (
     BOLD,
     BOLD_CLASS,
@@ -25,9 +23,11 @@ from pipeline.config import (
     without,
 )
 from pipeline.decoding.build import build_decoder
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.errors import ConfigError
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.transcribe import build_transcriber
+from pipeline.types.emissions import Emissions, SparseLogProbs
+from pipeline.types.entity import EMPTY, Entity, EntityList
+from pipeline.types.tokens import Tokens
 from tests.decoding.inventory import CHARACTERS, LETTERS, TOKENS, emissions_of, spell, write_arpa
 
 SMALL = Tokens(("", "▁", "▁a", "b", "ab"), 0, lambda text: [], lambda text, count: [])

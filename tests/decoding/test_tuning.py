@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from jobs import tune
-from pipeline.acoustic.emissions import sparsify
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, joint, override
-from pipeline.decoding.evaluation import load_corpus, sample
-from pipeline.decoding.tuning import SPACE, configured, current
 from pipeline.schemas import EMISSIONS
+from pipeline.tuning.evaluation import load_corpus, sample
+from pipeline.tuning.tuning import SPACE, configured, current
+from pipeline.types.emissions import sparsify
 
 SAID = ("we met nilsson there", "call nielsen now", "the nilsson house", "they saw nielsen here")
 

@@ -22,7 +22,7 @@ import boto3
 import pyarrow.parquet as pq
 import soundfile
 
-from pipeline.audio import decode_audio
+from pipeline.audio.decode import decode_audio
 from tests.storage.servers import KEY, SECRET, moto_endpoint
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from jobs.lint_list import main
-from pipeline.entities.lint.nearby import SoundTrie, distance
-from pipeline.entities.lint.spelling import _apart_by_one
-from pipeline.phonetics.matching import PhoneIndex
-from pipeline.phonetics.phones import parse_phones
+from pipeline.lexicon.phone_index import PhoneIndex
+from pipeline.lexicon.phones import parse_phones
+from pipeline.lint.nearby import SoundTrie, distance
+from pipeline.lint.spelling import _apart_by_one
 from tests.shared_data import SHARED, needs_shared_data
 
 LIST = """entity,aliases,pronunciations,weight

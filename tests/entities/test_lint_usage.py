@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.lint_list import main
-from pipeline.emission_cache import write_emissions
-from pipeline.phonetics.phones import PHONE_IDS
+from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.runs.emission_cache import write_emissions
 from pipeline.schemas import EMISSIONS, TRANSCRIPTS
 
 UTTERANCES = 400

@@ -6,12 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.entities import snapshot
-from pipeline.entities.catalog import EMPTY, EntityList
 from pipeline.entities.lists import EntitySource, SharedEntities, load_entities, load_lists
 from pipeline.entities.loading import build_list
 from pipeline.entities.matching import find_entities
 from pipeline.errors import InputError
 from pipeline.storage import open_filesystem
+from pipeline.types.entity import EMPTY, EntityList
 from tests.shared_data import SHARED, needs_shared_data
 
 

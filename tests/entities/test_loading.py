@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.entities.catalog import Entity
 from pipeline.entities.loading import build_list, load_entity_list
 from pipeline.entities.spelling import MAX_CHARACTERS, spellings
 from pipeline.errors import InputError, RowError, StorageError
+from pipeline.types.entity import Entity
 
 
 def write(path: Path, text: str) -> str:

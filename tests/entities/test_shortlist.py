@@ -6,15 +6,15 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline.acoustic.emissions import Emissions, sparsify
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
-from pipeline.entities.shortlist import Shortlister, build_shortlister
 from pipeline.errors import ConfigError
-from pipeline.phonetics.phones import PHONE_IDS
-from pipeline.phonetics.pronunciation import Pronouncer
-from pipeline.transcribe import build_transcriber
+from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.recognition.transcribe import build_transcriber
+from pipeline.retrieval.phonetic import Shortlister, build_shortlister
+from pipeline.types.emissions import Emissions, sparsify
+from pipeline.types.entity import EMPTY, Entity, EntityList
 from tests.phonetics.speech import spoken
 
 MET = spoken("M EH - T - Z Z EH L EH N N S K - IY T AH D EY EY - -")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.audio import decode_audio
+from pipeline.audio.decode import decode_audio
 from tests.audio_files import encoded, encoded_m4a, noise
 from tests.ingest.ingested import ingest, refused
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.session import ray_session
+from jobs.run.session import ray_session
 from tests.acoustic.tiny import tiny_model
 from tests.jobs.transcribing import GREEDY
 

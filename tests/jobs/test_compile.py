@@ -9,11 +9,11 @@ ROOT = Path(__file__).resolve().parents[2]
 _RUN = """
 import pyarrow.parquet as pq
 from pipeline.acoustic.loading import load_model
-from pipeline.adapt import build_adapter_pass
+from pipeline.recognition.adapt import build_adapter_pass
 from pipeline.config import joint
-from pipeline.encode import Encoder
+from pipeline.recognition.encode import Encoder
 from pipeline.entities.lists import load_entities
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.transcribe import build_transcriber
 import numba.core.caching as caching
 
 def refuse(self, sig, data):

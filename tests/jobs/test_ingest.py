@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from jobs.ingest import main
-from pipeline.audio import decode_audio
+from pipeline.audio.decode import decode_audio
 from tests.audio_files import encoded, noise
 from tests.ingest.ingested import ingest, refused, rows_of, summary_of
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.manifest import is_intact, read_manifest, write_manifest
-from jobs.run_folder import RunFolder
 from jobs.verify import main
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import is_intact, read_manifest, write_manifest
 from pipeline.schemas import TRANSCRIPTS
 from pipeline.storage import open_filesystem
 

@@ -16,10 +16,10 @@ from benchmarks.local_cluster import LocalCluster, local_cluster, transcribe, wo
 from jobs.verify import main as verify
 from pipeline.acoustic.loading import load_model
 from pipeline.config import AcousticConfig, BeamConfig, RunConfig
-from pipeline.encode import Encoder
+from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import load_entities
-from pipeline.fingerprint import config_fingerprint
-from pipeline.transcribe import build_transcriber
+from pipeline.recognition.encode import Encoder
+from pipeline.recognition.transcribe import build_transcriber
 from tests.jobs.transcribing import noises, write_corpus
 
 UTTERANCES, BLOCK = 240, 4

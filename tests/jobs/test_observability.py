@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 import ray
 
-from actors.counts import StageCount
 from actors.meter import Batch, Meter
-from jobs.progress import speed
-from jobs.run_record import stage_facts
+from jobs.run.progress import speed
+from pipeline.runs.counts import StageCount
+from pipeline.runs.record import stage_facts
 
 
 def batch(rows: int, audio: float, start: float, busy: float, device: float = 0.0) -> StageCount:

@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks.finished_run import rows_of
 from jobs import publish, reprocess
-from jobs.manifest import problems
-from jobs.run_folder import RunFolder
 from pipeline import storage
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.lists import EntitySource
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import problems
 from pipeline.storage import open_filesystem
+from pipeline.types.entity import Entity, EntityList
 from tests.acoustic.tiny import tiny_model
 from tests.jobs.transcribing import read_json
 from tests.reprocess.finished import bench, heard, in_order
@@ -157,7 +157,7 @@ def test_what_cannot_be_reprocessed_says_why(finished: Finished, capsys: pytest.
     finished.run.write_record(record | {"emissions": None})
     storage.remove(finished.run.success)
     assert "is no complete run" in refused()
-    from jobs.manifest import write_manifest
+    from pipeline.runs.manifest import write_manifest
 
     write_manifest(finished.run)
     assert "its first pass was not cached" in refused()

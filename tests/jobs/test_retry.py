@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import transcribe
-from jobs.manifest import problems
-from jobs.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import problems
 from pipeline.storage import open_filesystem
 from tests.jobs.transcribing import noises, read_json, transcripts, write_corpus
 

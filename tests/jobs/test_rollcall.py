@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import completion
-from jobs.command import FAILED, INTERNAL, INTERRUPTED, OK, Result, job_parser, run_command
-from jobs.rollcall import commands, main, summary
+from jobs.cli import completion
+from jobs.cli.command import FAILED, INTERNAL, INTERRUPTED, OK, Result, job_parser, run_command
+from jobs.cli.commands import commands, summary
+from jobs.rollcall import main
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]

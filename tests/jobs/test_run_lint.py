@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import run_lint
+from jobs.run import lint as run_lint
 from jobs.transcribe import main
 from tests.jobs.test_transcribe import command
 from tests.jobs.transcribing import noises, read_json, write_corpus

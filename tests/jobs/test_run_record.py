@@ -1,7 +1,7 @@
 import pytest
 
-from actors.counts import StageCount
-from jobs.run_record import Outcome, error_kind, stage_facts
+from pipeline.runs.counts import StageCount
+from pipeline.runs.record import Outcome, error_kind, stage_facts
 
 
 @pytest.mark.parametrize(

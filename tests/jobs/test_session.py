@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from ray.data import ActorPoolStrategy
 
-from jobs.session import Wishes, Workers, choose_workers
+from jobs.run.session import Wishes, Workers, choose_workers
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.fault_injection import transcript_files
 from benchmarks.local_cluster import workers
 from jobs import transcribe
-from jobs.stall import carry_through
+from jobs.run.stall import carry_through
 from tests.jobs.transcribing import noises, read_json, transcripts, write_corpus
 
 UTTERANCES, BLOCK = 160, 4

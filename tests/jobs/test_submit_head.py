@@ -66,8 +66,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A finished run that jobs.verify, a quick job, can be pointed at."""
-    from jobs.manifest import write_manifest
-    from jobs.run_folder import RunFolder
+    from pipeline.runs.folder import RunFolder
+    from pipeline.runs.manifest import write_manifest
     from pipeline.storage import open_filesystem
 
     write_rows(tmp_path / "f00d" / "transcripts" / "one.parquet", ["a", "b"])

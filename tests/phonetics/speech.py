@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipeline.acoustic.emissions import Emissions, SparseLogProbs
-from pipeline.decoding.interface import EntitySpan, Hypothesis, Word
-from pipeline.phonetics.phones import PHONE_IDS
+from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.types.emissions import Emissions, SparseLogProbs
+from pipeline.types.hypothesis import EntitySpan, Hypothesis, Word
 
 SURE = 0.9  # probability of the phone that is said; the rest is spread evenly
 

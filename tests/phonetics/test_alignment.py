@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.phonetics.alignment import IMPOSSIBLE, align_words
-from pipeline.phonetics.phones import PHONE_IDS, Pronunciation
+from pipeline.lexicon.alignment import IMPOSSIBLE, align_words
+from pipeline.lexicon.phones import PHONE_IDS, Pronunciation
 from tests.phonetics.speech import spoken
 
 USED = ("AA", "B", "K")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.phonetics.confusions import learn, letter_runs, read_table, respell, word_pairs
+from pipeline.lexicon.confusions import learn, letter_runs, read_table, respell, word_pairs
 
 
 def test_words_stand_against_words() -> None:

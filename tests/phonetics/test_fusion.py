@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.acoustic.emissions import Emissions, SparseLogProbs
 from pipeline.config import PhoneFusionConfig
-from pipeline.decoding.interface import EntitySpan, Hypothesis, Word
-from pipeline.entities.catalog import Entity, EntityList
-from pipeline.phonetics.alignment import IMPOSSIBLE, align_words
-from pipeline.phonetics.fusion import PhoneFusion
-from pipeline.phonetics.phones import PHONE_IDS
-from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
+from pipeline.lexicon.alignment import IMPOSSIBLE, align_words
+from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.fusion import PhoneFusion
+from pipeline.types.emissions import Emissions, SparseLogProbs
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.hypothesis import EntitySpan, Hypothesis, Word
 
 PRONOUNCER = Pronouncer(n_best=4)
 LISTS = ListPronouncer(PRONOUNCER)

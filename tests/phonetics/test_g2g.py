@@ -1,8 +1,8 @@
 from pipeline.config import G2gConfig
-from pipeline.decoding.interface import EntitySpan
-from pipeline.entities.catalog import Entity, EntityList
-from pipeline.phonetics.g2g import SpellingVariants
-from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.rescoring.variants import SpellingVariants
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.hypothesis import EntitySpan
 from tests.phonetics.speech import hypothesis
 
 PRONOUNCER = Pronouncer()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.phonetics.g2p import G2P, load_g2p, save_g2p
-from pipeline.phonetics.phones import parse_phones
-from pipeline.phonetics.pronunciation import MODELS
-from pipeline.phonetics.training import kneser_ney
-from pipeline.phonetics.training.train import Lexicon, edit_distance, measure, train
+from pipeline.lexicon.g2p import G2P, load_g2p, save_g2p
+from pipeline.lexicon.phones import parse_phones
+from pipeline.lexicon.pronunciation import MODELS
+from pipeline.training.g2p import kneser_ney
+from pipeline.training.g2p.train import Lexicon, edit_distance, measure, train
 
 TOY: Lexicon = {
     word: [tuple({"a": "AE", "t": "T", "p": "P", "h": "HH", "s": "S"}[c] for c in word.replace("ph", "p"))]

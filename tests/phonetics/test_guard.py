@@ -4,16 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.acoustic.tokens import WORD_START, Tokens
 from pipeline.config import GuardConfig
-from pipeline.decoding.interface import Hypothesis
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import ConfigError, ModelError
-from pipeline.phonetics.evidence import FEATURES, Evidence
-from pipeline.phonetics.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
-from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
-from pipeline.phonetics.proposals import differences
-from pipeline.phonetics.trees import Trees
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.evidence import FEATURES, Evidence
+from pipeline.rescoring.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
+from pipeline.rescoring.proposals import differences
+from pipeline.rescoring.trees import Trees
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.hypothesis import Hypothesis
+from pipeline.types.tokens import WORD_START, Tokens
 from tests.phonetics.speech import hypothesis, said
 
 PRONOUNCER = Pronouncer()

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from pipeline.config import LexiconConfig
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
-from pipeline.phonetics.aligned import align_hypothesis, floored, heard_phones
-from pipeline.phonetics.lookup import LexiconLookup
-from pipeline.phonetics.matching import PhoneIndex
-from pipeline.phonetics.phones import parse_phones
-from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
+from pipeline.lexicon.phone_index import PhoneIndex
+from pipeline.lexicon.phones import parse_phones
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.aligned import align_hypothesis, floored, heard_phones
+from pipeline.rescoring.lookup import LexiconLookup
+from pipeline.types.entity import EMPTY, Entity, EntityList
 from tests.phonetics.speech import hypothesis, said, spoken
 
 PRONOUNCER = Pronouncer()
@@ -119,8 +119,8 @@ def test_index_agrees_with_plain_dynamic_programming() -> None:
 
 
 def plain_distance(first: tuple[str, ...], second: tuple[str, ...]) -> float:
-    from pipeline.phonetics.matching import gap_costs
-    from pipeline.phonetics.phones import phone_ids, substitution_costs
+    from pipeline.lexicon.phone_index import gap_costs
+    from pipeline.lexicon.phones import phone_ids, substitution_costs
 
     a, b, gap, swap = phone_ids(first), phone_ids(second), gap_costs(), substitution_costs()
     table = np.full((len(a) + 1, len(b) + 1), np.inf)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import InputError, ModelError
-from pipeline.phonetics.phones import PHONES, parse_phones, substitution_costs
-from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer, read_dictionary
+from pipeline.lexicon.phones import PHONES, parse_phones, substitution_costs
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer, read_dictionary
+from pipeline.types.entity import Entity, EntityList
 
 
 @pytest.fixture(scope="module")

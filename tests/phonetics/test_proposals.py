@@ -1,4 +1,4 @@
-from pipeline.phonetics.proposals import Proposal, apply_proposals, differences
+from pipeline.rescoring.proposals import Proposal, apply_proposals, differences
 from tests.phonetics.speech import hypothesis
 
 

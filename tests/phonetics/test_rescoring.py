@@ -1,9 +1,9 @@
 import pytest
 
 from pipeline.config import RescoringConfig
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
-from pipeline.phonetics.pronunciation import ListPronouncer, Pronouncer
-from pipeline.phonetics.rescoring import Rescorer, counterpart
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.phone_rescoring import Rescorer, counterpart
+from pipeline.types.entity import EMPTY, Entity, EntityList
 from tests.phonetics.speech import hypothesis, said
 
 PRONOUNCER = Pronouncer()

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import G2gConfig, LexiconConfig, RescoringConfig, RunConfig
-from pipeline.decoding.interface import EntitySpan
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.errors import ModelError
-from pipeline.phonetics.second_pass import PhoneticPass, build_phonetics
+from pipeline.rescoring.stage import PhoneticPass, build_phonetics
+from pipeline.types.entity import EMPTY, Entity, EntityList
+from pipeline.types.hypothesis import EntitySpan
 from tests.phonetics.speech import hypothesis, said
 
 MET = "M M EH - T T Z Z EH L EH N N S K - IY T T AH D EY EY - -"

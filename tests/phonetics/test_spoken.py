@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.phonetics.spoken import cardinal, digits, is_spelled_out, ordinal, roman
+from pipeline.lexicon.spoken import cardinal, digits, is_spelled_out, ordinal, roman
 
 
 @pytest.mark.parametrize(

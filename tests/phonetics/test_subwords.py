@@ -4,10 +4,10 @@ import kenlm
 import numpy as np
 import pytest
 
-from pipeline.acoustic.tokens import WORD_START, Tokens
 from pipeline.config import LanguageModelConfig
-from pipeline.phonetics.context import ContextScorer
-from pipeline.phonetics.subwords import IMPOSSIBLE, SubwordScorer
+from pipeline.lexicon.subwords import IMPOSSIBLE, SubwordScorer
+from pipeline.rescoring.context import ContextScorer
+from pipeline.types.tokens import WORD_START, Tokens
 
 PIECES = ("", WORD_START + "a", "b", WORD_START + "ab", WORD_START + "b")
 TOKENS = Tokens(PIECES, 0, lambda text: [], lambda text, count: [])

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from pipeline.acoustic.emissions import sparsify
-from pipeline.acoustic.tokens import Tokens
 from pipeline.config import BeamConfig, RunConfig, joint
-from pipeline.encode import flat_lists
 from pipeline.entities.lists import EntitySource
-from pipeline.entities.shortlist import Shortlister, build_shortlister
-from pipeline.phonetics.phones import PHONE_IDS
-from pipeline.phonetics.second_pass import PhoneticPass, build_phonetics
+from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.recognition.encode import flat_lists
+from pipeline.recognition.transcribe import Transcriber
+from pipeline.rescoring.stage import PhoneticPass, build_phonetics
+from pipeline.retrieval.phonetic import Shortlister, build_shortlister
 from pipeline.schemas import EMISSIONS
-from pipeline.transcribe import Transcriber
+from pipeline.types.emissions import sparsify
+from pipeline.types.tokens import Tokens
 from tests.decoding.inventory import CHARACTERS
 
 CONFIG: RunConfig = dataclasses.replace(joint(), language_model=None, beam=BeamConfig(width=24))

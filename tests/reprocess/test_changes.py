@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.entities.catalog import EMPTY, Entity, EntityList
 from pipeline.errors import ConfigError
 from pipeline.reprocess.changes import CHANGES, Change, Totals, change_of, changes_of, changes_table
 from pipeline.reprocess.gates import Gates, Published, objections
 from pipeline.reprocess.page import build_page
+from pipeline.types.entity import EMPTY, Entity, EntityList
 
 
 def row(text: str | None, *entities: tuple[str, int, int], **more: Any) -> dict[str, Any]:

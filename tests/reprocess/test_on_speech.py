@@ -11,14 +11,14 @@ import pytest
 
 from benchmarks.finished_run import Bench, rows_of
 from jobs import reprocess
-from jobs.run_folder import RunFolder
+from pipeline.acoustic.adapter_files import settle
 from pipeline.acoustic.loading import load_model
-from pipeline.adapt import load_runner
-from pipeline.adapter_files import settle
 from pipeline.config import RunConfig, joint
-from pipeline.encode import Encoder
 from pipeline.entities.lists import EntitySource, SharedEntities
-from pipeline.phonetics.pronunciation import Pronouncer
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.recognition.adapt import load_runner
+from pipeline.recognition.encode import Encoder
+from pipeline.runs.folder import RunFolder
 from pipeline.storage import open_filesystem
 from tests.shared_data import SHARED, needs_shared_data
 

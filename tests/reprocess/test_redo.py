@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.lists import EntitySource, UtteranceLists
 from pipeline.errors import InputError
 from pipeline.reprocess.redo import Redo, Redone
 from pipeline.reprocess.touched import Touching, differing
+from pipeline.types.entity import Entity, EntityList
 from tests.reprocess.hearing import hear, shortlister, transcriber
 
 TEXTS = ("we met zelensky today", "the lens key is new", "ann lives in york", None, "new york times")

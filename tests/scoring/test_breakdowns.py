@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.scoring.breakdowns import Knowledge, breakdowns, by_speaker, count_words, seen
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from pipeline.types.entity import Entity, EntityList
 
 NAMES = EntityList((Entity("new york", "New York"), Entity("leeds", "Leeds"), Entity("zamadol", "Zamadol")))
 

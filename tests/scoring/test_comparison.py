@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from jobs.compare import main
-from pipeline.entities.catalog import Entity, EntityList
+from pipeline.report import ComparisonInput, build_comparison
 from pipeline.scoring.comparison import EntityChange, compare
 from pipeline.scoring.difference import differences, verdict
 from pipeline.scoring.matched_pairs import matched_pairs, segments_of
-from pipeline.scoring.report import ComparisonInput, build_comparison
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from pipeline.types.entity import Entity, EntityList
 from tests.scoring.test_report import HOSTILE, Structure
 
 NAMES = EntityList((Entity("leeds", HOSTILE), Entity("york", "York")))

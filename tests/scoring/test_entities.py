@@ -5,10 +5,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.matching import find_entities
 from pipeline.scoring.alignment import align
 from pipeline.scoring.entities import EntityMatch, inserted, match_entities, missed
+from pipeline.types.entity import Entity, EntityList
 
 LIST = EntityList(
     (

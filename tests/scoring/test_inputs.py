@@ -10,11 +10,11 @@ import pytest
 
 from pipeline import storage
 from pipeline.entities import snapshot
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import RollcallError
 from pipeline.scoring.inputs import load_scoring_set, read_lists, read_references, read_written, run_folder_of
 from pipeline.scoring.score import NO_LISTS
+from pipeline.types.entity import Entity, EntityList
 
 
 def parquet(path: Path, **columns: list[Any]) -> str:

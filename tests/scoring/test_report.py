@@ -9,18 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import schemas
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import InputError
+from pipeline.markup.html import Html, tag
+from pipeline.report import Attended, ExampleSource, ReportInput, build_report, read_attention
+from pipeline.report.aligned import Cell, columns_of
+from pipeline.report.attention_section import attention_plots
+from pipeline.report.utterances_section import choose
 from pipeline.scoring.breakdowns import Knowledge
 from pipeline.scoring.inputs import ScoringSet
 from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
-from pipeline.scoring.report import Attended, ExampleSource, ReportInput, build_report, read_attention
-from pipeline.scoring.report.aligned import Cell, columns_of
-from pipeline.scoring.report.attention_section import attention_plots
-from pipeline.scoring.report.markup import Html, tag
-from pipeline.scoring.report.utterances_section import choose
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
 from pipeline.scoring.variants import Variant
+from pipeline.types.entity import Entity, EntityList
 from tests.shared_data import SHARED, needs_shared_data
 
 HOSTILE = "</script><script>alert(\"1\")</script><img src=x onerror='alert(2)'>&amp;"
@@ -220,6 +220,6 @@ def test_it_stays_below_its_limit_whatever_the_sound_and_the_texts_weigh(tmp_pat
 
 
 def test_the_style_has_a_dark_and_a_print_side() -> None:
-    style = (Path(__file__).resolve().parents[2] / "pipeline/scoring/report/style.css").read_text()
+    style = (Path(__file__).resolve().parents[2] / "pipeline/markup/style.css").read_text()
     assert "prefers-color-scheme:dark" in style
     assert "@media print" in style

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobs.score import main
+from pipeline.report import ComparisonInput, build_comparison, build_report
 from pipeline.scoring.comparison import compare
-from pipeline.scoring.report import ComparisonInput, build_comparison, build_report
 from tests.scoring.axe import axe_source
 from tests.scoring.test_comparison import run
 from tests.scoring.test_report import HOSTILE, full_report

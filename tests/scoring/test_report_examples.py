@@ -13,13 +13,13 @@ import soundfile
 
 from jobs.score import main
 from pipeline import schemas
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import InputError
-from pipeline.scoring.report import ExampleSource
-from pipeline.scoring.report.aligned import explanation
-from pipeline.scoring.report.sound import Spoken, spoken_entities
-from pipeline.scoring.run_facts import run_facts, vocabulary_of
+from pipeline.report import ExampleSource
+from pipeline.report.aligned import explanation
+from pipeline.report.sound import Spoken, spoken_entities
+from pipeline.runs.facts import run_facts, vocabulary_of
 from pipeline.scoring.score import Lists, Reference, Written, score
+from pipeline.types.entity import Entity, EntityList
 
 
 def tone(seconds: float, format: str = "WAV") -> bytes:

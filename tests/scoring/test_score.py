@@ -5,12 +5,12 @@ import json
 import pytest
 
 from pipeline import schemas
-from pipeline.entities.catalog import Entity, EntityList
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.difference import differences
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
 from pipeline.scoring.words import WordCounts
+from pipeline.types.entity import Entity, EntityList
 
 CITIES = EntityList((Entity("new york", "New York", tags=("city", "us")), Entity("leeds", "Leeds", tags=("city",))))
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, StorageError
-from pipeline.s3_options import parse_options
 from pipeline.storage import (
     check_readable,
     check_writable,
@@ -19,6 +18,7 @@ from pipeline.storage import (
     walk_files,
     write_atomic,
 )
+from pipeline.storage.s3_options import parse_options
 
 
 def test_parquet_is_found_in_files_folders_and_globs_without_bookkeeping(tmp_path) -> None:

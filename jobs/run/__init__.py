@@ -1,0 +1,1 @@
+"""What carries a run through on Ray: checks, workers, the plan, resuming."""

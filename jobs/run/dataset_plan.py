@@ -1,0 +1,109 @@
+"""The whole transcription as a Ray Data plan: audio -> EMISSIONS -> TRANSCRIPTS. With a cache between them, as two."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray.data
+from ray.data import DataContext
+from ray.data.checkpoint import CheckpointConfig
+
+from actors.decoder import DecoderActor
+from actors.encoder import EncoderActor
+from jobs.run.preflight import Transcription
+from jobs.run.session import Workers
+from jobs.run.sink import EmissionSink, FolderSink, TranscriptSink
+from pipeline.acoustic.adapter_files import with_adapter
+from pipeline.recognition.encode import NEEDED
+from pipeline.runs.folder import RunFolder
+from pipeline.schemas import EMISSIONS
+from pipeline.storage import Location
+
+_READ_CPUS, _BESIDE_CPUS = 0.9, 0.05
+"""Reading, and what must go on beside it, on the CPUs that no actor takes. A read task that is ahead of the actors
+waits, and keeps its share for as long as there is something to read. If it took all, nothing would be written, and so
+no row be safe, before everything was read.
+"""
+
+
+def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
+    """Read, encode, decode and write every row that no earlier attempt has finished.
+
+    Ray Data's checkpoint filters finished ids out behind the read and records ids with each file that is written
+    (two-phase commit), so an attempt that dies at any point loses no row and writes none twice. It needs
+    Read -> map-like operators -> Write, and appending. A cached first pass is such a plan of its own: what is decoded
+    is what was cached, whatever attempt wrote it.
+    """
+    cache = run.cache
+    if cache is not None and not cache.is_complete:
+        checkpoint_finished_rows(cache.folder)
+        sink = EmissionSink(cache.folder, cache.folder.start_attempt())
+        _write(_encoded(run, workers, meter, None), sink)
+        cache.folder.end_attempt()
+        cache.write_record(run.corpus)
+    checkpoint_finished_rows(run.folder)
+    emissions = _encoded(run, workers, meter, run.folder.lists) if cache is None else _cached(run)
+    size, cpus = (workers.decoders, workers.decoder_cpus) if cache is None else workers.alone
+    transcripts = emissions.map_batches(
+        DecoderActor,
+        fn_constructor_args=(run.config, run.folder.lists, run.config_fingerprint, meter),
+        compute=workers.pool(size, cpus),
+        num_cpus=cpus,
+        batch_size=run.block_rows,
+        batch_format="pyarrow",
+    )
+    _write(transcripts, TranscriptSink(run.folder, run.folder.start_attempt()))
+
+
+def _encoded(run: Transcription, workers: Workers, meter: Any, lists: Location | None) -> ray.data.Dataset:
+    """EMISSIONS from the audio; with ``lists`` the contextual adapter, if there is one, has run over them."""
+    wanted = [*NEEDED, *([run.list_column] if run.list_column else [])]
+    columns = [name for name in wanted if name in run.corpus.columns]
+    config = with_adapter(run.config) if lists is None else run.config
+    audio = _read(run.corpus.files).select_columns(columns)
+    return audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
+        EncoderActor,
+        fn_constructor_args=(config, run.list_column, workers.encoder_threads, meter, lists),
+        compute=workers.pool(workers.encoders, workers.encoder_gpus or workers.encoder_cpus),
+        num_cpus=workers.encoder_cpus,
+        num_gpus=workers.encoder_gpus,
+        batch_size=run.block_rows,
+        batch_format="pyarrow",
+    )
+
+
+def _cached(run: Transcription) -> ray.data.Dataset:
+    """EMISSIONS from the cache, with the utterances' own lists only if this run uses them."""
+    assert run.cache is not None
+    emissions = _read(run.cache.folder.files())
+    if not run.list_column:
+        emissions = emissions.map_batches(
+            _without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_BESIDE_CPUS
+        )
+    return emissions.repartition(target_num_rows_per_block=run.block_rows)
+
+
+def _read(files: Sequence[Location]) -> ray.data.Dataset:
+    paths = [file.path for file in files]
+    return ray.data.read_parquet(paths, filesystem=files[0].arrow(), num_cpus=_READ_CPUS)
+
+
+def _write(rows: ray.data.Dataset, sink: FolderSink) -> None:
+    rows.write_datasink(sink, ray_remote_args={"num_cpus": _BESIDE_CPUS})
+
+
+def _without_lists(emissions: pa.Table) -> pa.Table:
+    place = EMISSIONS.get_field_index("entities")
+    return emissions.set_column(place, EMISSIONS.field(place), pa.nulls(len(emissions), EMISSIONS.field(place).type))
+
+
+def checkpoint_finished_rows(folder: RunFolder) -> None:
+    """Make Ray Data record the ids of written rows in the run's folder and skip them when it runs again."""
+    config = CheckpointConfig(
+        id_column="utterance_id",
+        checkpoint_path=folder.checkpoint.path,
+        override_filesystem=folder.root.arrow(),
+        delete_checkpoint_on_success=False,  # only run.json says that a run is complete
+    )
+    config.checkpoint_actor_pool_max_size = 1  # its actors take a CPU each and would leave none for reading
+    DataContext.get_current().checkpoint_config = config

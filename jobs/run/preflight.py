@@ -1,0 +1,158 @@
+"""Everything that can be found wrong, and everything that names a run, before any work starts. Needs no Ray."""
+
+import argparse
+import dataclasses
+
+import numpy as np
+
+from pipeline import config as configuration
+from pipeline import storage
+from pipeline.acoustic.adapter_files import settle, with_adapter
+from pipeline.config import RunConfig
+from pipeline.config.config_file import with_file
+from pipeline.config.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
+from pipeline.entities.lists import EntitySource, load_entities
+from pipeline.errors import ConfigError, InputError
+from pipeline.runs.cache import Cache, find_cache, open_cache
+from pipeline.runs.corpus import Corpus, column_names, id_hashes, scan_corpus, scan_emissions
+from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
+from pipeline.runs.folder import RunFolder
+from pipeline.storage.s3_options import Options, parse_options
+
+CACHES = "emissions"
+"""Folder below the output where the first passes are cached, if no other is named."""
+OWN_LISTS = "entities"
+"""Audio column with an utterance's own list, used if there is no --entities."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Transcription:
+    """All that a run is made of.
+
+    source:      the entity lists of --entities
+    list_column: column of the audio with each utterance's own entity list, or None
+    block_rows:  utterances per block, which is one output file and one unit of resuming
+    model:       hash of the acoustic model's folder
+    cache:       the first pass on disk, or None if it goes straight to the decoders
+    """
+
+    corpus: Corpus
+    source: EntitySource
+    list_column: str | None
+    config: RunConfig
+    config_fingerprint: str
+    folder: RunFolder
+    block_rows: int
+    model: str
+    cache: Cache | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        return self.folder.root.name
+
+
+def prepare(arguments: argparse.Namespace) -> Transcription:
+    """Check the command's inputs and make the run's folder; raises RollcallError with what to do."""
+    check_counts(arguments)
+    options = parse_options(arguments.storage_options)
+    source = load_entities(arguments.entities, arguments.entities_column, options)
+    cache = open_cache(storage.open_filesystem(arguments.emissions, options)) if arguments.emissions else None
+    files = storage.list_parquet(arguments.audio, options) if cache is None else cache.folder.files()
+    list_column = _list_column(arguments, files, source, cache)
+    config = read_config(arguments, listed=arguments.entities is not None or list_column is not None)
+    settled = config_fingerprint(config)  # reads the language model, so a missing one ends here
+    model = model_fingerprint(config.acoustic.model)
+    if cache is not None:
+        acoustic = acoustic_identity(config.acoustic, config.adapter)
+        wanted = CacheIdentity(cache.identity.audio, model, acoustic, list_column)
+        cache.identity.check(wanted, cache.folder.root.uri)
+    output = storage.open_filesystem(arguments.output, options)
+    storage.check_writable(output)
+    corpus = scan_corpus(files, list_column) if cache is None else scan_emissions(files, cache.identity.audio)
+    check_lists_match(source, corpus, str(arguments.entities))
+    name = run_fingerprint(corpus.version, model, source_version(source), settled)
+    run = Transcription(
+        corpus, source, list_column, config, settled, RunFolder(output.join(name)), arguments.block_rows, model, cache
+    )
+    return run if arguments.cache_emissions is None else _caching(run, arguments.cache_emissions, output, options)
+
+
+def _caching(run: Transcription, folder: str, output: storage.Location, options: Options) -> Transcription:
+    """Return the run with its first pass cached in ``folder``, by default below the output."""
+    if run.cache is not None:
+        raise ConfigError("--emissions reads a cached first pass; --cache-emissions, which makes one, needs --audio.")
+    caches = storage.open_filesystem(folder, options) if folder else output.join(CACHES)
+    storage.check_writable(caches)
+    first = with_adapter(run.config)
+    identity = CacheIdentity(
+        run.corpus.version, run.model, acoustic_identity(first.acoustic, first.adapter), run.list_column
+    )
+    return dataclasses.replace(run, cache=find_cache(caches, identity))
+
+
+def _list_column(
+    arguments: argparse.Namespace, files: list[storage.Location], source: EntitySource, cache: Cache | None
+) -> str | None:
+    """As choose_list_column; a cached first pass carries the lists of one column of its audio, or none."""
+    if cache is None:
+        return choose_list_column(arguments, files, source)
+    if arguments.entities is None:
+        return arguments.entities_column or cache.identity.list_column
+    return None if source.lists is not None else arguments.entities_column
+
+
+def check_counts(arguments: argparse.Namespace) -> None:
+    """Raise ConfigError for counts below one."""
+    for name in ("num_encoders", "num_decoders", "block_rows"):
+        count = getattr(arguments, name)
+        if count is not None and count < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {count}.")
+
+
+def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
+    """Return the preset with --config and then --model put over it; raises ConfigError.
+
+    Without --preset, all techniques are on where there are entity lists (``listed``), and none where there is nothing
+    to bias towards.
+    """
+    config = configuration.PRESETS[arguments.preset or ("joint" if listed else "baseline")]()
+    for technique in arguments.without:
+        config = configuration.without(config, technique)
+    config = with_file(config, arguments.config)
+    if arguments.model:
+        config = configuration.override(config, {"acoustic": {"model": arguments.model}})
+    if arguments.max_false_accepts_per_hour is not None:
+        config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
+    return settle(config)
+
+
+def choose_list_column(
+    arguments: argparse.Namespace, files: list[storage.Location], source: EntitySource
+) -> str | None:
+    """Return the audio column with the utterances' own lists: as named, or ``entities`` if no list is given at all.
+
+    With --entities the column counts only if it is named: it may hold something else, such as what was really said.
+    """
+    if arguments.entities is None:
+        return arguments.entities_column or (OWN_LISTS if OWN_LISTS in column_names(files[0]) else None)
+    if source.lists is not None or arguments.entities_column is None:
+        return None  # the column, if named, was one of the list file
+    return str(arguments.entities_column)
+
+
+def check_lists_match(source: EntitySource, corpus: Corpus, path: str) -> None:
+    """Raise InputError if there are per-utterance lists and none of them is for an utterance of the audio."""
+    if source.lists is None or not len(source.lists):
+        return
+    if not np.isin(id_hashes(list(source.lists.by_id)), corpus.ids).any():
+        example = next(iter(source.lists.by_id))
+        raise InputError(
+            f"{path}: none of its {len(source.lists)} utterance ids (such as '{example}') is in the audio."
+        )
+
+
+def source_version(source: EntitySource) -> str:
+    """Return the content version of one list, or of all per-utterance lists."""
+    if source.lists is None:
+        return source.corpus.version
+    return lists_fingerprint({name: entities.version for name, entities in source.lists.by_id.items()})

@@ -1,0 +1,31 @@
+"""Reprocessing as a Ray Data plan: the parts of a run over a pool of workers."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from actors.reprocessor import Carry, Reprocessor
+from jobs.run.session import Wishes, choose_workers, ray_session
+from pipeline.reprocess.part import Part
+
+
+def run_parts(carry: Carry, parts: Sequence[Part], workers: int | None) -> Iterator[dict[str, Any]]:
+    """Yield the totals of every part and target, in any order.
+
+    A part commits itself, so that a worker that dies, or an attempt that is cut off, costs the parts it was at.
+    """
+    rows = [{"written": part.written.path, "emissions": [file.path for file in part.emissions]} for part in parts]
+    with ray_session():
+        size, cpus = choose_workers(ray.cluster_resources(), Wishes(decoders=workers)).alone
+        DataContext.get_current().checkpoint_config = None  # of an earlier plan in this process
+        done = ray.data.from_items(rows, override_num_blocks=max(1, min(len(rows), 16 * size))).map_batches(
+            Reprocessor,
+            fn_constructor_args=(carry,),
+            compute=ActorPoolStrategy(size=min(size, len(rows)), max_tasks_in_flight_per_actor=2),
+            num_cpus=cpus,
+            batch_size=1,
+            batch_format="pyarrow",
+        )
+        yield from done.iter_rows()

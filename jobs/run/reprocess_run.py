@@ -1,0 +1,245 @@
+"""From a finished run and new lists to complete new versions."""
+
+import dataclasses
+import io
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from actors.reprocessor import Carry, Reprocessor, Target
+from jobs.publish import Pointer
+from jobs.run.preflight import source_version
+from pipeline import config as configuration
+from pipeline import storage
+from pipeline.config import RunConfig
+from pipeline.config.fingerprint import config_fingerprint, model_fingerprint, run_fingerprint
+from pipeline.entities import snapshot
+from pipeline.entities.lists import EntitySource
+from pipeline.errors import InputError
+from pipeline.reprocess.changes import CHANGES, Change, Totals, changes_of
+from pipeline.reprocess.page import build_page
+from pipeline.reprocess.part import NewVersion, Part, read_changes
+from pipeline.reprocess.plan import plan_parts
+from pipeline.runs.cache import Cache, open_cache
+from pipeline.runs.corpus import Corpus, scan_emissions
+from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.manifest import is_intact, write_manifest
+from pipeline.runs.record import entity_facts, read_outcome, versions
+from pipeline.storage import Location
+from pipeline.storage.s3_options import Options
+
+PLAIN_ROWS = 20_000
+"""Utterances up to which one process is done before Ray has started workers and loaded their models."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OldRun:
+    """A finished run, with what it takes to transcribe some of it again."""
+
+    folder: RunFolder
+    record: dict[str, Any]
+    config: RunConfig
+    cache: Cache
+    corpus: Corpus
+
+
+@dataclasses.dataclass(frozen=True)
+class NewRun:
+    """A new version of it; ``name`` is the tenant's, or None."""
+
+    folder: RunFolder
+    output: Location
+    name: str | None
+    source: EntitySource
+
+    @property
+    def changes(self) -> Location:
+        """Until the new version is complete: what changed, a file per file of rows."""
+        return self.folder.root.join("_changes")
+
+    @property
+    def version(self) -> NewVersion:
+        return NewVersion(self.folder.transcripts, self.folder.checkpoint, self.changes)
+
+
+def open_run(location: Location, emissions: str | None, model: str | None, options: Options) -> OldRun:
+    """Return a run that can be reprocessed; a folder of runs stands for the one that is published.
+
+    Raises InputError if it is not complete, or anything it needs is gone.
+    """
+    published = Pointer(location).run
+    location = location.join(published) if published else location
+    folder = RunFolder(location)
+    record = folder.read_record()
+    if record is None or record["status"] != "complete" or not is_intact(folder):
+        raise InputError(
+            f"{location.uri}: is no complete run; finish it with the jobs.transcribe command it began with."
+        )
+    cached = emissions or (record.get("emissions") or {}).get("folder")
+    if cached is None:
+        raise InputError(
+            f"{location.uri}: its first pass was not cached; run jobs.transcribe on its audio with --cache-emissions."
+        )
+    config = configuration.override(RunConfig(), record["config"])
+    if model:
+        config = configuration.override(config, {"acoustic": {"model": model}})
+    _check_models(location, record, config)
+    cache = open_cache(storage.open_filesystem(cached, options))
+    acoustic = acoustic_identity(config.acoustic, config.adapter)
+    identity = CacheIdentity(record["audio_version"], record["model"], acoustic, record["list_column"])
+    cache.identity.check(identity, cache.folder.root.uri)
+    return OldRun(folder, record, config, cache, scan_emissions(cache.folder.files(), record["audio_version"]))
+
+
+def _check_models(location: Location, record: dict[str, Any], config: RunConfig) -> None:
+    """Raise InputError if a model or its data changed since: rows transcribed now would not fit to the others."""
+    now = {"config_fingerprint": config_fingerprint(config), "model": model_fingerprint(config.acoustic.model)}
+    differing = [name for name, value in now.items() if record[name] != value]
+    if differing:
+        raise InputError(
+            f"{location.uri}: {' and '.join(differing)} differ from the run's: a model, language model or "
+            "pronunciation file has changed since. Transcribe anew with jobs.transcribe, or restore it "
+            "(--model says where it is)."
+        )
+
+
+def plan_new(old: OldRun, output: Location, name: str | None, source: EntitySource) -> NewRun:
+    """Return the new version, named as a full run would be; raises InputError for lists that cannot be combined."""
+    if old.record["list_column"] is not None and source.lists is not None:
+        raise InputError(
+            f"{old.folder.root.uri}: its utterances carry their own lists; --entities must be one list beside them."
+        )
+    parts = (old.record["audio_version"], old.record["model"], source_version(source), old.record["config_fingerprint"])
+    return NewRun(RunFolder(output.join(run_fingerprint(*parts))), output, name, source)
+
+
+def is_done(new: NewRun) -> bool:
+    """Whether the new version is there, complete and whole."""
+    record = new.folder.read_record()
+    return record is not None and record["status"] == "complete" and is_intact(new.folder)
+
+
+def reprocess(old: OldRun, news: list[NewRun], workers: int | None, console: Console) -> None:
+    """Make new versions of one run, whatever part of them is there already."""
+    began = time.time()
+    parts = plan_parts(old.folder.files(), old.cache.folder.files())
+    for new in news:
+        _check_alone(new, parts)
+        snapshot.save(new.source, new.folder.lists)
+    carry = Carry(
+        old.config,
+        old.record["config_fingerprint"],
+        tuple(Target(new.version, new.folder.lists) for new in news),
+        old.folder.lists,
+        old.record["list_column"] is not None,
+        old.folder.root,
+        old.cache.folder.root,
+    )
+    totals = [Totals() for _ in news]
+    loaded = time.time()
+    for row in _work(carry, parts, old.corpus.rows, workers):
+        totals[row.pop("target")].add(Totals(**row))
+    seconds = {"planning_seconds": loaded - began, "work_seconds": time.time() - loaded}
+    for new, one in zip(news, totals, strict=True):
+        _finish(old, new, one, began, seconds)
+
+
+def _check_alone(new: NewRun, parts: list[Part]) -> None:
+    """Raise InputError if an unfinished full run has written rows there: the two would write some rows twice."""
+    ours = {part.written.name for part in parts}
+    foreign = [file for file in new.folder.files() if file.name not in ours]
+    if foreign:
+        raise InputError(
+            f"{new.folder.root.uri}: holds {len(foreign)} file(s) of an unfinished full run; finish that with "
+            "jobs.transcribe, or remove the folder."
+        )
+
+
+def _work(carry: Carry, parts: list[Part], rows: int, workers: int | None) -> Iterator[dict[str, Any]]:
+    """Yield the totals of every part and target, in any order."""
+    if workers == 1 or (workers is None and rows <= PLAIN_ROWS and not os.environ.get("RAY_ADDRESS")):
+        worker = Reprocessor(carry)
+        for part in parts:
+            yield from worker.work(part)
+        return
+    from jobs.run.reprocess_plan import run_parts  # Ray takes seconds to import
+
+    yield from run_parts(carry, parts, workers)
+
+
+def _finish(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dict[str, float]) -> None:
+    """Write what changed, run.json and the manifest, in this order; then drop what only an unfinished version needs."""
+    files = _change_files(new)
+    _write_changes(new, files)
+    title = f"What the new list changed{f' for {new.name}' if new.name else ''}"
+    facts = {
+        "New version": new.folder.root.name,
+        "Old version": old.folder.root.name,
+        "List version": source_version(new.source),
+        "Old list version": old.record["list_version"],
+    }
+    page = build_page(title, facts, totals, _changes(files))
+    storage.write_atomic(new.folder.root.join("changes.html"), page.encode())
+    record = _record(old, new, totals, began, seconds)
+    new.folder.write_record(record)
+    if record["status"] == "complete":
+        write_manifest(new.folder)
+        storage.remove(new.changes)
+
+
+def _change_files(new: NewRun) -> list[Location]:
+    found = [path for _, files in storage.walk_files(new.changes) for path, _ in files]
+    return [Location(new.changes.filesystem, path) for path in found]
+
+
+def _changes(files: list[Location]) -> Iterator[Change]:
+    for file in files:
+        yield from changes_of(read_changes(file))
+
+
+def _write_changes(new: NewRun, files: list[Location]) -> None:
+    """Join the parts' changes; their number is a share of the utterances, which fits into memory compressed."""
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(buffer, CHANGES, compression="zstd") as writer:
+        for file in files:
+            table = read_changes(file)
+            if table.num_rows:
+                writer.write_table(table)
+    storage.write_atomic(new.folder.root.join("changes.parquet"), buffer.getvalue())
+
+
+def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dict[str, float]) -> dict[str, Any]:
+    """As of a full run; ``reprocess`` says where it came from."""
+    outcome = read_outcome(old.corpus, new.folder)
+    kept = (
+        "config",
+        "config_fingerprint",
+        "audio_files",
+        "audio_version",
+        "model",
+        "emissions",
+        "list_column",
+        "model_id",
+    )
+    return {
+        "status": "complete" if outcome.reconciled else "incomplete",
+        "fingerprint": new.folder.root.name,
+        "transcripts": new.folder.transcripts.uri,
+        **{name: old.record[name] for name in kept},
+        "list_version": source_version(new.source),
+        "entities": entity_facts(new.source),
+        "counts": outcome.counts(),
+        "audio_hours": outcome.audio_seconds / 3600,
+        "stages": {},
+        "versions": versions(),
+        "resumed_rows": 0,
+        "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "wall_seconds": time.time() - began,
+        "reprocess": {"from": old.folder.root.name, "totals": dataclasses.asdict(totals), **seconds},
+    }

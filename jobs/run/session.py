@@ -1,0 +1,180 @@
+"""Connecting to Ray: a cluster if RAY_ADDRESS names one, else a lean local instance; and who gets which resources."""
+
+import contextlib
+import dataclasses
+import logging
+import math
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from jobs.cli.command import FAILED
+from pipeline.errors import RollcallError
+
+_STORE_PER_CPU = 160 << 20
+"""Bytes of shared memory per local core: some twenty blocks, of which a few are on their way at any time."""
+_MIN_STORE = 320 << 20
+BLOCK_BYTES = 8 << 20
+"""Largest block of a dataset: about 45 min of Opus or 4 min of WAV. Bounds what is read ahead of the encoders."""
+_IN_FLIGHT = 2  # tasks per actor: one at work, one whose block is on its way
+_START_TRIES = 3
+_FREE_CPUS = 2.0
+"""Logical CPUs that no actor of ours takes: one for the tasks that read, cut and write blocks, one for the actor with
+which Ray Data filters finished rows out of a resumed run. Without them a run waits for ever."""
+
+
+class StartError(RollcallError):
+    """Ray did not start."""
+
+    exit_code = FAILED
+
+
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """How many actors there are and what each takes.
+
+    CPU shares are for placement only. Encoders on CPUs compute on one thread each: several single-threaded ones beat
+    one with several threads, and leave no core waiting at the end of an operation.
+
+    elastic: whether the numbers are only those to begin with; nodes that join are used, and those that leave not missed
+    alone: decoders, and what each takes, where the first pass is cached and nothing else runs
+    """
+
+    encoders: int
+    decoders: int
+    encoder_gpus: float
+    encoder_cpus: float
+    decoder_cpus: float
+    encoder_threads: int = 1
+    elastic: bool = False
+    alone: tuple[int, float] = (1, 1.0)
+
+    def pool(self, actors: int, takes: float) -> ActorPoolStrategy:
+        """Return a pool of ``actors`` that take so many CPUs or GPUs each; where that is 0, nothing would bound it."""
+        if self.elastic and takes > 0:
+            return ActorPoolStrategy(min_size=1, initial_size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
+        return ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
+
+    @property
+    def by_stage(self) -> dict[str, int]:
+        """Workers of each stage, under the names that the meter counts by."""
+        return {"encode": self.encoders, "decode": self.decoders}
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What the user wants of the above; None is chosen by choose_workers."""
+
+    encoders: int | None = None
+    decoders: int | None = None
+    gpus_per_encoder: float | None = None
+
+
+def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: bool = False) -> Workers:
+    """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()).
+
+    With GPUs: one encoder on each, decoders on the cores left. Encoders ask for no CPU there, so that nodes which offer
+    GPUs and no CPUs run them and nothing else. Without GPUs: an encoder per core, and a decoder per four cores, as
+    decoding takes a tenth of encoding's time or less. ``on_cluster``: numbers that are not wished for may change.
+    """
+    cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
+    per_encoder = wishes.gpus_per_encoder if wishes.gpus_per_encoder is not None else float(gpus > 0)
+    available = max(cpus - _FREE_CPUS, 0.0)
+    if per_encoder:
+        encoders = wishes.encoders or max(1, int(gpus / per_encoder))
+        decoders = wishes.decoders or max(1, int(available) - encoders)
+        encoder_cpus, decoder_cpus = 0.0, _share(available, decoders)
+    else:
+        encoders = wishes.encoders or max(1, int(cpus))
+        decoders = wishes.decoders or max(1, int(cpus) // 4)
+        encoder_cpus = decoder_cpus = _share(available, encoders + decoders)
+    alone = wishes.decoders or max(1, int(cpus))
+    elastic = on_cluster and wishes.encoders is None and wishes.decoders is None
+    shares = {"encoder_cpus": encoder_cpus, "decoder_cpus": decoder_cpus, "alone": (alone, _share(available, alone))}
+    return Workers(encoders, decoders, per_encoder, elastic=elastic, **shares)
+
+
+def _share(cpus: float, actors: int) -> float:
+    """Return what each actor may take, in hundredths, rounded down; 0 is fine on a small machine."""
+    return min(1.0, math.floor(100 * cpus / actors) / 100)
+
+
+@contextlib.contextmanager
+def ray_session() -> Iterator[None]:
+    """Connect to RAY_ADDRESS or start a local Ray without dashboard, and leave it at the end.
+
+    A process that is connected already stays so.
+    """
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's core logs harmless things as errors
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere, and one process less
+    os.environ.setdefault("RAY_worker_niceness", "0")  # its own 15 starves the work on machines that do anything else
+    connected = ray.is_initialized()
+    if not connected:
+        _connect(os.environ.get("RAY_ADDRESS"))
+    context = DataContext.get_current()
+    context.enable_progress_bars = False  # jobs.run.progress draws its own
+    context.target_max_block_size = BLOCK_BYTES
+    warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")  # a small corpus is no fault
+    context.issue_detectors_config.detectors = []  # every 30 s they tell users to set memory options they cannot reach
+    try:
+        yield
+    finally:
+        if not connected:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    """Connect to a cluster, or start Ray here; raises StartError where a busy machine does not get it started.
+
+    Ray gives its agents 15 s, not to be changed by a setting, to come up, and crashes where that is not enough.
+    """
+    local = {} if address else _local_options()
+    for tries_left in reversed(range(_START_TRIES)):
+        before = _children()
+        try:
+            with _silent_stderr():
+                ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+            return
+        except Exception as error:  # Ray has no class of its own for this
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            for pid in _children() - before:  # what a start that failed leaves behind
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not tries_left:
+                raise StartError(f"Ray did not start in {_START_TRIES} tries: this machine is too busy. Try later, or "
+                                 "give RAY_ADDRESS of a cluster.") from error  # fmt: skip
+
+
+def _children() -> set[int]:
+    import psutil  # comes with Ray, which puts it on the path
+
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def _local_options() -> dict[str, object]:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    store = max(_MIN_STORE, cpus * _STORE_PER_CPU)
+    return {"num_cpus": max(cpus, int(_FREE_CPUS)), "include_dashboard": False, "object_store_memory": store}
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Hide what Ray's core prints past Python's logging while it starts; exceptions are not touched."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,1 @@
+"""Encoded audio bytes to samples: decoding, integrity, cutting at silences."""

@@ -1,0 +1,212 @@
+"""Encoded audio to mono 16 kHz samples: libsndfile first, FFmpeg (PyAV) for what it does not know.
+
+Both paths stream in blocks, so that an hour of audio needs no more memory than a sentence does.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, BinaryIO, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from pipeline.audio.integrity import check_complete, counts_frames
+from pipeline.errors import RowError
+
+SAMPLE_RATE = 16_000
+"""Hz, of everything that this module returns."""
+MAX_SECONDS = 120.0
+"""Longest audio of one row: bounds a worker's memory; longer recordings are cut by jobs.ingest."""
+MIN_SAMPLES = 400
+"""25 ms: less than one analysis window of the models has nothing to transcribe."""
+_MAX_PEAK = 16.0  # full scale is 1.0; 24 dB above it the file surely holds something else than audio
+_BLOCK_SECONDS = 30  # decoded at a time
+_CONTAINERS = "mov,mp4,m4a,aac,matroska,webm,mp3,ogg,wav,w64,flac,asf,aiff,caf,amr,amrnb,amrwb,au,ac3,eac3,avi,mpegts"
+"""What FFmpeg may open. Playlist formats (hls, concat, dash) are left out: they would fetch other files and URLs."""
+_DECLARES_LENGTH = ("mov", "matroska", "avi")  # containers whose header states the duration exactly
+_LENGTH_TOLERANCE = 0.25  # seconds that codec delay and padding may take from the declared length
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Waveform:
+    """Decoded audio: ``samples`` are mono at 16 kHz, [N], full scale 1.0; the rest says what the file held."""
+
+    samples: Samples
+    source_rate: int
+    channels: int
+
+    @property
+    def duration_seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioStream:
+    """An opened audio file; ``blocks`` yields native samples [frames, channels] and raises RowError."""
+
+    rate: int
+    channels: int
+    blocks: Iterator[npt.NDArray[np.float32]]
+
+
+def decode_audio(data: bytes, source: str, max_seconds: float = MAX_SECONDS) -> Waveform:
+    """Decode one utterance; channels are averaged, other rates resampled (soxr, high quality).
+
+    Raises RowError, naming ``source`` (utterance or file), if the audio is empty, truncated, no audio at all, shorter
+    than 25 ms, longer than ``max_seconds``, or holds NaN, infinite or absurdly large samples.
+    """
+    stream = open_audio(io.BytesIO(data), source)
+    parts: list[Samples] = []
+    total = 0
+    for block in resampled(stream, source):
+        parts.append(block)
+        total += len(block)
+        if total > max_seconds * SAMPLE_RATE:
+            raise RowError(
+                f"{source}: audio is longer than {max_seconds:g} s; cut it with `python -m jobs.ingest --max-seconds`."
+            )
+    samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return Waveform(samples, stream.rate, stream.channels)
+
+
+def open_audio(file: BinaryIO, source: str) -> AudioStream:
+    """Open encoded audio in a seekable file; raises RowError if it is empty, truncated or not audio."""
+    check_complete(file, source)
+    try:
+        return _open_soundfile(file, source)
+    except soundfile.LibsndfileError as first:
+        file.seek(0)
+        try:
+            return _open_ffmpeg(file, source)
+        except (av.error.FFmpegError, ValueError) as second:
+            raise RowError(
+                f"{source}: not audio that can be decoded (libsndfile: {_reason(first)}; FFmpeg: {_reason(second)}); "
+                "needed is wav, flac, mp3, ogg, opus, m4a or another format of these libraries."
+            ) from second
+
+
+def resampled(stream: AudioStream, source: str) -> Iterator[Samples]:
+    """Yield the stream as mono 16 kHz blocks; raises RowError for bad samples and if it holds less than 25 ms."""
+    converter = None
+    if stream.rate != SAMPLE_RATE:
+        converter = soxr.ResampleStream(stream.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+    total = 0
+    for block in stream.blocks:
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+        _check_samples(mono, source)
+        mono = mono if converter is None else converter.resample_chunk(mono)
+        total += len(mono)
+        if len(mono):
+            yield np.ascontiguousarray(mono, dtype=np.float32)
+    if converter is not None:
+        rest = converter.resample_chunk(np.zeros(0, np.float32), last=True)
+        total += len(rest)
+        if len(rest):
+            yield rest
+    if total < MIN_SAMPLES:
+        raise RowError(f"{source}: audio is {total / SAMPLE_RATE * 1000:.1f} ms long; needed is at least 25 ms.")
+
+
+def encode_flac(samples: Samples) -> bytes:
+    """Encode mono 16 kHz samples [N] as 16-bit FLAC (values beyond full scale are clipped)."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _open_soundfile(file: BinaryIO, source: str) -> AudioStream:
+    exact = counts_frames(file)  # before the decoder holds the file's position
+    handle = soundfile.SoundFile(file)
+    return AudioStream(handle.samplerate, handle.channels, _soundfile_blocks(handle, exact, source))
+
+
+def _soundfile_blocks(handle: Any, exact: bool, source: str) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield blocks; ``exact`` says that the header's frame count is a count and not an estimate."""
+    declared, done = handle.frames, 0
+    with handle:
+        size = min(declared, _BLOCK_SECONDS * handle.samplerate) or handle.samplerate
+        while True:
+            try:
+                block = handle.read(size, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise _broken(source, done / handle.samplerate, _reason(error)) from error
+            done += len(block)
+            if len(block):
+                yield block
+            if len(block) < size or (exact and done >= declared):
+                break
+        if exact and done < declared:
+            raise _broken(source, done / handle.samplerate, f"{declared / handle.samplerate:.2f} s declared")
+
+
+def _open_ffmpeg(file: BinaryIO, source: str) -> AudioStream:
+    # Nothing in the data may make FFmpeg open anything else: no playlist formats and no protocols.
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "pipe"}
+    container = av.open(file, options=options, metadata_errors="replace")  # old tags are often not UTF-8
+    if not container.streams.audio:
+        raise ValueError("the container has no audio track")
+    track = container.streams.audio[0]
+    if track.codec_context is None:
+        raise ValueError("the audio track is in a codec that FFmpeg does not know")
+    rate, channels = track.codec_context.sample_rate, track.codec_context.channels
+    if not rate or not channels:
+        raise ValueError("the audio track has no sample rate or no channels")
+    return AudioStream(rate, channels, _ffmpeg_blocks(container, rate, source))
+
+
+def _ffmpeg_blocks(container: Any, rate: int, source: str) -> Iterator[npt.NDArray[np.float32]]:
+    resampler = av.AudioResampler(format="fltp", rate=rate)  # to one sample format; the rate rarely changes
+    parts: list[npt.NDArray[np.float32]] = []
+    done = held = 0
+    with container:
+        try:
+            for frame in chain(container.decode(audio=0), [None]):
+                for converted in resampler.resample(frame):
+                    part = cast(npt.NDArray[np.float32], converted.to_ndarray()).T  # [frames, channels]
+                    parts.append(part)
+                    done, held = done + len(part), held + len(part)
+                if held >= _BLOCK_SECONDS * rate:
+                    yield np.concatenate(parts)
+                    parts, held = [], 0
+        except (av.error.FFmpegError, ValueError) as error:  # ValueError: the layout changed on the way
+            raise _broken(source, done / rate, _reason(error)) from error
+        if parts:
+            yield np.concatenate(parts)
+        _check_declared(container, done / rate, source)
+
+
+def _check_declared(container: Any, decoded: float, source: str) -> None:
+    declared = (container.duration or 0) / av.time_base
+    exact = container.format.name.split(",")[0] in _DECLARES_LENGTH
+    if exact and decoded < declared - _LENGTH_TOLERANCE:
+        raise _broken(source, decoded, f"{declared:.2f} s declared")
+
+
+def _check_samples(mono: Samples, source: str) -> None:
+    """NaN and infinity survive the sum, so the common case costs one pass."""
+    low, high = (float(mono.min()), float(mono.max())) if len(mono) else (0.0, 0.0)
+    if not np.isfinite(low) or not np.isfinite(high):
+        bad = int(np.count_nonzero(~np.isfinite(mono)))
+        raise RowError(f"{source}: {bad} samples are NaN or infinite; needed are finite values, full scale 1.0.")
+    if max(-low, high) > _MAX_PEAK:
+        raise RowError(
+            f"{source}: samples reach {max(-low, high):.4g}, full scale is 1.0; "
+            "floating-point audio must be scaled to [-1, 1]."
+        )
+
+
+def _broken(source: str, seconds: float, reason: str) -> RowError:
+    return RowError(f"{source}: audio is truncated or corrupt after {seconds:.2f} s ({reason}).")
+
+
+def _reason(error: Exception) -> str:
+    """The library's own words, without the address of the buffer that it read from."""
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return str(text).strip().rstrip(".")

@@ -1,0 +1,218 @@
+"""Run configuration: frozen dataclasses. A technique is ``XConfig | None``; None is off, and there is one code path.
+
+``baseline()`` and ``joint()`` are the presets (presets.py); an ablation is ``without(joint(), "boosting")``. A YAML
+file given with ``--config`` overrides single fields (overrides.py); unknown keys are errors.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+_MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@dataclasses.dataclass(frozen=True)
+class AcousticConfig:
+    """Which CTC model, and how much of its output is kept."""
+
+    model: str = str(_MODELS / "base_en_ctc")  # directory of ours or of transformers, or a hub id
+    tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
+    top_k: int = 32  # candidates kept per frame
+    batch_seconds: float = 240.0  # padded audio seconds per forward pass; bounds memory
+    dtype: str = "auto"  # bfloat16 where it is fast (autocast), else float32
+    device: str = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModelConfig:
+    """Word n-gram in KenLM format, fused at word ends."""
+
+    path: str = str(_MODELS / "language_model" / "3gram.binary")
+    unigrams: str | None = str(_MODELS / "language_model" / "words.txt.gz")  # word list; needed for binaries
+    alpha: float = 0.9  # weight of the LM's natural-log score
+    beta: float = 0.5  # bonus per word
+    unknown_penalty: float = -14.0  # added to a word that the LM does not know
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamConfig:
+    """Prefix beam search."""
+
+    width: int = 128
+    prune_log_prob: float = -16.0  # hypotheses this far below the best are dropped
+    token_min_log_prob: float = -8.0  # candidates below this are skipped at a frame
+    n_best: int = 8
+    decoder: str = "rollcall"  # ours; "pyctcdecode" and "greedy" for comparison
+
+
+@dataclasses.dataclass(frozen=True)
+class ShortlistConfig:
+    """Which entities are plausible in an utterance; pipeline.retrieval.phonetic has the formula. Values in nats."""
+
+    per_phone: float = 1.9  # what each phone of a pronunciation may cost ...
+    spare: float = 1.5  # ... but for this many: short ones must fit better
+    most: float = 30.0  # no pronunciation may cost more
+    clip: float = 6.0  # most that one misheard phone counts
+    confusion: float = 6.0  # times the articulatory distance: what a similar phone in its place costs
+    drop: float = 4.0  # a phone that is not heard
+    insert: float = 3.0  # most for a phone that is heard on top
+
+
+@dataclasses.dataclass(frozen=True)
+class PhoneFusionConfig:
+    """The phone head's say in the order of the n-best, with and without a list; pipeline.rescoring.fusion has it."""
+
+    weight: float = 0.8  # nats of total score per nat of phone cost
+    n_best: int = 24  # hypotheses that are compared, at least
+    margin: int = 25  # frames around a word of the search in which its phones are looked for
+    floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
+
+
+@dataclasses.dataclass(frozen=True)
+class AdapterConfig:
+    """E, the contextual adapter in front of the CTC head; pipeline.acoustic.adapter has the network."""
+
+    model: str | None = None  # directory that jobs.train_adapter wrote; None: the one that lies beside the base
+    no_bias: float = 0.0  # nats added to the score of attending to nothing; higher is more careful
+    least_attention: float = 0.2  # the search is not given entities that no frame attends to with at least this share
+    caution: float = 2.0  # D1 takes this off boosting.complete: what is said is raised already; nothing with a guard
+    optional: bool = False  # with None: where the base has no adapter of its own, go on without one
+
+
+@dataclasses.dataclass(frozen=True)
+class HotwordsConfig:
+    """pyctcdecode's constant bonus per list word: the baseline technique that the others are measured against."""
+
+    weight: float = 6.0
+
+
+@dataclasses.dataclass(frozen=True)
+class BoostingConfig:
+    """D1, adaptive subword boosting; pipeline.decoding.search has the formula. Values in nats."""
+
+    scale: float = 0.7  # share of the gap to the frame's best token that a continuing token gets back
+    cap: float = 4.0  # most that one token gets
+    max_gap: float = 9.0  # where the model is surer than this of something else, nothing is boosted
+    entry: float = 0.5  # first token of an entity: this,
+    entry_scale: float = 0.6  # plus this share of its gap,
+    entry_cap: float = 1.0  # at most this
+    base: float = 8.0  # of all boosts of an entity, at most this ...
+    per_character: float = 1.0  # ... and this per character are kept when it is complete
+    complete: float = -1.0  # and this is given (or taken) for completing it: most list entries are not said
+    suppress: float = 8.0  # taken per unit of negative weight from a complete entity
+    fixed: float = 0.0  # above 0: this constant per token in place of the gap's share
+    prune_log_prob: float = -6.0  # what only a boost lifts over the token threshold is dropped this far below the best
+    explain: bool = True  # say for each entity what the unbiased search writes there
+
+
+@dataclasses.dataclass(frozen=True)
+class BoostClassConfig:
+    """D2, unigram boosting: a word inside an entity is scored by the language model as one of a class of rare words."""
+
+    weight: float = -2.5  # log10 share of one list word in its class
+    known: float = -2.0  # log10, added for words that the language model knows and so has evidence of its own on
+    common: int = 5000  # the most frequent words of the language model are no members of the class
+
+
+@dataclasses.dataclass(frozen=True)
+class RescoringConfig:
+    """D3: the n-best re-scored by the cost of its pronunciations against the phone head."""
+
+    weight: float = 0.5  # nats of total score per nat of phone cost
+    floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
+
+
+@dataclasses.dataclass(frozen=True)
+class LexiconConfig:
+    """D4: doubtful words looked up among the entities by their sound."""
+
+    confidence: float = 0.95  # words below are doubtful, and words that the language model does not know
+    excess: float = 0.3  # so are words whose phones cost this many nats each above the best path
+    max_words: int = 3  # doubtful spans of up to this many words are looked up as one
+    max_distance: float = 0.3  # weighted edit distance per phone, 0 equal to 1 unrelated
+    candidates: int = 4  # entities per span that are aligned
+    min_gain: float = 2.0  # nats of phone cost by which an entity must beat what stands there
+    least_gain: float = -1.0  # the same where the guard has the last word
+    attention: float = 0.2  # there, entities with this share of a frame's attention are tried where they have it ...
+    attended_gain: float = -8.0  # ... and must only be this good
+    floor: float = -8.0
+
+
+@dataclasses.dataclass(frozen=True)
+class G2gConfig:
+    """D5: entities are also searched as they would be spelled by ear."""
+
+    variants: int = 4  # further spellings per entity
+    min_probability: float = 0.04  # of a spelling given the sound; rarer ones only cost time
+    confusions: str | None = str(_MODELS / "phonetics" / "confusions.json")  # the recogniser's own; None: not used
+    min_confusion: float = 0.01  # of a spelling given the letters
+
+
+@dataclasses.dataclass(frozen=True)
+class GuardConfig:
+    """Which entities are believed; pipeline.rescoring.guard has the formula."""
+
+    max_false_accepts_per_hour: float = 20.0  # of audio, on lists of 100 words that sound like what is said; not 0
+    bound: float | None = None  # log odds in place of the one that the table of the weights has for that rate
+    weights: str = str(_MODELS / "phonetics" / "guard.json")
+    floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run writes, apart from the audio, the model's weights and the entity list."""
+
+    acoustic: AcousticConfig = AcousticConfig()
+    beam: BeamConfig = BeamConfig()
+    language_model: LanguageModelConfig | None = LanguageModelConfig()
+    phone_fusion: PhoneFusionConfig | None = PhoneFusionConfig()  # nothing without a phone head
+    hotwords: HotwordsConfig | None = None
+    boosting: BoostingConfig | None = None
+    boost_class: BoostClassConfig | None = None
+    adapter: AdapterConfig | None = None
+    rescoring: RescoringConfig | None = None
+    lexicon: LexiconConfig | None = None
+    g2g: G2gConfig | None = None
+    guard: GuardConfig | None = None  # takes effect with any of the above
+    shortlist: ShortlistConfig | None = None  # only what is plausible in the audio is handed to any of the above
+
+    @property
+    def searched_n_best(self) -> int:
+        """Hypotheses that the beam search is asked for: what is written, and what fusion chooses from."""
+        return max(self.beam.n_best, self.phone_fusion.n_best if self.phone_fusion else 0)
+
+
+TECHNIQUES = ("hotwords", "adapter", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
+"""The optional fields of RunConfig that bias towards the entity list."""
+
+SWITCHES = (*TECHNIQUES, "guard", "shortlist")
+"""Names that ``without`` takes: the techniques, and what keeps them in check."""
+
+
+LOCAL_PATHS = (
+    ("acoustic", "model"),
+    ("language_model", "path"),
+    ("language_model", "unigrams"),
+    ("adapter", "model"),
+    ("g2g", "confusions"),
+    ("guard", "weights"),
+)
+"""Config keys that name a file or folder of this machine."""
+
+
+def absolute_paths(config: RunConfig) -> RunConfig:
+    """Return ``config`` with relative paths of what is here made absolute: workers run in folders of their own.
+
+    A model that is no file or folder here stays as it is: it may be a hub id, and if not, loading it says so.
+    """
+    for part, field in LOCAL_PATHS:
+        path = getattr(getattr(config, part), field, None)
+        if path is not None and Path(path).exists():
+            settled: dict[str, Any] = {field: str(Path(path).absolute())}
+            config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **settled)})
+    return config
+
+
+def to_dict(config: RunConfig) -> dict[str, Any]:
+    """Plain dictionary, for fingerprints and run.json."""
+    return dataclasses.asdict(config)

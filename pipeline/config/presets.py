@@ -1,0 +1,106 @@
+"""The presets, and what is switched off or on in them."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.config.config import (
+    SWITCHES,
+    AdapterConfig,
+    BeamConfig,
+    BoostClassConfig,
+    BoostingConfig,
+    G2gConfig,
+    GuardConfig,
+    HotwordsConfig,
+    LexiconConfig,
+    RescoringConfig,
+    RunConfig,
+    ShortlistConfig,
+)
+from pipeline.errors import ConfigError
+
+
+def baseline() -> RunConfig:
+    """Beam search with the LM and no biasing."""
+    return RunConfig()
+
+
+BOLD = BoostingConfig(
+    scale=0.9, cap=6.0, max_gap=10.0, entry=1.0, entry_scale=0.9, entry_cap=2.0, base=6.0, complete=1.0,
+    prune_log_prob=-12.0,
+)  # fmt: skip
+BOLD_CLASS = BoostClassConfig(weight=-2.0, known=0.0)
+"""D1 and D2 in front of the guard: the search goes far for a name, the phones decide. Alone they would write hundreds
+of sound-alikes an hour, so ``unjudged`` takes them back where nothing judges."""
+
+
+def joint() -> RunConfig:
+    """The techniques that add up, behind the guard."""
+    return RunConfig(
+        adapter=AdapterConfig(optional=True),
+        boosting=BOLD,
+        boost_class=BOLD_CLASS,
+        rescoring=RescoringConfig(),
+        lexicon=LexiconConfig(),
+        g2g=G2gConfig(),
+        guard=GuardConfig(),
+        shortlist=ShortlistConfig(),
+    )
+
+
+def _alone(**technique: Any) -> RunConfig:
+    return RunConfig(shortlist=ShortlistConfig(), **technique)
+
+
+def _hotwords() -> RunConfig:
+    return RunConfig(beam=BeamConfig(decoder="pyctcdecode"), phone_fusion=None, hotwords=HotwordsConfig())
+
+
+PRESETS: dict[str, Callable[[], RunConfig]] = {
+    "baseline": baseline,
+    "joint": joint,
+    "hotwords": _hotwords,
+    "adapter": lambda: _alone(adapter=AdapterConfig()),
+    "boosting": lambda: _alone(boosting=BoostingConfig()),
+    "boost_class": lambda: _alone(boost_class=BoostClassConfig()),
+    "rescoring": lambda: _alone(rescoring=RescoringConfig()),
+    "lexicon": lambda: _alone(lexicon=LexiconConfig()),
+    "g2g": lambda: _alone(g2g=G2gConfig()),
+}
+"""What ``--preset`` takes: the two that matter, and each technique alone on top of the baseline."""
+
+
+def without(config: RunConfig, technique: str) -> RunConfig:
+    """Return ``config`` with one of SWITCHES off; raises ConfigError for another name."""
+    if technique not in SWITCHES:
+        raise ConfigError(f"unknown technique '{technique}'; there are {list(SWITCHES)}.")
+    off: dict[str, Any] = {technique: None}
+    return unjudged(config) if technique == "guard" else dataclasses.replace(config, **off)
+
+
+def unjudged(config: RunConfig) -> RunConfig:
+    """Return ``config`` without its guard, and what D1 and D2 still have of BOLD back at the defaults.
+
+    So it also is where a model has no phone head for the guard to judge by.
+    """
+    boosting = _back(config.boosting, BOLD, BoostingConfig())
+    boost_class = _back(config.boost_class, BOLD_CLASS, BoostClassConfig())
+    return dataclasses.replace(config, boosting=boosting, boost_class=boost_class, guard=None)
+
+
+def _back(current: Any, bold: Any, careful: Any) -> Any:
+    """Return ``current`` with each value that is the one of ``bold`` replaced by that of ``careful``."""
+    if current is None:
+        return None
+    names = [field.name for field in dataclasses.fields(current)]
+    alike = {name: getattr(careful, name) for name in names if getattr(current, name) == getattr(bold, name)}
+    return dataclasses.replace(current, **alike)
+
+
+def at_most(config: RunConfig, false_accepts_per_hour: float) -> RunConfig:
+    """Return ``config`` with the guard's rate set; raises ConfigError where there is no guard."""
+    if config.guard is None:
+        raise ConfigError("--max-false-accepts-per-hour sets the guard, which this preset has not; use --preset joint.")
+    guard = dataclasses.replace(config.guard, max_false_accepts_per_hour=false_accepts_per_hour, bound=None)
+    return dataclasses.replace(config, guard=guard)

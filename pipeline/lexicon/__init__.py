@@ -1,0 +1,1 @@
+"""What is known of sound without any hypothesis: phones, pronunciations, confusions, distances, alignment."""

@@ -1,0 +1,100 @@
+"""Which pronunciations sound like a phone sequence: weighted edit distance to many at once."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.lexicon.phones import PHONE_IDS, Pronunciation, phone_ids, substitution_costs
+
+_GAP = 0.7  # an inserted or dropped phone, where 1 is the substitution of unrelated phones
+_WEAK_GAP = 0.4  # of the sounds that come and go in connected speech
+_WEAK = ("AH", "IH", "HH", "ER", "R", "T", "D")
+
+
+def gap_costs() -> npt.NDArray[np.float32]:
+    """[39] cost of inserting or dropping each phone."""
+    weak = {PHONE_IDS[phone] for phone in _WEAK}
+    return np.array([_WEAK_GAP if id_ in weak else _GAP for id_ in range(len(PHONE_IDS))], np.float32)
+
+
+@numba.njit(cache=True)
+def _distances(heard, flat, starts, substitution, gap, limit):  # type: ignore[no-untyped-def]
+    """Weighted Levenshtein distance of ``heard`` to every pronunciation; infinite where it must exceed ``limit``."""
+    result = np.full(len(starts) - 1, np.inf)
+    row = np.empty(len(heard) + 1)
+    for k in range(len(starts) - 1):
+        said = flat[starts[k] : starts[k + 1]]
+        longer = max(len(said), len(heard))
+        if abs(len(said) - len(heard)) * 0.4 > limit * longer:
+            continue
+        row[0] = 0.0
+        for j in range(len(heard)):
+            row[j + 1] = row[j] + gap[heard[j]]
+        for i in range(len(said)):
+            diagonal = row[0]
+            row[0] += gap[said[i]]
+            lowest = row[0]
+            for j in range(len(heard)):
+                best = min(row[j + 1] + gap[said[i]], row[j] + gap[heard[j]])
+                best = min(best, diagonal + substitution[said[i], heard[j]])
+                diagonal, row[j + 1] = row[j + 1], best
+                lowest = min(lowest, best)
+            if lowest > limit * longer:
+                break
+        else:
+            if row[len(heard)] <= limit * longer:
+                result[k] = row[len(heard)] / longer
+    return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """A key whose pronunciation is near; ``distance`` per phone of the longer side, 0 equal to 1 unrelated."""
+
+    key: str
+    pronunciation: Pronunciation
+    distance: float
+
+
+class PhoneIndex:
+    """Pronunciations of many keys, searched together."""
+
+    def __init__(self, pronunciations: Iterable[tuple[str, Pronunciation]]) -> None:
+        self._entries = [(key, phones) for key, phones in pronunciations if phones]
+        ids = [phone_ids(phones) for _, phones in self._entries]
+        self._flat = np.concatenate(ids) if ids else np.zeros(0, np.int64)
+        self._starts = np.cumsum([0, *map(len, ids)])
+        self._costs = substitution_costs(), gap_costs()
+
+    def nearest(self, heard: Pronunciation, limit: float, count: int) -> list[Match]:
+        """Return the ``count`` nearest keys within ``limit``, nearest first, each key once, ties by key."""
+        if not heard or not self._entries:
+            return []
+        found = _distances(phone_ids(heard), self._flat, self._starts, *self._costs, limit)
+        near = [self._match(int(k), float(found[k])) for k in np.nonzero(np.isfinite(found))[0]]
+        near.sort(key=lambda match: (match.distance, match.key))
+        once = {match.key: match for match in reversed(near)}
+        return sorted(once.values(), key=lambda match: (match.distance, match.key))[:count]
+
+    def _match(self, k: int, distance: float) -> Match:
+        key, pronunciation = self._entries[k]
+        return Match(key, pronunciation, distance)
+
+
+def nearest_distance(some: Sequence[Pronunciation], others: Sequence[Pronunciation]) -> float:
+    """Smallest weighted edit distance between two sets of pronunciations, in substitutions of unrelated phones."""
+    flat = [phone_ids(one) for one in others]
+    starts = np.cumsum([0, *map(len, flat)])
+    both = substitution_costs(), gap_costs()
+    found = [np.inf]
+    for one in some:
+        if not one and () in others:
+            return 0.0
+        relative = _distances(
+            phone_ids(one), np.concatenate(flat) if flat else np.zeros(0, np.int64), starts, *both, 9.0
+        )
+        found += [float(d) * max(len(one), len(other)) for d, other in zip(relative, others, strict=True)]
+    return min(found)

@@ -1,0 +1,177 @@
+"""Audio rows to EMISSIONS rows: decode, pack by padded seconds, encode. Table in, table out, a row per row."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
+from pipeline.audio.decode import Samples, decode_audio
+from pipeline.errors import RowError
+from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
+from pipeline.types.emissions import Emissions
+
+if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
+    from pipeline.acoustic.adapter_runner import AdapterRunner
+
+NEEDED = ("utterance_id", "audio", "audio_sha256", "error")
+"""AUDIO columns that encoding reads, where they are there; the list column comes on top."""
+
+
+def pack(lengths: Sequence[float], budget: float) -> list[list[int]]:
+    """Return batches of indices whose padded sum (longest x count) stays within ``budget``; one item may exceed it.
+
+    Longest first: neighbours have like lengths, so little is padded, and what needs most memory runs first.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """The first pass over tables of audio rows.
+
+    model:         any CTC model
+    batch_seconds: padded audio seconds per forward pass
+    list_column:   column with the utterance's own entity list, carried along, or None
+    adapter:       rows get ADAPTER_INPUT, what it needs to run later without the model
+    """
+
+    model: CtcModel
+    batch_seconds: float
+    list_column: str | None = None
+    adapter: "AdapterRunner | None" = None
+
+    def encode(self, audio: pa.Table) -> pa.Table:
+        """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set."""
+        rows = audio.select([name for name in NEEDED if name in audio.column_names]).to_pylist()
+        decoded = [self._decode(row) for row in rows]
+        waveforms = [None if isinstance(item, str) else item for item in decoded]
+        errors = [item if isinstance(item, str) else None for item in decoded]
+        emissions = self._encode_all(waveforms, errors, [row["utterance_id"] for row in rows])
+        return self._table(audio, rows, waveforms, emissions, errors)
+
+    def _decode(self, row: dict[str, Any]) -> Samples | str:
+        """Return the waveform, or why there is none."""
+        name = row["utterance_id"]
+        if row.get("error"):
+            return str(row["error"])
+        data = (row["audio"] or {}).get("bytes")
+        if data is None:
+            return f"{name}: has no audio bytes; `python -m jobs.ingest` embeds the audio in the dataset."
+        try:
+            samples = decode_audio(data, name).samples
+        except RowError as error:
+            return str(error)
+        if len(samples) > self.model.max_seconds * SAMPLE_RATE:
+            return (
+                f"{name}: audio is {len(samples) / SAMPLE_RATE:.1f} s long, the model takes at most "
+                f"{self.model.max_seconds:g} s; cut it with `python -m jobs.ingest`."
+            )
+        return samples
+
+    def _encode_all(
+        self, waveforms: Sequence[Samples | None], errors: list[str | None], names: Sequence[str]
+    ) -> list[Emissions | None]:
+        emissions: list[Emissions | None] = [None] * len(waveforms)
+        found = [(index, waveform) for index, waveform in enumerate(waveforms) if waveform is not None]
+        for batch in pack([len(waveform) / SAMPLE_RATE for _, waveform in found], self.batch_seconds):
+            results = encode_or_split(self._hear, [found[i][1] for i in batch])
+            for i, result in zip(batch, results, strict=True):
+                index = found[i][0]
+                if isinstance(result, Emissions):
+                    emissions[index] = result
+                else:
+                    errors[index] = f"{names[index]}: the acoustic model failed ({type(result).__name__}: {result})."
+        return emissions
+
+    def _hear(self, waveforms: Sequence[Samples]) -> list[Emissions]:
+        """Encode one batch; with an adapter, keep of the states what it needs."""
+        if self.adapter is None:
+            return self.model.encode(waveforms)
+        heard = self.model.encode(waveforms, with_states=True)
+        return [self._for_adapter(self.adapter, one) for one in heard]
+
+    @staticmethod
+    def _for_adapter(adapter: "AdapterRunner", heard: Emissions) -> Emissions:
+        if heard.states is None:
+            raise ValueError("the model gives no states, which the adapter needs")
+        return dataclasses.replace(heard, states=None, last=heard.states[-1], query=adapter.query(heard.states))
+
+    def _table(
+        self,
+        audio: pa.Table,
+        rows: Sequence[dict[str, Any]],
+        waveforms: Sequence[Samples | None],
+        emissions: Sequence[Emissions | None],
+        errors: Sequence[str | None],
+    ) -> pa.Table:
+        own = audio[self.list_column] if self.list_column else pa.nulls(len(rows), pa.list_(pa.string()))
+        columns = {
+            "utterance_id": [row["utterance_id"] for row in rows],
+            "duration_seconds": [None if w is None else len(w) / SAMPLE_RATE for w in waveforms],
+            "audio_sha256": [row.get("audio_sha256") or _sha256(row["audio"]) for row in rows],
+            "model_id": [self.model.model_id] * len(rows),
+            "frame_seconds": [self.model.frame_seconds] * len(rows),
+            "frames": [None if e is None else e.tokens.frames for e in emissions],
+            "k": [None if e is None else e.tokens.ids.shape[1] for e in emissions],
+            "token_ids": flat_lists([None if e is None else e.tokens.ids for e in emissions], pa.int16()),
+            "token_log_probs": flat_lists([None if e is None else e.tokens.values for e in emissions], pa.float16()),
+            "phones": [_phones(e) for e in emissions],
+            "phone_log_probs": flat_lists([None if e is None else e.phone_log_probs for e in emissions], pa.float16()),
+            "entities": own.cast(pa.list_(pa.string())),
+            "error": list(errors),
+        }
+        table = pa.table(columns, schema=EMISSIONS)
+        if self.adapter is None:
+            return table
+        inputs = [[None if e is None else getattr(e, name) for e in emissions] for name in ("last", "query")]
+        for field, arrays in zip(ADAPTER_INPUT, inputs, strict=True):
+            table = table.append_column(field, flat_lists(arrays, pa.float16()))
+        return table
+
+
+def encode_or_split(
+    encode: Callable[[Sequence[Samples]], list[Emissions]], waveforms: Sequence[Samples]
+) -> list[Emissions | Exception]:
+    """Return the emissions of each waveform; a batch that fails is halved until only the culprit keeps its exception.
+
+    That covers a batch that does not fit the memory as well as a single waveform that the model cannot take.
+    """
+    try:
+        return list(encode(waveforms))
+    except (RuntimeError, ValueError, RowError) as error:  # torch's out of memory is a RuntimeError
+        if len(waveforms) == 1:
+            return [error]
+    middle = len(waveforms) // 2
+    return encode_or_split(encode, waveforms[:middle]) + encode_or_split(encode, waveforms[middle:])
+
+
+def _sha256(audio: dict[str, Any] | None) -> str | None:
+    data = (audio or {}).get("bytes")
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def _phones(emissions: Emissions | None) -> int | None:
+    if emissions is None or emissions.phone_log_probs is None:
+        return None
+    return int(emissions.phone_log_probs.shape[1])
+
+
+def flat_lists(arrays: Sequence[npt.NDArray[Any] | None], kind: pa.DataType) -> pa.ListArray:
+    """Return one flat list per array, null for None, without a Python object per number."""
+    lengths = [0 if array is None else array.size for array in arrays]
+    parts = [array.ravel() for array in arrays if array is not None]
+    values = np.concatenate(parts) if parts else np.zeros(0, kind.to_pandas_dtype())
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    mask = pa.array([array is None for array in arrays], pa.bool_())
+    return pa.ListArray.from_arrays(offsets, pa.array(values, kind), mask=mask)

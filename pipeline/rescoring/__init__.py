@@ -1,0 +1,1 @@
+"""What judges the hypotheses of the search by their sound."""

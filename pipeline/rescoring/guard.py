@@ -1,0 +1,119 @@
+"""The false-accept guard: an entity enters the transcript only if the evidence for it outweighs the unbiased words.
+
+Every place where biasing would change the unbiased transcript is judged by itself:
+
+    log odds = boosted trees over FEATURES        accepted if log odds >= bound
+
+Trees and bounds are in ``models/phonetics/guard.json``, for runs with a contextual adapter and for runs without: fitted
+to right and wrong proposals (pipeline.rescoring.trees), and for each rate of false accepts per hour the bound that
+keeps it on speakers that were left out of the fit (``python -m benchmarks.guard_calibration``). What is rejected leaves
+the unbiased transcript as it was; if everything is, the result is the unbiased one exactly.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import GuardConfig
+from pipeline.decoding.spans import entity_spans
+from pipeline.errors import ConfigError, ModelError
+from pipeline.rescoring.aligned import Fit
+from pipeline.rescoring.evidence import FEATURES, Evidence, Scene
+from pipeline.rescoring.proposals import Proposal, apply_proposals
+from pipeline.rescoring.trees import Trees
+from pipeline.types.entity import EntityList
+from pipeline.types.hypothesis import EntitySpan, Hypothesis
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """trees: over FEATURES; bounds: (false accepts per hour, log odds), the rate rising."""
+
+    trees: Trees
+    bounds: tuple[tuple[float, float], ...]
+
+    def bound(self, rate: float) -> float:
+        """Return the bound that keeps false accepts at or below ``rate`` per hour; raises ConfigError for none."""
+        kept = [bound for known, bound in self.bounds if known <= rate]
+        if not kept:
+            raise ConfigError(
+                f"guard.max_false_accepts_per_hour must be at least {self.bounds[0][0]:g}, got {rate:g}; "
+                "for no false accepts at all transcribe without a list."
+            )
+        return kept[-1]
+
+
+PLAIN, ADAPTED = "plain", "adapted"
+"""Parts of a weights file: for runs without a contextual adapter, and with one."""
+
+
+def read_judge(path: Path, part: str = PLAIN) -> Judge:
+    """Read one part of a weights file; raises ModelError if it is missing, corrupt, or for other features."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["features"] != list(FEATURES):
+            raise ValueError(f"features {content['features']}")
+        bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content[part]["bounds"]))
+        return Judge(Trees.from_json(content[part]["trees"], len(FEATURES)), bounds)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path}: not the guard's weights ({error!r}); restore it or run `python -m benchmarks.guard_calibration`."
+        ) from error
+
+
+class Guard:
+    """Judges proposals; a pure function of its arguments."""
+
+    def __init__(self, config: GuardConfig, evidence: Evidence, adapted: bool = False) -> None:
+        """``adapted``: whether the run has a contextual adapter.
+
+        Raises ModelError if the weights are missing, ConfigError for a rate that their table has not.
+        """
+        self.evidence, self._judge = evidence, read_judge(Path(config.weights), ADAPTED if adapted else PLAIN)
+        self._bound = self._judge.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
+
+    def decide(self, unbiased: Hypothesis, scene: Scene, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Return the proposals that are believed, explained; none touches another, the surest are taken first."""
+        judged = []
+        for proposal, (features, fit) in zip(proposals, self.evidence.measure(scene, proposals), strict=True):
+            odds = self._judge.trees.score(features)
+            if odds >= self._bound:
+                judged.append((odds, _explained(unbiased, proposal, fit)))
+        chosen: list[Proposal] = []
+        for _, one in sorted(judged, key=lambda pair: (-pair[0], pair[1].first, pair[1].last, pair[1].text)):
+            if not any(one.touches(other) for other in chosen):
+                chosen.append(one)
+        return chosen
+
+
+def guarded(
+    guard: Guard, unbiased: Sequence[Hypothesis], biased: Sequence[Hypothesis], scene: Scene,
+    proposals: Sequence[Proposal], entities: EntityList,
+) -> list[Hypothesis]:  # fmt: skip
+    """Return the n-best with what the guard believes: the unbiased n-best as it is if that is nothing."""
+    chosen = guard.decide(unbiased[0], scene, proposals)
+    own = entity_spans(unbiased[0].words, entities)
+    if not chosen:
+        return [dataclasses.replace(unbiased[0], entities=own), *unbiased[1:]]
+    best = apply_proposals(unbiased[0], chosen, own)
+    scored = next((one for one in biased if one.text == best.text), unbiased[0])
+    most = max(one.total for one in (*biased, scored))
+    rest = [one for one in (*biased, *unbiased) if one.text != best.text]
+    best = dataclasses.replace(
+        scored, words=best.words, entities=best.entities, boost=scored.boost + most - scored.total, total=most
+    )
+    return [best, *sorted(rest, key=lambda one: -one.total)]
+
+
+def _explained(unbiased: Hypothesis, proposal: Proposal, fit: Fit) -> Proposal:
+    """Write down, for each entity, what it replaces and the phone costs of both."""
+    instead = " ".join(word.text for word in unbiased.words[proposal.first : proposal.last])
+    spans = tuple(_measured(span, fit, instead) for span in proposal.spans)
+    return dataclasses.replace(proposal, spans=spans)
+
+
+def _measured(span: EntitySpan, fit: Fit, instead: str) -> EntitySpan:
+    return dataclasses.replace(
+        span, phone_cost=fit.cost, alternative=instead, alternative_phone_cost=fit.cost + fit.gain
+    )

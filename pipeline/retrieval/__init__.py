@@ -1,0 +1,1 @@
+"""Which entities of a list are plausible in an utterance."""

@@ -1,0 +1,1 @@
+"""The grapheme-to-phoneme model: graphones and their n-gram."""

@@ -1,0 +1,116 @@
+"""Fit the guard's trees on judged proposals, and find the bound for each rate of false accepts."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.entities.matching import find_entities
+from pipeline.errors import ConfigError
+from pipeline.rescoring.evidence import FEATURES, Vector
+from pipeline.rescoring.proposals import Proposal, apply_proposals
+from pipeline.rescoring.trees import Trees
+from pipeline.types.entity import EntityList
+from pipeline.types.hypothesis import Hypothesis
+
+_BOOSTING: dict[str, Any] = {
+    "n_estimators": 300, "max_depth": 4, "learning_rate": 0.04, "subsample": 0.7, "max_features": 0.3,
+    "min_samples_leaf": 12,
+}  # fmt: skip
+"""Chosen on development speakers that were left out; deeper or more trees gain nothing there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A proposal of utterance number ``utterance`` with its evidence.
+
+    gained, wrong: how many entities that were said, and that were not, it adds to the unbiased transcript
+    """
+
+    utterance: int
+    proposal: Proposal
+    features: Vector
+    gained: int
+    wrong: int
+
+    @property
+    def right(self) -> bool:
+        return self.gained > 0 and self.wrong <= 0
+
+
+def judged(
+    number: int, unbiased: Hypothesis, measured: Sequence[tuple[Proposal, Vector]], said: str, entities: EntityList
+) -> list[Judged]:
+    """Compare each proposal with what was said, normalised text."""
+    reference, before = entities_in(said, entities), entities_in(unbiased.text, entities)
+    found = []
+    for proposal, features in measured:
+        after = entities_in(apply_proposals(unbiased, [proposal], ()).text, entities)
+        gained = (after & reference).total() - (before & reference).total()
+        wrong = (after - reference).total() - (before - reference).total()
+        found.append(Judged(number, proposal, features, gained, wrong))
+    return found
+
+
+def fit_trees(proposals: Sequence[Judged]) -> Trees:
+    """Return gradient-boosted trees of the log odds that a proposal is right; deterministic.
+
+    Raises ConfigError where scikit-learn, which only this needs, is not installed.
+    """
+    try:
+        from sklearn.ensemble import GradientBoostingClassifier
+    except ImportError as error:
+        raise ConfigError("fitting the guard needs scikit-learn: pip install 'rollcall[bench]'.") from error
+    values = np.array([one.features for one in proposals]).reshape(-1, len(FEATURES))
+    right = np.array([one.right for one in proposals])
+    model = GradientBoostingClassifier(random_state=0, **_BOOSTING).fit(values, right)
+    parts: dict[str, list[Any]] = {name: [] for name in ("feature", "threshold", "left", "right", "value")}
+    roots, count = [], 0
+    for (regressor,) in model.estimators_:
+        tree = regressor.tree_
+        roots.append(count)
+        inner = tree.children_left >= 0
+        parts["feature"] += np.where(inner, tree.feature, -1).tolist()
+        parts["threshold"] += np.where(inner, np.floor(tree.threshold * 1e6) / 1e6, 0.0).tolist()
+        parts["left"] += np.where(inner, tree.children_left + count, 0).tolist()
+        parts["right"] += np.where(inner, tree.children_right + count, 0).tolist()
+        parts["value"] += np.where(inner, 0.0, model.learning_rate * tree.value[:, 0, 0]).tolist()
+        count += len(inner)
+    share = right.mean()
+    return Trees.from_json({"base": math.log(share / (1 - share)), "roots": roots, **parts}, len(FEATURES))
+
+
+def accepted(proposals: Sequence[Judged], odds: npt.NDArray[np.float64], bound: float) -> list[Judged]:
+    """Return what the guard takes at ``bound``: in each utterance the surest first, none touching another."""
+    taken: dict[int, list[Judged]] = {}
+    for at in np.argsort(-odds, kind="stable"):
+        if odds[at] < bound:
+            break
+        one = proposals[at]
+        others = taken.setdefault(one.utterance, [])
+        if not any(one.proposal.touches(other.proposal) for other in others):
+            others.append(one)
+    return [one for others in taken.values() for one in others]
+
+
+def bounds_table(
+    proposals: Sequence[Judged], odds: npt.NDArray[np.float64], hours: float, rates: Sequence[float]
+) -> list[tuple[float, float]]:
+    """Return, for each rate that can be kept, (rate, lowest bound with at most so many false accepts per hour)."""
+    grid = np.unique(np.round(odds, 2))[::-1]
+    counts = np.array([sum(max(0, one.wrong) for one in accepted(proposals, odds, bound)) for bound in grid])
+    table = []
+    for rate in rates:
+        kept = np.flatnonzero(np.maximum.accumulate(counts) <= rate * hours)
+        if len(kept):
+            table.append((float(rate), float(grid[kept[-1]])))
+    return table
+
+
+def entities_in(text: str, entities: EntityList) -> Counter[str]:
+    """Return how often each entity stands in a normalised text."""
+    return Counter(found.entity.text for found in find_entities(text.split(), entities))

@@ -1,0 +1,124 @@
+"""Search for biasing weights on labelled emissions: random proposals, then steps around the best so far.
+
+Tuned on one half of the speakers, confirmed on the other. What is maximised is the mean entity F1 over the data sets,
+minus a penalty for every point by which the list does harm: U-WER above the unbiased search's, and on guard lists
+(words that sound like what was said but were not said) WER above the unbiased search's plus what is allowed.
+"""
+
+import dataclasses
+import functools
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from pipeline.config import SWITCHES, RunConfig, override, without
+from pipeline.recognition.transcribe import build_transcriber
+from pipeline.tuning.evaluation import Corpus, Evaluation, evaluate
+from pipeline.types.tokens import Tokens
+
+Values = dict[str, float]
+
+SPACE: Mapping[str, tuple[float, ...]] = {
+    "boosting.scale": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    "boosting.cap": (2.0, 3.0, 4.0, 6.0, 8.0),
+    "boosting.max_gap": (5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0),
+    "boosting.entry": (0.0, 0.5, 1.0),
+    "boosting.entry_scale": (0.0, 0.3, 0.6, 0.9),
+    "boosting.entry_cap": (1.0, 2.0, 3.0, 4.0),
+    "boosting.base": (-4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 8.0),
+    "boosting.per_character": (0.25, 0.4, 0.7, 1.0, 1.5, 2.0),
+    "boosting.complete": (-6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0),
+    "boost_class.weight": (-5.0, -4.5, -4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0),
+    "boost_class.known": (-2.0, -1.0, -0.5, 0.0),
+}
+"""Values that are tried for each key of the configuration."""
+_HARM = 10.0  # F1 lost per unit of WER above what is allowed: a point of WER outweighs ten points of F1
+_EXPLORE = 0.4  # share of proposals that are drawn afresh
+
+
+@dataclasses.dataclass(frozen=True)
+class Guard:
+    """A data set with lists of words that were not said, and how much WER they may cost (a fraction)."""
+
+    corpus: Corpus
+    allowed: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One set of values with its scores on the tuning half."""
+
+    values: Values
+    objective: float
+    evaluations: tuple[Evaluation, ...]
+    guard: Evaluation | None
+
+
+class Tuner:
+    """Evaluates sets of values on data sets and guard, all with the same base configuration."""
+
+    def __init__(self, config: RunConfig, tokens: Tokens, corpora: Sequence[Corpus], guard: Guard | None) -> None:
+        """Decode everything once without the lists; raises ConfigError or ModelError as build_decoder does."""
+        self._config, self._tokens, self._corpora, self._guard = config, tokens, corpora, guard
+        plain = functools.reduce(without, SWITCHES, config)
+        self.unbiased = self._trial({}, plain, ())
+
+    def trial(self, values: Values) -> Trial:
+        """Return the scores of ``values``."""
+        return self._trial(values, configured(self._config, values), self.unbiased.evaluations)
+
+    def _trial(self, values: Values, config: RunConfig, unbiased: Sequence[Evaluation]) -> Trial:
+        transcriber = build_transcriber(config, self._tokens)
+        evaluations = tuple(evaluate(transcriber, corpus) for corpus in self._corpora)
+        guard = None if self._guard is None else evaluate(transcriber, self._guard.corpus)
+        objective = sum(one.rate("f1") for one in evaluations) / len(evaluations)
+        for one, plain in zip(evaluations, unbiased, strict=False):
+            objective -= _HARM * max(0.0, one.rate("u_wer") - plain.rate("u_wer"))
+        if unbiased and guard is not None and self._guard is not None and self.unbiased.guard is not None:
+            over = guard.rate("wer") - self.unbiased.guard.rate("wer") - self._guard.allowed
+            objective -= _HARM * max(0.0, over)
+        return Trial(values, objective, evaluations, guard)
+
+    def search(self, trials: int, seed: int, progress: Callable[[Trial], object]) -> list[Trial]:
+        """Return ``trials`` trials, best first; the same seed proposes the same values for the same scores."""
+        generator, found = random.Random(seed), list[Trial]()
+        start = {key: value for key, value in current(self._config).items() if key in self._space()}
+        for number in range(trials):
+            best = max(found, key=lambda one: one.objective, default=None)
+            values = start if number == 0 else self._propose(generator, None if best is None else best.values)
+            found.append(self.trial(values))
+            progress(found[-1])
+        return sorted(found, key=lambda one: -one.objective)
+
+    def _space(self) -> Mapping[str, tuple[float, ...]]:
+        if self._config.language_model is not None:
+            return SPACE
+        return {key: options for key, options in SPACE.items() if not key.startswith("boost_class")}
+
+    def _propose(self, generator: random.Random, best: Values | None) -> Values:
+        space = self._space()
+        if best is None or generator.random() < _EXPLORE:
+            return {key: generator.choice(options) for key, options in space.items()}
+        changed = generator.sample(sorted(space), 2)
+        return best | {key: _neighbour(generator, space[key], best[key]) for key in changed}
+
+
+def _neighbour(generator: random.Random, options: Sequence[float], value: float) -> float:
+    """A value next to ``value`` among ``options``."""
+    nearest = min(range(len(options)), key=lambda index: abs(options[index] - value))
+    step = generator.choice((-1, 1))
+    return options[min(len(options) - 1, max(0, nearest + step))]
+
+
+def configured(config: RunConfig, values: Values) -> RunConfig:
+    """Return ``config`` with dotted keys set."""
+    nested: dict[str, dict[str, float]] = {}
+    for key, value in values.items():
+        section, name = key.split(".")
+        nested.setdefault(section, {})[name] = value
+    return override(config, nested)
+
+
+def current(config: RunConfig) -> Values:
+    """The values of SPACE's keys in ``config``, defaults where a technique is off."""
+    filled = override(config, {"boosting": {}, "boost_class": {}})
+    return {key: float(getattr(getattr(filled, key.split(".")[0]), key.split(".")[1])) for key in SPACE}

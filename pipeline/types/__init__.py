@@ -1,0 +1,1 @@
+"""What the rows of the datasets turn into: tokens, emissions, hypotheses, entities."""
