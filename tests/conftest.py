@@ -7,6 +7,10 @@ import os
 
 from hypothesis import settings
 
+from tests.support.dev_set import dev_set
+
+__all__ = ["dev_set"]  # fixtures that several folders use
+
 settings.register_profile("same", derandomize=True)
 settings.register_profile("explore", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

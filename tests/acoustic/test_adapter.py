@@ -16,7 +16,7 @@ from pipeline.errors import RowError
 from pipeline.types.emissions import SparseLogProbs, sparsify
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
-from tests.acoustic.tiny_adapter import small_adapter
+from tests.support.tiny_adapter import small_adapter
 
 LETTERS = "abcdefghijk"
 

@@ -14,7 +14,7 @@ from pipeline.acoustic.model import RollcallCtc
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError, RowError
 from pipeline.types.tokens import Tokens
-from tests.acoustic.tiny import tiny_model, tiny_network
+from tests.support.tiny_model import tiny_model, tiny_network
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from transformers import WhisperFeatureExtractor
 
 from pipeline.acoustic.backbone import WhisperBackbone, key_mask
 from pipeline.acoustic.features import log_mel
-from tests.acoustic.tiny import tiny_network
+from tests.support.tiny_model import tiny_network
 
 
 def test_features_are_whispers_own() -> None:

@@ -29,7 +29,7 @@ from pipeline.training.spelling_data import (
 )
 from pipeline.training.spelling_loop import SpellingTraining, learning_rate_share
 from pipeline.training.spoken_text import PAUSE, Said, SpokenSegments
-from tests.acoustic.tiny import BACKBONE, tiny_network, tiny_tokeniser
+from tests.support.tiny_model import BACKBONE, tiny_network, tiny_tokeniser
 
 CONFIG = SpellingConfig(width=16, blocks=2, heads=2, kernel=3)
 SAT = Said.of([PHONE_IDS[phone] for phone in ("S", "AE", "T")])

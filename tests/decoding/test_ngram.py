@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.decoding.ngram import UNKNOWN, build_ngrams, class_scores, load_ngrams, read_ngrams, score_sentence
 from pipeline.errors import ModelError
-from tests.decoding.inventory import write_arpa
+from tests.support.inventory import write_arpa
 
 FILES = Path(__file__).parent / "files"
 KINDS = ("tiny.arpa", "tiny.probing", "tiny.trie", "tiny.quantised")

@@ -8,7 +8,7 @@ from pipeline.decoding.build import build_decoder
 from pipeline.decoding.language_model import load_language_model
 from pipeline.errors import ConfigError, ModelError
 from pipeline.types.entity import EMPTY, Entity, EntityList
-from tests.decoding.inventory import CHARACTERS, LETTERS, PIECES, TOKENS, emissions_of, spell, write_arpa
+from tests.support.inventory import CHARACTERS, LETTERS, PIECES, TOKENS, emissions_of, spell, write_arpa
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from pipeline.recognition.transcribe import build_transcriber
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.tokens import Tokens
-from tests.decoding.inventory import CHARACTERS, LETTERS, TOKENS, emissions_of, spell, write_arpa
+from tests.support.inventory import CHARACTERS, LETTERS, TOKENS, emissions_of, spell, write_arpa
 
 SMALL = Tokens(("", "▁", "▁a", "b", "ab"), 0, lambda text: [], lambda text, count: [])
 UNLIMITED = BeamConfig(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docs.blocks import LANGUAGES, SHOWN, Block, blocks_of
-from tests.docs.sandbox import ROOT, BlockError, Sandbox, sandbox
+from tests.support.doc_blocks import LANGUAGES, SHOWN, Block, blocks_of
+from tests.support.doc_sandbox import ROOT, BlockError, Sandbox, sandbox
 
 
 def pages_of(nav: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pipeline.entities.matching import find_entities
 from pipeline.errors import InputError
 from pipeline.storage import open_filesystem
 from pipeline.types.entity import EMPTY, EntityList
-from tests.shared_data import SHARED, needs_shared_data
+from tests.support.shared_data import SHARED, needs_shared_data
 
 
 def entity_list(*entries: str) -> EntityList:

@@ -7,8 +7,8 @@ import pytest
 
 from jobs.export import main
 from pipeline.storage import Location, open_filesystem, read_bytes, walk_files, write_atomic
-from tests.export.runs import ROWS, write_run
-from tests.storage.servers import moto_endpoint, new_bucket, options_for
+from tests.support.exported_runs import ROWS, write_run
+from tests.support.servers import moto_endpoint, new_bucket, options_for
 
 
 def names_below(folder: Location) -> list[str]:

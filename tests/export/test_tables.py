@@ -15,7 +15,7 @@ from jobs.export import main
 from pipeline.export.files import file_name, partition_folder
 from pipeline.export.schema import FLAT
 from pipeline.runs.reader import TRANSCRIPTS_EXPORT
-from tests.export.runs import FAILED, ROWS, transcripts, write_run
+from tests.support.exported_runs import FAILED, ROWS, transcripts, write_run
 
 IDS = sorted(one["utterance_id"] for one in transcripts())
 

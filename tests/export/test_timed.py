@@ -14,8 +14,8 @@ from praatio import textgrid as praat
 from pipeline.export import nist, subtitles
 from pipeline.export.speech import Spoken, Track, Utterance
 from pipeline.export.textgrid import intervals, textgrid
-from tests.export.runs import FAILED
 from tests.export.test_tables import export
+from tests.support.exported_runs import FAILED
 
 
 def track(*words: tuple[str, float, float], name: str = "t") -> Track:

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.audio.decode import decode_audio
-from tests.audio_files import encoded, encoded_m4a, noise
-from tests.ingest.ingested import ingest, refused
+from tests.support.audio_files import encoded, encoded_m4a, noise
+from tests.support.ingested import ingest, refused
 
 ONE_SECOND = encoded(noise(1.0))
 

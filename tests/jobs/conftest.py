@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from jobs.run.session import ray_session
-from tests.acoustic.tiny import tiny_model
-from tests.jobs.transcribing import GREEDY
+from tests.support.tiny_model import tiny_model
+from tests.support.transcribing import GREEDY
 
 
 @pytest.fixture(scope="session")

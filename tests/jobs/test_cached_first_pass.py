@@ -8,8 +8,8 @@ import pytest
 
 from jobs.transcribe import main
 from pipeline.schemas import EMISSIONS
-from tests.acoustic.tiny import tiny_model
-from tests.jobs.transcribing import noises, odd_audio, read_json, transcripts, write_corpus
+from tests.support.tiny_model import tiny_model
+from tests.support.transcribing import noises, odd_audio, read_json, transcripts, write_corpus
 
 pytestmark = pytest.mark.usefixtures("ray_running")
 

@@ -13,8 +13,8 @@ import soundfile
 
 from jobs.ingest import main
 from pipeline.audio.decode import decode_audio
-from tests.audio_files import encoded, noise
-from tests.ingest.ingested import ingest, refused, rows_of, summary_of
+from tests.support.audio_files import encoded, noise
+from tests.support.ingested import ingest, refused, rows_of, summary_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,7 +20,7 @@ from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import load_entities
 from pipeline.recognition.encode import Encoder
 from pipeline.recognition.transcribe import build_transcriber
-from tests.jobs.transcribing import noises, write_corpus
+from tests.support.transcribing import noises, write_corpus
 
 UTTERANCES, BLOCK = 240, 4
 FILES = UTTERANCES // BLOCK

@@ -15,10 +15,10 @@ from pipeline.runs.folder import RunFolder
 from pipeline.runs.manifest import problems
 from pipeline.storage import open_filesystem
 from pipeline.types.entity import Entity, EntityList
-from tests.acoustic.tiny import tiny_model
-from tests.jobs.transcribing import read_json
-from tests.reprocess.finished import bench, heard, in_order
-from tests.storage.servers import moto_endpoint, new_bucket, options_for
+from tests.support.finished_runs import bench, heard, in_order
+from tests.support.servers import moto_endpoint, new_bucket, options_for
+from tests.support.tiny_model import tiny_model
+from tests.support.transcribing import read_json
 
 TEXTS = ["the dog jumps over", "zelensky met them", "the lens key", None, "five boxes", "odd deeds", "pack my box"] * 2
 

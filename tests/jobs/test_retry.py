@@ -11,7 +11,7 @@ from jobs import transcribe
 from pipeline.runs.folder import RunFolder
 from pipeline.runs.manifest import problems
 from pipeline.storage import open_filesystem
-from tests.jobs.transcribing import noises, read_json, transcripts, write_corpus
+from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
 pytestmark = pytest.mark.usefixtures("ray_running")
 

@@ -14,7 +14,7 @@ from benchmarks.fault_injection import transcript_files
 from benchmarks.local_cluster import workers
 from jobs import transcribe
 from jobs.run.stall import carry_through
-from tests.jobs.transcribing import noises, read_json, transcripts, write_corpus
+from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
 UTTERANCES, BLOCK = 160, 4
 _ON_THEIR_WAY = 8  # files; more than may still be written of what the frozen worker had done

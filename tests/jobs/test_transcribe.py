@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.transcribe import main
-from tests.jobs.transcribing import noises, odd_audio, read_json, transcripts, write_corpus
+from tests.support.transcribing import noises, odd_audio, read_json, transcripts, write_corpus
 
 pytestmark = pytest.mark.usefixtures("ray_running")
 

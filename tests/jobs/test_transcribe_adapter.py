@@ -7,10 +7,10 @@ import pytest
 
 from jobs.transcribe import main
 from pipeline.schemas import ADAPTER_INPUT
-from tests.acoustic.tiny import tiny_model
-from tests.acoustic.tiny_adapter import save_beside
-from tests.jobs.transcribing import noises, read_json, transcripts, write_corpus
-from tests.test_adapt import eager
+from tests.recognition.test_adapt import eager
+from tests.support.tiny_adapter import save_beside
+from tests.support.tiny_model import tiny_model
+from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
 pytestmark = pytest.mark.usefixtures("ray_running")
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.transcribe import main
-from tests.jobs.transcribing import noises, write_corpus
+from tests.support.transcribing import noises, write_corpus
 
 
 @pytest.fixture(scope="module")

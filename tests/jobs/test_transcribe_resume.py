@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tests.jobs.transcribing import noises, read_json, transcripts, write_corpus
+from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 UTTERANCES, BLOCK = 160, 4

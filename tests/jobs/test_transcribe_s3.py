@@ -9,8 +9,8 @@ import pytest
 
 from jobs.transcribe import main
 from pipeline.storage import open_filesystem, read_bytes, walk_files, write_atomic
-from tests.jobs.transcribing import noises, read_json, write_corpus
-from tests.storage.servers import moto_endpoint, new_bucket, options_for
+from tests.support.servers import moto_endpoint, new_bucket, options_for
+from tests.support.transcribing import noises, read_json, write_corpus
 
 UTTERANCES = 12
 

@@ -20,7 +20,7 @@ from pipeline.recognition.adapt import load_runner
 from pipeline.recognition.encode import Encoder
 from pipeline.runs.folder import RunFolder
 from pipeline.storage import open_filesystem
-from tests.shared_data import SHARED, needs_shared_data
+from tests.support.shared_data import SHARED, needs_shared_data
 
 pytestmark = needs_shared_data
 UTTERANCES = 24

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.reprocess.redo import Redo, Redone
 from pipeline.reprocess.touched import Touching, differing
 from pipeline.types.entity import Entity, EntityList
-from tests.reprocess.hearing import hear, shortlister, transcriber
+from tests.support.hearing import hear, shortlister, transcriber
 
 TEXTS = ("we met zelensky today", "the lens key is new", "ann lives in york", None, "new york times")
 NAMES = ("zelensky", "lens key", "ann", "york", "new york", "times", "today", "odesa", "kirk")

@@ -12,7 +12,7 @@ from pipeline.scoring.difference import differences, verdict
 from pipeline.scoring.matched_pairs import matched_pairs, segments_of
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
 from pipeline.types.entity import Entity, EntityList
-from tests.scoring.test_report import HOSTILE, Structure
+from tests.report.test_report import HOSTILE, Structure
 
 NAMES = EntityList((Entity("leeds", HOSTILE), Entity("york", "York")))
 

@@ -11,7 +11,7 @@ import pytest
 from jobs.score import main
 from pipeline import schemas
 from pipeline.scoring.inputs import ScoringSet
-from tests.shared_data import SHARED, needs_shared_data
+from tests.support.shared_data import SHARED, needs_shared_data
 
 IS21 = SHARED / "is21_deep_bias"
 SYSTEMS = ("hyp.b1.rnnt_baseline.dev", "hyp.s5.s3+db-nnlm.biasing_100.dev")

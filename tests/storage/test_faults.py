@@ -22,9 +22,9 @@ from pipeline.storage import (
     walk_files,
     write_atomic,
 )
-from tests.audio_files import encoded, noise
-from tests.storage.faulty_proxy import CUT_REQUEST, CUT_RESPONSE, STALL, THROTTLE, FaultyProxy, faulty_proxy
-from tests.storage.servers import ENDPOINTS, new_bucket, options_for
+from tests.support.audio_files import encoded, noise
+from tests.support.faulty_proxy import CUT_REQUEST, CUT_RESPONSE, STALL, THROTTLE, FaultyProxy, faulty_proxy
+from tests.support.servers import ENDPOINTS, new_bucket, options_for
 
 DATA = np.random.default_rng(0).bytes(300_000)
 

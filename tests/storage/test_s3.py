@@ -23,8 +23,8 @@ from pipeline.storage import (
     walk_files,
     write_atomic,
 )
-from tests.audio_files import encoded, noise
-from tests.storage.servers import moto_endpoint, new_bucket, options_for
+from tests.support.audio_files import encoded, noise
+from tests.support.servers import moto_endpoint, new_bucket, options_for
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,145 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.audio.decode import MAX_SECONDS, SAMPLE_RATE, decode_audio, encode_flac, open_audio, resampled
+from pipeline.errors import RowError
+from tests.support.audio_files import encoded, encoded_m4a, noise, tone
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg", "opus"])
+def test_every_libsndfile_format_keeps_length_and_pitch(kind: str) -> None:
+    waveform = decode_audio(encoded(tone(2.0), kind), "a")
+    assert waveform.samples.dtype == np.float32
+    assert waveform.duration_seconds == pytest.approx(2.0, abs=0.01)
+    assert _loudest_hertz(waveform.samples) == pytest.approx(440, abs=2)
+
+
+def test_m4a_goes_through_ffmpeg(tmp_path) -> None:
+    waveform = decode_audio(encoded_m4a(tone(2.0), tmp_path), "a")
+    assert waveform.duration_seconds == pytest.approx(2.0, abs=0.2)  # AAC pads to its frames
+    assert _loudest_hertz(waveform.samples) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
+def test_any_rate_is_resampled(rate: int) -> None:
+    waveform = decode_audio(encoded(tone(1.0, rate), rate=rate), "a")
+    assert waveform.source_rate == rate
+    assert waveform.duration_seconds == pytest.approx(1.0, abs=0.001)
+    assert _loudest_hertz(waveform.samples) == pytest.approx(440, abs=2)
+    assert np.abs(waveform.samples[2000:-2000]).max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_channels_are_averaged() -> None:
+    left, right = noise(1.0, seed=1), noise(1.0, seed=2)
+    waveform = decode_audio(encoded(np.stack([left, right], axis=1), subtype="FLOAT"), "a")
+    assert waveform.channels == 2
+    np.testing.assert_allclose(waveform.samples, (left + right) / 2, atol=1e-6)
+
+
+def test_silence_is_audio() -> None:
+    assert not decode_audio(encoded(np.zeros(16_000, np.float32), "flac"), "a").samples.any()
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg", "opus"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_truncated_audio_is_refused(kind: str, share: float) -> None:
+    data = encoded(noise(5.0), kind)
+    with pytest.raises(RowError, match=r"row-7: .*truncated"):
+        decode_audio(data[: int(len(data) * share)], "row-7")
+
+
+def test_truncated_m4a_is_refused_with_its_index_in_front_or_behind(tmp_path) -> None:
+    whole = encoded_m4a(noise(5.0), tmp_path)
+    with pytest.raises(RowError, match="row-7: not audio that can be decoded"):
+        decode_audio(whole[: len(whole) // 2], "row-7")
+    whole = encoded_m4a(noise(5.0), tmp_path, index_first=True)
+    with pytest.raises(RowError, match=r"row-7: audio is truncated or corrupt after \d"):
+        decode_audio(whole[: len(whole) // 2], "row-7")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"audio is empty \(0 bytes\)"),
+        (b"not audio at all\n" * 200, "not audio that can be decoded"),
+        (bytes(10_000), "not audio that can be decoded"),
+        (np.random.default_rng(1).bytes(50_000), "not audio that can be decoded"),
+        (b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "not audio that can be decoded"),
+        (encoded(np.zeros(0, np.float32)), "0.0 ms long; needed is at least 25 ms"),
+        (encoded(np.zeros(100, np.float32)), "6.2 ms long"),
+        (encoded(20_000 * noise(1.0), subtype="FLOAT"), r"full scale is 1.0"),
+    ],
+)
+def test_what_is_no_audio_says_so(data: bytes, message: str) -> None:
+    with pytest.raises(RowError, match=f"row-7: .*{message}"):
+        decode_audio(data, "row-7")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+def test_samples_that_are_no_numbers_are_refused(bad: float, rate: int) -> None:
+    samples = noise(1.0, rate)
+    samples[[5, 700]] = bad
+    with pytest.raises(RowError, match="row-7: 2 samples are NaN or infinite"):
+        decode_audio(encoded(samples, rate=rate, subtype="FLOAT"), "row-7")
+
+
+def test_too_long_audio_is_refused_with_the_fix() -> None:
+    data = encoded(np.zeros(int(8_000 * (MAX_SECONDS + 1)), np.float32), "flac", rate=8_000)
+    with pytest.raises(RowError, match=r"longer than 120 s; cut it with .*jobs.ingest"):
+        decode_audio(data, "a")
+    assert decode_audio(data, "a", max_seconds=200).duration_seconds == pytest.approx(121)
+
+
+def test_blocks_join_to_what_one_piece_would_be() -> None:
+    """An hour is decoded in blocks: their edges must not be heard."""
+    data = encoded(tone(70.0, 8_000), "flac", rate=8_000)
+    blocks = list(resampled(open_audio(io.BytesIO(data), "a"), "a"))
+    assert len(blocks) > 2
+    joined = np.concatenate(blocks)
+    np.testing.assert_allclose(joined[100:-100], tone(70.0)[100:-100], atol=0.01)
+
+
+def test_flac_is_lossless_to_16_bit_and_clips() -> None:
+    samples = np.concatenate([noise(1.0), [2.0, -2.0]]).astype(np.float32)
+    again = decode_audio(encode_flac(samples), "a").samples
+    np.testing.assert_allclose(again, np.clip(samples, -1, 1), atol=1 / 32_000)
+
+
+def test_a_wav_from_a_pipe_states_no_size_and_is_read() -> None:
+    data = bytearray(encoded(noise(1.0)))
+    at = data.index(b"data") + 4
+    data[at : at + 4] = b"\xff\xff\xff\xff"
+    assert decode_audio(bytes(data), "a").duration_seconds == pytest.approx(1.0)
+
+
+def test_a_wav_in_an_unknown_codec_is_a_row_error() -> None:
+    data = bytearray(encoded(noise(0.5)))
+    data[20:22] = b"\x00\x00"  # the format tag
+    with pytest.raises(RowError, match=r"a: not audio that can be decoded .*codec that FFmpeg does not know"):
+        decode_audio(bytes(data), "a")
+
+
+_WHOLE = {kind: encoded(noise(0.5), kind) for kind in ("wav", "flac", "mp3", "ogg", "opus")}
+
+
+@settings(max_examples=150, deadline=None)
+@given(kind=st.sampled_from(sorted(_WHOLE)), at=st.floats(0, 1), damage=st.binary(min_size=1, max_size=40))
+def test_damage_is_a_row_error_or_harmless(kind: str, at: float, damage: bytes) -> None:
+    data = bytearray(_WHOLE[kind])
+    start = int(at * len(data))
+    data[start : start + len(damage)] = damage
+    try:
+        waveform = decode_audio(bytes(data), "row-7")
+    except RowError:
+        return
+    assert np.isfinite(waveform.samples).all()
+    assert len(waveform.samples) >= 400
+
+
+def _loudest_hertz(samples: np.ndarray) -> float:
+    return float(np.argmax(np.abs(np.fft.rfft(samples))) * SAMPLE_RATE / len(samples))

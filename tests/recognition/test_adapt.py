@@ -1,0 +1,200 @@
+"""The adapter in the pipeline: in the encoder's worker or from a cached first pass, the same rows come out."""
+
+import dataclasses
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.explain import main as explain
+from pipeline.acoustic.adapter import ContextualAdapter
+from pipeline.acoustic.adapter_files import settle, with_adapter
+from pipeline.acoustic.loading import load_model
+from pipeline.config import PRESETS, AcousticConfig, AdapterConfig, RunConfig, baseline
+from pipeline.config.fingerprint import config_fingerprint
+from pipeline.entities.lists import EntitySource
+from pipeline.entities.loading import build_list
+from pipeline.errors import ConfigError, InputError
+from pipeline.recognition.adapt import AdapterPass, build_adapter_pass
+from pipeline.recognition.encode import Encoder
+from pipeline.recognition.transcribe import Transcriber, build_transcriber, read_emissions
+from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity, write_emissions
+from pipeline.schemas import ADAPTER_OUTPUT, EMISSIONS
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.hypothesis import Hypothesis, Word
+from tests.support.audio_files import encoded, noise
+from tests.support.tiny_adapter import save_beside, tiny_adapter
+from tests.support.tiny_model import tiny_model
+
+HOSTILE = '<script>alert("x")</script> & co'
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base with an adapter that looks at the list whatever it hears."""
+    folder = tiny_model(tmp_path_factory.mktemp("models") / "base")
+    save_beside(folder, eager(folder))
+    return folder
+
+
+def eager(folder: Path) -> ContextualAdapter:
+    adapter = tiny_adapter(load_model(AcousticConfig(model=str(folder))), 32)
+    adapter.no_bias.bias.data.fill_(-50.0)
+    adapter.phone_weight.data.zero_()
+    return adapter
+
+
+def config(base: Path, **changes: object) -> RunConfig:
+    acoustic = AcousticConfig(model=str(base), dtype="float32")
+    plain = dataclasses.replace(baseline(), acoustic=acoustic, language_model=None, phone_fusion=None)
+    return dataclasses.replace(plain, adapter=AdapterConfig(), **changes)
+
+
+def audio(*names: str) -> pa.Table:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    rows = [{"bytes": encoded(noise(1.5, seed=number)), "path": None} for number in range(len(names))]
+    return pa.table({"utterance_id": list(names), "audio": pa.array(rows, kind)})
+
+
+def first_pass(settings: RunConfig, adapter: AdapterPass, names: tuple[str, ...]) -> pa.Table:
+    return Encoder(load_model(settings.acoustic), 60.0, None, adapter.runner).encode(audio(*names))
+
+
+def adapter_pass(settings: RunConfig, *entities: str) -> AdapterPass:
+    source = EntitySource(build_list([(row, {"entity": text}) for row, text in enumerate(entities, start=1)]))
+    made = build_adapter_pass(settings, source)
+    assert made is not None
+    return made
+
+
+def test_from_the_cache_as_from_the_encoder_and_as_from_another_process(base: Path) -> None:
+    settings = config(base)
+    adapter = adapter_pass(settings, "quirinus", "zebedee")
+    emissions = first_pass(settings, adapter, ("a", "b"))
+    straight = adapter.adapt(emissions)
+    assert straight.column_names == [*EMISSIONS.names, *ADAPTER_OUTPUT.names]
+    assert straight["adapted_ids"].null_count == 0
+
+    file = io.BytesIO()
+    write_emissions(emissions, file)
+    cached = pq.read_table(io.BytesIO(file.getvalue()))
+    assert adapter_pass(settings, "zebedee", "quirinus").adapt(cached).equals(straight)
+    heard = [one for _, one in read_emissions(straight)]
+    assert all(one is not None and one.searched is one.adapted and one.adapted is not one.tokens for one in heard)
+
+
+def test_an_empty_list_gives_the_unbiased_transcripts(base: Path) -> None:
+    settings = config(base)
+    nothing, names = adapter_pass(settings), ("a", "b")
+    emissions = first_pass(settings, nothing, names)
+    adapted = nothing.adapt(emissions)
+    assert adapted["adapted_ids"].null_count == adapted["attended"].null_count == 2
+    plain = Encoder(load_model(settings.acoustic), 60.0).encode(audio(*names))
+    assert adapted.select(EMISSIONS.names).equals(plain)
+    transcriber = build_transcriber(settings, load_model(settings.acoustic).tokens)
+    assert transcriber.transcribe(adapted).equals(transcriber.transcribe(plain))
+
+
+def test_the_search_reads_what_the_adapter_wrote(base: Path) -> None:
+    settings = config(base)
+    adapter = adapter_pass(settings, "quirinus")
+    adapted = adapter.adapt(first_pass(settings, adapter, ("a",)))
+    transcriber = build_transcriber(settings, load_model(settings.acoustic).tokens)
+    texts = [transcriber.transcribe(table)["text"][0].as_py() for table in (adapted, adapted.select(EMISSIONS.names))]
+    assert texts[0] != texts[1]
+
+
+def test_the_search_is_given_what_is_attended_to_and_the_rest_is_still_marked(base: Path) -> None:
+    settings = config(base)
+    adapter = adapter_pass(settings, "quirinus")
+    ((_, heard),) = read_emissions(adapter.adapt(first_pass(settings, adapter, ("a",))))
+    assert heard is not None
+    seen: list[EntityList] = []
+
+    class Spy:
+        def decode(self, emissions: object, entities: EntityList) -> list[Hypothesis]:
+            seen.append(entities)
+            return [Hypothesis((Word("zebedee", 0, 1, 1.0), Word("quirinus", 1, 2, 1.0)), 0.0, 0.0, 0.0, 0.0, ())]
+
+    three = EntityList((Entity("zebedee", "Zebedee"), Entity("quirinus", "Quirinus"), Entity("ida", "Ida")))
+    attention = np.array([[0.01, 0.1, 3], [0.5, 2.0, 3], [np.nan] * 3], np.float16)  # of the last it cannot say
+    transcriber = Transcriber(Spy(), EntitySource(), "", least_attention=0.1)
+    nbest, _ = transcriber.hypotheses(dataclasses.replace(heard, attended=attention), three)
+    assert [entity.text for entity in seen[0].entities] == ["quirinus", "ida"]
+    assert [span.entity for span in nbest[0].entities] == ["zebedee", "quirinus"]
+    Transcriber(Spy(), EntitySource(), "").hypotheses(heard, three)  # a run without an adapter
+    assert seen[-1] is three
+    with pytest.raises(ValueError, match="saw 1 plausible entities, here are 3"):
+        transcriber.hypotheses(heard, three)
+
+
+def test_a_first_pass_without_states_is_an_error_of_its_row(base: Path) -> None:
+    settings = config(base)
+    plain = Encoder(load_model(settings.acoustic), 60.0).encode(audio("a"))
+    assert "cache it anew" in adapter_pass(settings, "quirinus").adapt(plain)["error"][0].as_py()
+
+
+def test_which_adapter_a_run_takes(base: Path, tmp_path: Path) -> None:
+    beside = settle(config(base)).adapter
+    assert beside is not None
+    assert beside.model == f"{base}_adapter"
+    alone = tiny_model(tmp_path / "alone")
+    with pytest.raises(ConfigError, match="no adapter at"):
+        settle(config(alone))
+    optional = dataclasses.replace(config(alone), adapter=AdapterConfig(optional=True))
+    assert settle(optional).adapter is None
+    assert with_adapter(dataclasses.replace(config(base), adapter=None)).adapter == beside
+
+    shutil.copytree(f"{base}_adapter", f"{alone}_adapter")
+    (alone / "tokenizer.model").write_bytes((alone / "tokenizer.model").read_bytes() + b"\n")  # another base
+    with pytest.raises(ConfigError, match="was trained on the base"):
+        settle(config(alone))
+    assert settle(optional).adapter is None
+
+
+def test_adapters_are_told_apart_by_content(base: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(f"{base}_adapter", tmp_path / "moved")
+    there = dataclasses.replace(config(base), adapter=AdapterConfig(model=str(moved)))
+    assert config_fingerprint(settle(config(base))) == config_fingerprint(settle(there))
+    (moved / "adapter.json").write_text((moved / "adapter.json").read_text() + "\n")
+    assert config_fingerprint(settle(config(base))) != config_fingerprint(settle(there))
+    assert "adapter" in PRESETS
+
+
+def test_a_cache_serves_runs_without_the_adapter_but_not_the_other_way(base: Path) -> None:
+    settled = settle(config(base))
+    full = CacheIdentity("audio", "model", acoustic_identity(settled.acoustic, settled.adapter), None)
+    bare = CacheIdentity("audio", "model", acoustic_identity(settled.acoustic), None)
+    full.check(bare, "cache")
+    full.check(full, "cache")
+    with pytest.raises(InputError, match="acoustic"):
+        bare.check(full, "cache")
+
+
+def test_the_page_shows_entities_words_and_no_bias(base: Path, tmp_path: Path) -> None:
+    pq.write_table(audio("u<1>"), tmp_path / "audio.parquet")
+    (tmp_path / "names.txt").write_text(f"Quirinus\n{HOSTILE}\n")
+    page, lines = tmp_path / "page.html", tmp_path / "attention.jsonl"
+    arguments = ["--audio", str(tmp_path / "audio.parquet"), "--entities", str(tmp_path / "names.txt")]
+    more = ["--model", str(base), "--output", str(page), "--attention", str(lines), "--whole-list"]
+    assert explain([*arguments, "--utterance", "u<1>", *more]) == 0
+    html = page.read_text()
+    assert "Quirinus" in html
+    assert "&lt;no-bias&gt;" in html
+    assert "<script" not in html
+    assert "u&lt;1&gt;" in html
+    assert html.count("<rect") > 10
+    assert '"entities": [' in lines.read_text()
+    assert explain([*arguments, "--utterance", "nobody", *more]) == 2
+
+
+def test_weights_of_zero_take_an_entity_off(base: Path) -> None:
+    settings = config(base)
+    source = EntitySource(EntityList((Entity("quirinus", "Quirinus", weight=0.0),)))
+    adapter = build_adapter_pass(settings, source)
+    assert adapter is not None
+    assert adapter.adapt(first_pass(settings, adapter, ("a",)))["adapted_ids"].null_count == 1

@@ -1,0 +1,150 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import GuardConfig
+from pipeline.errors import ConfigError, ModelError
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.evidence import FEATURES, Evidence
+from pipeline.rescoring.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
+from pipeline.rescoring.proposals import differences
+from pipeline.rescoring.trees import Trees
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.hypothesis import Hypothesis
+from pipeline.types.tokens import WORD_START, Tokens
+from tests.support.speech import hypothesis, said
+
+PRONOUNCER = Pronouncer()
+LETTERS = Tokens(("", WORD_START, *"abcdefghijklmnopqrstuvwxyz'"), 0, lambda text: [], lambda text, count: [])
+MET = "M M EH - T T Z Z EH L EH N N S K - IY T T AH D EY EY - -"
+LENS = "M M EH - T T DH AH L EH N N Z K - IY T T AH D EY EY - -"
+NAMES = EntityList(
+    (
+        Entity("today", "today"),
+        Entity("zelensky", "Zelenskyy", pronunciations=("Z EH L EH N S K IY",)),
+    )
+)
+UNBIASED = [hypothesis("met the lens key today", -5.0), hypothesis("met the lens today", -6.0)]
+BIASED = [hypothesis("met zelensky today", -5.5, "zelensky", "today"), hypothesis("met the lens key today", -8.0)]
+
+
+def guard(**fields: float) -> Guard:
+    config = GuardConfig(**fields)  # type: ignore[arg-type]
+    return Guard(config, Evidence(config, LETTERS, None, PRONOUNCER, ListPronouncer(PRONOUNCER)))
+
+
+def judge(labels: str, **fields: float) -> list[Hypothesis]:
+    one = guard(**fields)
+    scene = one.evidence.scene(UNBIASED[0], said(labels), NAMES)
+    assert scene is not None
+    return guarded(one, UNBIASED, BIASED, scene, differences(UNBIASED[0], BIASED[0]), NAMES)
+
+
+def features(labels: str) -> dict[str, float]:
+    one = guard().evidence
+    scene = one.scene(UNBIASED[0], said(labels), NAMES)
+    assert scene is not None
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]))
+    return dict(zip(FEATURES, values, strict=True))
+
+
+def test_what_was_said_is_written_and_explained() -> None:
+    best = judge(MET, bound=-50.0)[0]
+    assert best.text == "met zelensky today"
+    assert [span.entity for span in best.entities] == ["zelensky", "today"]
+    span = best.entities[0]
+    assert (span.start_word, span.end_word, span.alternative) == (1, 2, "the lens key")
+    assert span.phone_cost is not None
+    assert span.alternative_phone_cost is not None
+    assert span.phone_cost < span.alternative_phone_cost
+    assert best.total == pytest.approx(best.acoustic + best.lm + best.boost)
+
+
+def test_what_is_not_believed_leaves_the_unbiased_result_as_it_is() -> None:
+    found = judge(LENS, bound=50.0)
+    assert [(one.text, one.total) for one in found] == [(one.text, one.total) for one in UNBIASED]
+    assert found[0].words == UNBIASED[0].words
+    assert [span.entity for span in found[0].entities] == ["today"]
+
+
+def test_sounds_speak_for_what_was_said() -> None:
+    right, wrong = features(MET), features(LENS)
+    assert right["gain"] > 5
+    assert wrong["gain"] < -1
+    assert right["excess_per_phone"] < 0.2 < wrong["excess_per_phone"]
+    assert right["misheard"] < wrong["misheard"]
+    assert right["worst_phone"] < wrong["worst_phone"]
+    assert right["unbiased_excess"] > wrong["unbiased_excess"]
+    assert right["phones"] == 8
+    assert right["words"] == -2
+
+
+def test_entities_that_fit_are_counted_apart_from_those_that_are_only_plausible() -> None:
+    met, lamp = features(MET), features("M M EH - T T DH AH L AE M P - T T AH D EY EY - - - -")
+    assert met["close_crowd"] == met["crowd"]  # both names of the list are heard phone by phone
+    assert lamp["close_crowd"] < lamp["crowd"]
+
+
+def test_no_phone_head_no_scene() -> None:
+    silent = type(said(MET))(said(MET).tokens)
+    assert guard().evidence.scene(UNBIASED[0], silent, NAMES) is None
+
+
+STUMP = {
+    "base": -1.0, "roots": [0], "feature": [0, -1, -1], "threshold": [2.5, 0, 0], "left": [1, 0, 0], "right": [2, 0, 0],
+    "value": [0, -3.0, 4.0],
+}  # fmt: skip
+
+
+def test_trees_add_up() -> None:
+    both = {name: values * 2 for name, values in STUMP.items() if name not in ("base", "roots", "left", "right")}
+    two = {"base": 0.5, "roots": [0, 3], "left": [1, 0, 0, 4, 0, 0], "right": [2, 0, 0, 5, 0, 0], **both}
+    assert Trees.from_json(STUMP, 1).score(np.array([2.5])) == -4.0
+    assert Trees.from_json(STUMP, 1).score(np.array([2.6])) == 3.0
+    trees = Trees.from_json(two, 1)
+    assert trees.score(np.array([9.0])) == 8.5
+    assert trees.to_json() == two
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"left": [0, 0, 0]}, {"right": [3, 0, 0]}, {"feature": [1, -1, -1]}, {"value": [0.0]}, {"roots": [3]}]
+)
+def test_trees_that_lead_nowhere(wrong: dict[str, list[float]]) -> None:
+    with pytest.raises(ValueError, match="trees"):
+        Trees.from_json(STUMP | wrong, 1)
+
+
+def written(path: Path, **changed: object) -> Path:
+    part = {"trees": STUMP, "bounds": [[20, 1.5], [2, 4.0], [60, 0.25]]}
+    content = {"features": FEATURES, "plain": part, "adapted": part | {"bounds": [[20, 9.0]]}}
+    path.write_text(json.dumps(content | changed))
+    return path
+
+
+def test_the_rate_chooses_the_bound(tmp_path: Path) -> None:
+    weights = read_judge(written(tmp_path / "guard.json"))
+    assert [weights.bound(rate) for rate in (2, 19, 20, 30, 1000)] == [4.0, 4.0, 1.5, 1.5, 0.25]
+    with pytest.raises(ConfigError, match=r"at least 2, got 1\.5"):
+        weights.bound(1.5)
+    assert read_judge(tmp_path / "guard.json", ADAPTED).bound(20) == 9.0
+
+
+def test_damaged_weights(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not the guard's weights"):
+        read_judge(tmp_path / "none.json")
+    with pytest.raises(ModelError, match="loudness"):
+        read_judge(written(tmp_path / "other.json", features=["loudness"]))
+    with pytest.raises(ModelError, match="lead nowhere"):
+        read_judge(written(tmp_path / "loop.json", plain={"trees": STUMP | {"left": [0, 0, 0]}, "bounds": []}))
+
+
+@pytest.mark.parametrize("part", [PLAIN, ADAPTED])
+def test_the_shipped_weights_have_bounds_for_a_range_of_rates(part: str) -> None:
+    weights = read_judge(Path(GuardConfig().weights), part)
+    assert np.isfinite(weights.trees.value).all()
+    bounds = [bound for _, bound in weights.bounds]
+    assert len(bounds) > 3
+    assert bounds == sorted(bounds, reverse=True)
+    assert weights.bounds[0][0] <= GuardConfig().max_false_accepts_per_hour

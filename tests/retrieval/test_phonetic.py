@@ -1,0 +1,159 @@
+"""What comes on the shortlist, and that nothing else decides it."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint
+from pipeline.errors import ConfigError
+from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.recognition.transcribe import build_transcriber
+from pipeline.retrieval.phonetic import Shortlister, build_shortlister
+from pipeline.types.emissions import Emissions, sparsify
+from pipeline.types.entity import EMPTY, Entity, EntityList
+from tests.support.speech import spoken
+
+MET = spoken("M EH - T - Z Z EH L EH N N S K - IY T AH D EY EY - -")
+SAID = "Z EH L EH N S K IY"
+
+
+@pytest.fixture(scope="module")
+def pronouncer() -> Pronouncer:
+    return Pronouncer()
+
+
+@pytest.fixture(scope="module")
+def shortlister(pronouncer: Pronouncer) -> Shortlister:
+    return Shortlister(ShortlistConfig(), pronouncer)
+
+
+def listed(**pronunciations: str) -> EntityList:
+    entities = [Entity(text, text.title(), pronunciations=(said,)) for text, said in sorted(pronunciations.items())]
+    return EntityList(tuple(entities))
+
+
+def texts(found: EntityList) -> list[str]:
+    return [entity.text for entity in found.entities]
+
+
+def test_what_is_heard_is_on_it_and_what_is_not_is_not(shortlister: Shortlister) -> None:
+    entities = listed(zelensky=SAID, gorbachev="G AO R B AH CH AO F", met="M EH T")
+    assert texts(shortlister.shortlist(MET, entities)) == ["met", "zelensky"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "S EH L EH N S K IY",  # a sound like it in the place of one
+        "Z EH L N S K IY",  # one that is heard on top
+        "Z EH L EH N T S K IY",  # one that is not heard
+        "Z AH L EH N S K IY",
+    ],
+)
+def test_a_small_difference_does_not_matter(shortlister: Shortlister, said: str) -> None:
+    assert texts(shortlister.shortlist(MET, listed(name=said))) == ["name"]
+
+
+def test_short_ones_must_fit_better(shortlister: Shortlister) -> None:
+    assert texts(shortlister.shortlist(MET, listed(same="M EH T", other="M AH K"))) == ["same"]
+
+
+def test_a_cost_is_the_cheapest_lay_by_hand(shortlister: Shortlister) -> None:
+    """Two sure phones with an uncertain one between: skipped, taken, or replaced."""
+    frames = np.full((3, 40), -12.0, np.float32)
+    for frame, phone in enumerate(("S", "T", "AA")):
+        frames[frame, PHONE_IDS[phone] + 1] = -0.05
+    frames[1, 0] = -2.05  # the blank is 2 nats below T
+    config = ShortlistConfig(per_phone=10.0, spare=0.0, most=100.0)
+    wide = Shortlister(config, Pronouncer())
+    costs = {}
+    for said in ("S T AA", "S AA", "S K AA", "S T L AA"):
+        compiled = wide.compile(listed(name=said))
+        costs[said] = float(wide.costs(frames, compiled)[0])
+    assert costs["S T AA"] == 0.0
+    assert costs["S AA"] == pytest.approx(2.0, abs=1e-5)
+    assert costs["S T L AA"] == pytest.approx(config.drop, abs=1e-5)
+    assert 0.0 < costs["S K AA"] <= config.clip
+
+
+def test_the_other_entities_do_not_matter(shortlister: Shortlister) -> None:
+    """Pointwise: each entity comes in or not as it does in a list of its own."""
+    rng = np.random.default_rng(0)
+    phones = list(PHONE_IDS)
+    said = {f"name{k}": " ".join(rng.choice(phones, rng.integers(1, 9))) for k in range(300)}
+    said |= {"zelensky": SAID, "len": "L EH N"}
+    logits = rng.normal(size=(60, 40)) * 3
+    frames = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float16)
+    for heard in (MET, frames):
+        together = texts(shortlister.shortlist(heard, listed(**said)))
+        alone = [name for name in sorted(said) if len(shortlister.shortlist(heard, listed(**{name: said[name]})))]
+        assert together == alone
+        assert 0 < len(together) < len(said)
+
+
+def test_all_pass_without_phones_and_none_is_none(shortlister: Shortlister) -> None:
+    entities = listed(zelensky=SAID)
+    assert shortlister.shortlist(None, entities) is entities
+    assert shortlister.shortlist(MET, entities) is entities
+    assert shortlister.shortlist(MET, EMPTY) is EMPTY
+    assert shortlister.shortlist(MET[:0], entities) is EMPTY
+
+
+def test_homophones_and_several_pronunciations(shortlister: Shortlister) -> None:
+    two = Entity("kernel", "Kernel", pronunciations=("K ER N AH L", SAID))
+    same = Entity("zelenskyj", "Zelenskyj", pronunciations=(SAID,))
+    assert texts(shortlister.shortlist(MET, EntityList((two, same)))) == ["kernel", "zelenskyj"]
+
+
+def test_on_in_the_joint_preset_off_without(pronouncer: Pronouncer) -> None:
+    assert build_shortlister(joint(), pronouncer) is not None
+    assert build_shortlister(RunConfig(), pronouncer) is None
+    assert build_shortlister(dataclasses.replace(joint(), shortlist=None), pronouncer) is None
+
+
+def utterance() -> Emissions:
+    """ "we met nilsson" torn between its two spellings, with the phones of it."""
+    tokens, frames = load_tokens(AcousticConfig()), []
+    for one, other in (("we", "we"), ("met", "met"), ("nielsen", "nilsson")):
+        for first, second in itertools.zip_longest(tokens.encoder(one), tokens.encoder(other), fillvalue=tokens.blank):
+            row = np.full(len(tokens.pieces), 0.02 / len(tokens.pieces), np.float32)
+            row[second] += 0.4
+            row[first] += 0.58
+            blank = np.full(len(tokens.pieces), 0.02 / len(tokens.pieces), np.float32)
+            blank[tokens.blank] += 0.98
+            frames += [row, blank]
+    phones = spoken("W IY - M EH T - N IH L S AH N -")
+    length = max(len(frames), len(phones))
+    frames += [frames[1]] * (length - len(frames))
+    phones = np.concatenate([phones, np.repeat(phones[-1:], length - len(phones), axis=0)])
+    return Emissions(sparsify(np.log(np.stack(frames)), 32), phones.astype(np.float16))
+
+
+def test_lists_with_the_same_shortlist_give_the_same_transcript() -> None:
+    config = dataclasses.replace(joint(), language_model=None)
+    transcriber = build_transcriber(config, load_tokens(config.acoustic))
+    far = {"gorbachev": "G AO R B AH CH AO F", "zelensky": SAID, "vancomycin": "V AE NG K OW M AY S IH N"}
+    name = {"nilsson": "N IH L S AH N"}
+    heard = utterance()
+    unbiased, none = transcriber.hypotheses(heard, EMPTY)
+    assert transcriber.hypotheses(heard, listed(**far)) == (unbiased, none)
+    biased, chosen = transcriber.hypotheses(heard, listed(**name))
+    assert biased[0].text == "we met nilsson"
+    assert unbiased[0].text != biased[0].text
+    assert transcriber.hypotheses(heard, listed(**name, **far)) == (biased, chosen)
+
+
+def test_the_guard_is_asked_about_what_differs_from_the_unbiased_transcript() -> None:
+    config = dataclasses.replace(joint(), language_model=None)
+    transcriber = build_transcriber(config, load_tokens(config.acoustic))
+    heard, names = utterance(), listed(nilsson="N IH L S AH N", gorbachev="G AO R B AH CH AO F")
+    unbiased, asked = transcriber.proposals(heard, names)
+    assert unbiased.text == transcriber.hypotheses(heard, EMPTY)[0][0].text == "we met nilsen"
+    assert [proposal.text for proposal, _ in asked] == ["nilsson"]
+    assert transcriber.proposals(heard, EMPTY) == (unbiased, [])
+    with pytest.raises(ConfigError, match="no guard"):
+        build_transcriber(RunConfig(language_model=None), load_tokens(config.acoustic)).proposals(heard, names)
