@@ -19,8 +19,8 @@ class Target:
 
 
 @dataclasses.dataclass(frozen=True)
-class Carry:
-    """What a worker needs; small, and safe to send.
+class ReprocessorSettings:
+    """What a worker needs to load its models and lists; small, so that it can be sent to every worker.
 
     old_lists: the lists of the old version (a snapshot)
     own_lists: whether the utterances' own lists apply too
@@ -39,7 +39,7 @@ class Carry:
 class Reprocessor:
     """Holds one decoder with its language model, and the lists."""
 
-    def __init__(self, carry: Carry) -> None:
+    def __init__(self, settings: ReprocessorSettings) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.acoustic.loading import load_tokens
         from pipeline.entities import snapshot
@@ -49,28 +49,28 @@ class Reprocessor:
         from pipeline.reprocess.redo import Redo
         from pipeline.reprocess.touched import Touching
 
-        self._carry = carry
-        tokens = load_tokens(carry.config.acoustic)
-        transcriber = build_transcriber(carry.config, tokens, config_fingerprint=carry.config_fingerprint)
-        adapter = build_adapter_pass(carry.config, EntitySource())
-        old, touching = snapshot.load(carry.old_lists), Touching(transcriber.shortlister)
+        self._settings = settings
+        tokens = load_tokens(settings.config.acoustic)
+        transcriber = build_transcriber(settings.config, tokens, config_fingerprint=settings.config_fingerprint)
+        adapter = build_adapter_pass(settings.config, EntitySource())
+        old, touching = snapshot.load(settings.old_lists), Touching(transcriber.shortlister)
         self._targets: list[tuple[NewVersion, Redo]] = []
-        for target in carry.targets:
+        for target in settings.targets:
             lists = snapshot.load(target.lists)
             listed = dataclasses.replace(transcriber, entities=lists)
             adapts = None if adapter is None else dataclasses.replace(adapter, entities=lists)
-            self._targets.append((target.version, Redo(listed, old, carry.own_lists, touching, adapts)))
+            self._targets.append((target.version, Redo(listed, old, settings.own_lists, touching, adapts)))
 
     def __call__(self, parts: pa.Table) -> pa.Table:
-        """Carry parts over; the columns ``written`` (a path) and ``emissions`` (paths) in, totals by target out."""
+        """Reprocess parts; the columns ``written`` (a path) and ``emissions`` (paths) in, totals by target out."""
         rows: list[dict[str, Any]] = []
         for row in parts.to_pylist():
-            cached = tuple(Location(self._carry.cached.filesystem, path) for path in row["emissions"])
-            rows += self.work(Part(Location(self._carry.written.filesystem, row["written"]), cached))
+            cached = tuple(Location(self._settings.cached.filesystem, path) for path in row["emissions"])
+            rows += self.work(Part(Location(self._settings.written.filesystem, row["written"]), cached))
         return pa.Table.from_pylist(rows)
 
     def work(self, part: Part) -> list[dict[str, Any]]:
-        """Carry one part over and return the totals of each target."""
+        """Reprocess one part and return the totals of each target."""
         from pipeline.reprocess.part import redo_part
 
         totals = redo_part(part, self._targets)

@@ -20,9 +20,11 @@ from pipeline.schemas import EMISSIONS
 from pipeline.storage import Location
 
 _READ_CPUS, _BESIDE_CPUS = 0.9, 0.05
-"""Reading, and what must go on beside it, on the CPUs that no actor takes. A read task that is ahead of the actors
-waits, and keeps its share for as long as there is something to read. If it took all, nothing would be written, and so
-no row be safe, before everything was read.
+"""CPU shares of the tasks that are no actors: reading, and what goes on beside it, such as writing files.
+
+One CPU is kept free for all of them (jobs.run.session). A read task keeps its share until everything is read, even
+while it waits for the actors to take what it has read. If reading took the whole CPU, no write task could start before
+that: no row would be saved until the end of reading, and a run that broke would lose them all.
 """
 
 

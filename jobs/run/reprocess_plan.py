@@ -6,12 +6,12 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from actors.reprocessor import Carry, Reprocessor
+from actors.reprocessor import Reprocessor, ReprocessorSettings
 from jobs.run.session import Wishes, choose_workers, ray_session
 from pipeline.reprocess.part import Part
 
 
-def run_parts(carry: Carry, parts: Sequence[Part], workers: int | None) -> Iterator[dict[str, Any]]:
+def run_parts(settings: ReprocessorSettings, parts: Sequence[Part], workers: int | None) -> Iterator[dict[str, Any]]:
     """Yield the totals of every part and target, in any order.
 
     A part commits itself, so that a worker that dies, or an attempt that is cut off, costs the parts it was at.
@@ -22,7 +22,7 @@ def run_parts(carry: Carry, parts: Sequence[Part], workers: int | None) -> Itera
         DataContext.get_current().checkpoint_config = None  # of an earlier plan in this process
         done = ray.data.from_items(rows, override_num_blocks=max(1, min(len(rows), 16 * size))).map_batches(
             Reprocessor,
-            fn_constructor_args=(carry,),
+            fn_constructor_args=(settings,),
             compute=ActorPoolStrategy(size=min(size, len(rows)), max_tasks_in_flight_per_actor=2),
             num_cpus=cpus,
             batch_size=1,

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from actors.reprocessor import Carry, Reprocessor, Target
+from actors.reprocessor import Reprocessor, ReprocessorSettings, Target
 from jobs.publish import Pointer
 from jobs.run.preflight import source_version
 from pipeline import config as configuration
@@ -132,7 +132,7 @@ def reprocess(old: OldRun, news: list[NewRun], workers: int | None, console: Con
     for new in news:
         _check_alone(new, parts)
         snapshot.save(new.source, new.folder.lists)
-    carry = Carry(
+    settings = ReprocessorSettings(
         old.config,
         old.record["config_fingerprint"],
         tuple(Target(new.version, new.folder.lists) for new in news),
@@ -143,7 +143,7 @@ def reprocess(old: OldRun, news: list[NewRun], workers: int | None, console: Con
     )
     totals = [Totals() for _ in news]
     loaded = time.time()
-    for row in _work(carry, parts, old.corpus.rows, workers):
+    for row in _work(settings, parts, old.corpus.rows, workers):
         totals[row.pop("target")].add(Totals(**row))
     seconds = {"planning_seconds": loaded - began, "work_seconds": time.time() - loaded}
     for new, one in zip(news, totals, strict=True):
@@ -161,16 +161,16 @@ def _check_alone(new: NewRun, parts: list[Part]) -> None:
         )
 
 
-def _work(carry: Carry, parts: list[Part], rows: int, workers: int | None) -> Iterator[dict[str, Any]]:
+def _work(settings: ReprocessorSettings, parts: list[Part], rows: int, workers: int | None) -> Iterator[dict[str, Any]]:
     """Yield the totals of every part and target, in any order."""
     if workers == 1 or (workers is None and rows <= PLAIN_ROWS and not os.environ.get("RAY_ADDRESS")):
-        worker = Reprocessor(carry)
+        worker = Reprocessor(settings)
         for part in parts:
             yield from worker.work(part)
         return
     from jobs.run.reprocess_plan import run_parts  # Ray takes seconds to import
 
-    yield from run_parts(carry, parts, workers)
+    yield from run_parts(settings, parts, workers)
 
 
 def _finish(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dict[str, float]) -> None:

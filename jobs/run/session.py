@@ -24,8 +24,8 @@ BLOCK_BYTES = 8 << 20
 _IN_FLIGHT = 2  # tasks per actor: one at work, one whose block is on its way
 _START_TRIES = 3
 _FREE_CPUS = 2.0
-"""Logical CPUs that no actor of ours takes: one for the tasks that read, cut and write blocks, one for the actor with
-which Ray Data filters finished rows out of a resumed run. Without them a run waits for ever."""
+"""Logical CPUs that no actor of ours takes. One is for the tasks that read, cut and write blocks. The other is for the
+actor with which Ray Data filters finished rows out of a resumed run. Without them a run waits for ever."""
 
 
 class StartError(RollcallError):
@@ -38,11 +38,12 @@ class StartError(RollcallError):
 class Workers:
     """How many actors there are and what each takes.
 
-    CPU shares are for placement only. Encoders on CPUs compute on one thread each: several single-threaded ones beat
-    one with several threads, and leave no core waiting at the end of an operation.
+    The CPU shares only tell Ray how many actors fit on a node. Encoders on CPUs compute on one thread each: several
+    single-threaded ones beat one with several threads, and leave no core waiting at the end of an operation.
 
-    elastic: whether the numbers are only those to begin with; nodes that join are used, and those that leave not missed
-    alone: decoders, and what each takes, where the first pass is cached and nothing else runs
+    elastic: The number of actors may change while the run goes on. It then uses nodes that join the cluster, and goes
+             on with fewer actors when nodes leave. If off, the run has these numbers of actors from start to end.
+    alone:   how many decoders a run from a cached first pass has, and the CPU share of each; no encoders run then
     """
 
     encoders: int
@@ -55,7 +56,10 @@ class Workers:
     alone: tuple[int, float] = (1, 1.0)
 
     def pool(self, actors: int, takes: float) -> ActorPoolStrategy:
-        """Return a pool of ``actors`` that take so many CPUs or GPUs each; where that is 0, nothing would bound it."""
+        """Return a pool of ``actors`` that take so many CPUs or GPUs each.
+
+        Actors that take 0 never fill a node: an elastic pool of them would grow without end, so its size is fixed.
+        """
         if self.elastic and takes > 0:
             return ActorPoolStrategy(min_size=1, initial_size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
         return ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
@@ -80,7 +84,8 @@ def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: b
 
     With GPUs: one encoder on each, decoders on the cores left. Encoders ask for no CPU there, so that nodes which offer
     GPUs and no CPUs run them and nothing else. Without GPUs: an encoder per core, and a decoder per four cores, as
-    decoding takes a tenth of encoding's time or less. ``on_cluster``: numbers that are not wished for may change.
+    decoding takes a tenth of encoding's time or less. ``on_cluster``: the numbers may change while the run goes on,
+    unless the user chose them.
     """
     cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
     per_encoder = wishes.gpus_per_encoder if wishes.gpus_per_encoder is not None else float(gpus > 0)

@@ -80,8 +80,8 @@ def _work(run: Transcription, workers: Workers, meter: Any, console: Console, pa
         return None if counts is None else sum(count.rows for count in counts.values())
 
     try:
-        hears = run.cache is None or not run.cache.is_complete
-        model_id: str | None = ray.get(check_models.remote(run.config, hears))
+        encodes = run.cache is None or not run.cache.is_complete
+        model_id: str | None = ray.get(check_models.remote(run.config, encodes))
         with progress_bars(meter, run.corpus.rows, console, workers.by_stage):
             restarts = carry_through(lambda: run_plan(run, workers, meter), rows_done, patience, console.print)
     except ray.exceptions.RayError as error:

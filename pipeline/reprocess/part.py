@@ -1,4 +1,4 @@
-"""One file of a run carried over into its new version: read, redone, and committed so that it is there once.
+"""One file of a run and its new version: read, redone, and committed so that it is there once.
 
 A part commits as Ray Data's sinks do, so that an unfinished new version is an unfinished run, whoever goes on with it:
 the ids as ``<file>.pending.parquet`` among the checkpoints, then what changed, then the rows, then the ids' file
@@ -60,7 +60,7 @@ class NewVersion:
 
 
 def redo_part(part: Part, targets: Sequence[tuple[NewVersion, Redo]]) -> list[Totals]:
-    """Carry a part over into every new version that has it not, and return the totals of each.
+    """Reprocess a part for every new version that lacks it, and return the totals of each.
 
     Several new versions are made from one reading of the part. Raises StorageError, and InputError if the cached
     first pass is not that of the run.
