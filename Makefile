@@ -29,6 +29,7 @@ test: lint types unit
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .
 
+# strict, on pipeline, actors and jobs (pyproject.toml)
 types: $(INSTALLED)
 	$(RUN) -m mypy
 

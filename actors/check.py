@@ -8,7 +8,7 @@ from pipeline.config import RunConfig
 
 
 @ray.remote(max_calls=1)  # the process ends with the call and gives its memory back
-def check_models(config: RunConfig, encodes: bool = True) -> str | None:
+def check_models(config: RunConfig, encodes: bool) -> str | None:
     """Load the acoustic model and the decoder once; return the model id. Raises ModelError or ConfigError.
 
     ``encodes``: whether the run needs the acoustic model. Runs from a cached first pass do not: the model is not loaded

@@ -2,16 +2,21 @@
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from actors.meter import Batch
+from pipeline.acoustic.interface import CtcModel
 from pipeline.config import RunConfig
 from pipeline.entities import snapshot
 from pipeline.entities.lists import EntitySource
 from pipeline.recognition.encode import Encoder
 from pipeline.storage import Location
+from pipeline.types.emissions import Emissions
 
 
 class EncoderActor:
@@ -49,13 +54,13 @@ class EncoderActor:
 class TimedModel:
     """A CTC model and the time spent in it: what keeps a GPU busy, and not the reading of audio files around it."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: CtcModel) -> None:
         self._model, self._seconds = model, 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def encode(self, waveforms: Any, with_states: bool = False) -> Any:
+    def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
         """As the model's own; it returns numpy arrays, so the device has finished when it does."""
         began = time.perf_counter()
         try:

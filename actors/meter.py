@@ -38,9 +38,8 @@ class TooManyErrors(RollcallError):
     exit_code = 1
 
 
-@ray.remote(num_cpus=0, max_restarts=-1)
-class Meter:
-    """One per run. If its node dies the counts begin anew; the work does not depend on them."""
+class RunMeter:
+    """The counts of one run."""
 
     def __init__(self, max_error_rate: float | None = None) -> None:
         """``max_error_rate``: share of a stage's utterances with errors above which ``add`` tells workers to stop."""
@@ -88,6 +87,13 @@ class Meter:
     def read(self) -> dict[str, StageCount]:
         """Return the counts of every stage that has done something."""
         return self._stages
+
+
+Meter = ray.remote(num_cpus=0, max_restarts=-1)(RunMeter)
+"""The actor, one per run. If its node dies the counts begin anew; the work does not depend on them.
+
+Ray types no method of a handle (``ActorHandle.__getattr__`` returns Never), so that handles are Any.
+"""
 
 
 class Batch:

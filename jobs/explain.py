@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -31,7 +33,7 @@ from pipeline.recognition.adapt import load_runner
 from pipeline.report import attention_page
 from pipeline.report.attention_page import Explained
 from pipeline.retrieval.phonetic import build_shortlister
-from pipeline.types.emissions import Emissions
+from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 
 
@@ -111,7 +113,9 @@ def explained(config: RunConfig, row: dict[str, Any], entities: EntityList) -> E
     )  # fmt: skip
 
 
-def look(runner: AdapterRunner, heard: Emissions, entities: EntityList) -> tuple[Any, Any]:
+def look(
+    runner: AdapterRunner, heard: Emissions, entities: EntityList
+) -> tuple[npt.NDArray[np.float32], SparseLogProbs]:
     """Return the attention [E + 1, T] and the adapted candidates."""
     if heard.states is None:
         raise InputError("the model gives no states, which an adapter needs.")

@@ -9,6 +9,7 @@ that appears whole. The same command resumes: shards that are there are kept.
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 import time
@@ -117,8 +118,7 @@ def _results(job: IngestJob, units: list[int], workers: int | None) -> Iterator[
     with ray_session():
         items = [{"unit": unit} for unit in units]
         done = ray.data.from_items(items, override_num_blocks=min(len(units), _TASKS)).map_batches(
-            ingest_batch,
-            fn_kwargs={"job": job},
+            functools.partial(ingest_batch, job=job),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.TaskPoolStrategy(size=workers),

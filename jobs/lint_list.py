@@ -15,7 +15,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -111,7 +110,7 @@ def _show(found: Lint, shown: int) -> None:
         console.print(line, highlight=False)
 
 
-def _closing(found: Lint) -> Iterator[Any]:
+def _closing(found: Lint) -> Iterator[str]:
     counts = ", ".join(f"{found.count(severity):,} {severity}s" for severity in SEVERITIES)
     yield f"{found.entities:,} entries: {counts}"
     for check, reason in found.skipped.items():

@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     wanted = Wanted(arguments.hours, days, arguments.utilisation, arguments.cache, arguments.months)
     facts = plan(wanted, rates, prices)
     _print(facts, rates, prices, Console())
-    inputs = {"wanted": wanted, "rates": rates, "prices": prices}
+    inputs: dict[str, Wanted | Rates | Prices] = {"wanted": wanted, "rates": rates, "prices": prices}
     return Result(facts | {name: dataclasses.asdict(value) for name, value in inputs.items()}, OK)
 
 

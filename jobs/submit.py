@@ -18,12 +18,18 @@ import os
 import shlex
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.cli.command import BAD_INPUT, FAILED, OK, Result, job_parser, run_command
 from jobs.cli.commands import commands
 from pipeline.config.fingerprint import fingerprint
 from pipeline.errors import ConfigError, RollcallError, StorageError
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobStatus
+
+Answer = TypeVar("Answer")
 
 EXCLUDED = [".git", ".venv", "out", "tests", "benchmarks", "**/__pycache__"]
 """Below the working directory, what no job needs; .gitignore counts as well."""
@@ -135,7 +141,7 @@ class Cluster:
         from ray.job_submission import JobSubmissionClient  # imports Ray, which bad input does not need
 
         self._address = address
-        self._client: Any = self._ask(lambda: JobSubmissionClient(address))
+        self._client = self._ask(lambda: JobSubmissionClient(address))
 
     def start(self, submission: Submission) -> str:
         """Start the next attempt, unless one is running, and return the id of that which runs."""
@@ -157,7 +163,7 @@ class Cluster:
 
         self._ask(submit)
 
-    def _attempts(self, name: str) -> dict[int, Any]:
+    def _attempts(self, name: str) -> dict[int, "JobStatus"]:
         """Return the status of each attempt of a command, by number."""
         found = {}
         for job in self._ask(lambda: self._client.list_jobs()):
@@ -190,18 +196,20 @@ class Cluster:
             print(fresh, end="", flush=True)
         return max(received, printed)
 
-    def _ask(self, request: Any) -> Any:
+    def _ask(self, request: Callable[[], Answer]) -> Answer:
         """Make a request, again where the cluster cannot be reached: a head that restarts takes a while."""
-        for attempt in range(_TRIES):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return request()
             except Exception as error:  # of requests, of Ray's client, of Ray's authentication: many kinds
-                if attempt == _TRIES - 1 or not _is_passing(error):
+                if attempt == _TRIES or not _is_passing(error):
                     raise SubmissionError(
                         f"{self._address}: {str(error).strip().splitlines()[0]} Check the address, that the head is "
                         "up, and RAY_AUTH_MODE and the token where token authentication is on."
                     ) from error
-                time.sleep(_PAUSE * 2**attempt)
+                time.sleep(_PAUSE * 2 ** (attempt - 1))
 
 
 def _is_passing(error: Exception) -> bool:

@@ -5,7 +5,7 @@ import dataclasses
 import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.acoustic.interface import CtcModel
 from pipeline.config import AcousticConfig
@@ -13,7 +13,11 @@ from pipeline.errors import InputError
 from pipeline.training import adapter_states
 from pipeline.training.adapter_states import Hardening
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 One = TypeVar("One")
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 def add_speech(parser: argparse.ArgumentParser) -> None:
@@ -29,14 +33,14 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="of the base while states are computed")
 
 
-def add_settings(parser: argparse.ArgumentParser, *kinds: Any) -> None:
+def add_settings(parser: argparse.ArgumentParser, *kinds: "type[DataclassInstance]") -> None:
     """Add an option for every field of the dataclasses ``kinds``."""
     for kind in kinds:
         for field in dataclasses.fields(kind):
             parser.add_argument("--" + field.name.replace("_", "-"), type=type(field.default), default=field.default)
 
 
-def settings(options: argparse.Namespace, kind: Any) -> Any:
+def settings(options: argparse.Namespace, kind: type[Settings]) -> Settings:
     """Return the dataclass ``kind`` filled from the options of the same names."""
     return kind(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind)})
 

@@ -11,7 +11,7 @@ import ray
 
 from jobs.run.preflight import Transcription
 from pipeline.lint.check import lint_spelling, union
-from pipeline.lint.findings import Lint
+from pipeline.lint.findings import Finding, Lint
 
 EXAMPLES = 20
 """Findings of a kind that run.json names; all are counted."""
@@ -21,7 +21,7 @@ _LEAST_ROWS = 200  # utterances; minutes of work, beside which those seconds do 
 _WAIT_SECONDS = 10.0  # for a task that is not done when the work is
 
 
-def begin_lint(run: Transcription) -> Any | None:
+def begin_lint(run: Transcription) -> "ray.ObjectRef[list[Finding]] | None":
     """Start to look at the sounds of the saved lists, if that is cheap here; needs a Ray session."""
     if _why_no_sounds(run) is not None:
         return None
@@ -30,7 +30,7 @@ def begin_lint(run: Transcription) -> Any | None:
     return lint_sounds.remote(run.config, run.folder.lists)
 
 
-def lint_facts(run: Transcription, task: Any | None) -> dict[str, Any]:
+def lint_facts(run: Transcription, task: "ray.ObjectRef[list[Finding]] | None") -> dict[str, Any]:
     """Return the findings as run.json has them; ``task`` is what begin_lint returned."""
     entities = union(run.source)
     if len(entities) > _MOST_SPELLED:

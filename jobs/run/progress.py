@@ -7,7 +7,15 @@ from typing import Any
 
 import ray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from pipeline.runs.counts import StageCount
 
@@ -42,7 +50,7 @@ def progress_bars(meter: Any, rows: int, console: Console, workers: Mapping[str,
 
 
 def _watch(
-    meter: Any, progress: Progress, bars: Mapping[str, Any], stop: threading.Event, workers: Mapping[str, int]
+    meter: Any, progress: Progress, bars: Mapping[str, TaskID], stop: threading.Event, workers: Mapping[str, int]
 ) -> None:
     while True:
         last = stop.wait(_POLL_SECONDS)

@@ -9,6 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from typing import TypedDict
 
 import ray
 from ray.data import ActorPoolStrategy, DataContext
@@ -100,8 +101,10 @@ def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: b
         encoder_cpus = decoder_cpus = _share(available, encoders + decoders)
     alone = wishes.decoders or max(1, int(cpus))
     elastic = on_cluster and wishes.encoders is None and wishes.decoders is None
-    shares = {"encoder_cpus": encoder_cpus, "decoder_cpus": decoder_cpus, "alone": (alone, _share(available, alone))}
-    return Workers(encoders, decoders, per_encoder, elastic=elastic, **shares)
+    return Workers(
+        encoders, decoders, per_encoder, encoder_cpus, decoder_cpus,
+        elastic=elastic, alone=(alone, _share(available, alone)),
+    )  # fmt: skip
 
 
 def _share(cpus: float, actors: int) -> float:
@@ -140,7 +143,7 @@ def _connect(address: str | None) -> None:
 
     Ray gives its agents 15 s, not to be changed by a setting, to come up, and crashes where that is not enough.
     """
-    local = {} if address else _local_options()
+    local: _LocalOptions = {} if address else _local_options()
     for tries_left in reversed(range(_START_TRIES)):
         before = _children()
         try:
@@ -165,7 +168,15 @@ def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-def _local_options() -> dict[str, object]:
+class _LocalOptions(TypedDict, total=False):
+    """What ray.init is told of a Ray that it starts here."""
+
+    num_cpus: int
+    include_dashboard: bool
+    object_store_memory: int  # bytes
+
+
+def _local_options() -> _LocalOptions:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     store = max(_MIN_STORE, cpus * _STORE_PER_CPU)
     return {"num_cpus": max(cpus, int(_FREE_CPUS)), "include_dashboard": False, "object_store_memory": store}

@@ -1,8 +1,9 @@
 """Writes TRANSCRIPTS and EMISSIONS so that readers see whole files only."""
 
 import os
-from typing import Any
+from typing import BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from ray.data._internal.execution.interfaces import TaskContext
 from ray.data._internal.planner.plan_write_op import WRITE_UUID_KWARG_NAME
@@ -58,7 +59,7 @@ class FolderSink(BlockBasedFileDatasink):
 class TranscriptSink(FolderSink):
     """For TRANSCRIPTS rows."""
 
-    def write_block_to_file(self, block: BlockAccessor, file: Any) -> None:
+    def write_block_to_file(self, block: BlockAccessor, file: pa.NativeFile | BinaryIO) -> None:
         """Write with the schema's units and meanings in the metadata."""
         pq.write_table(block.to_arrow().cast(TRANSCRIPTS), file, compression="zstd")
 
@@ -66,6 +67,6 @@ class TranscriptSink(FolderSink):
 class EmissionSink(FolderSink):
     """For EMISSIONS rows."""
 
-    def write_block_to_file(self, block: BlockAccessor, file: Any) -> None:
+    def write_block_to_file(self, block: BlockAccessor, file: pa.NativeFile | BinaryIO) -> None:
         """Write as the cache is written everywhere."""
         write_emissions(block.to_arrow(), file)
