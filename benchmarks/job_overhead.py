@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.corpora import repeat
-from benchmarks.processes import PARTS, cpu_seconds, family, part
 from benchmarks.table import show
 from jobs import transcribe
 from pipeline.acoustic.loading import load_model
@@ -33,6 +32,7 @@ from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import load_entities
 from pipeline.recognition.encode import Encoder
 from pipeline.recognition.transcribe import build_transcriber
+from tests.support.processes import PARTS, cpu_seconds, family, part
 
 _EVERY_SECONDS = 0.5
 

@@ -20,8 +20,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.corpora import repeat
-from benchmarks.processes import PARTS, family, part, set_size
 from benchmarks.table import show
+from tests.support.processes import PARTS, family, part, set_size
 
 _EVERY_SECONDS = 0.5
 

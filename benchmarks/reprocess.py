@@ -26,7 +26,6 @@ import pyarrow.parquet as pq
 import torch
 from rich.console import Console
 
-from benchmarks.finished_run import Bench, rows_of
 from benchmarks.table import show
 from jobs.run.reprocess_run import OldRun, open_run, plan_new, reprocess
 from pipeline.acoustic.adapter_files import settle
@@ -39,6 +38,7 @@ from pipeline.reprocess.touched import Touching
 from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
 from pipeline.storage import list_parquet, open_filesystem
 from pipeline.types.entity import EntityList
+from tests.support.finished_runs import Bench, rows_of
 
 SEED = 20
 _RARE = 2  # column of the lists file that has what is said, as JSON

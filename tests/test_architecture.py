@@ -1,4 +1,4 @@
-"""jobs -> actors -> pipeline, never the other way; inside pipeline every shelf imports only from shelves below it."""
+"""jobs -> actors -> pipeline, never the other way; every shelf of pipeline imports only from shelves below it."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -98,6 +98,17 @@ def test_no_file_is_part_of_a_circle(package: str) -> None:
     assert circles(imports(package)) == []
 
 
+def strangers(name: str, source: str) -> set[str]:
+    """Return what a module of ``tests`` imports that only its owner should: benchmarks, and other files of tests."""
+    found = {target for target in imported(source) if target.partition(".")[0] in ("benchmarks", "tests")}
+    return {target for target in found if not target.startswith("tests.support.")} - {name}
+
+
+def test_tests_share_only_what_lies_in_support() -> None:
+    sources = {name_of(path): path.read_text(encoding="utf-8") for path in modules("tests")}
+    assert {name: found for name, source in sources.items() if (found := strangers(name, source))} == {}
+
+
 def test_only_jobs_touch_ray_data() -> None:
     users = [path for path in modules("actors") if "ray.data" in path.read_text(encoding="utf-8")]
     assert users == []
@@ -112,4 +123,6 @@ def test_the_checks_see_what_they_must() -> None:
     assert upward(graph, HEIGHT) == ["pipeline.text -> pipeline.scoring.words"]
     assert circles(graph) == ["pipeline.scoring.words", "pipeline.text"]
     assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    source = "from tests.jobs.test_manifest import run\nimport benchmarks.table\nfrom tests.support.speech import say\n"
+    assert strangers("tests.x", source) == {"tests.jobs.test_manifest.run", "benchmarks.table"}
     assert upward({"pipeline.lint.check": {"pipeline.export.files"}}, HEIGHT) != []

@@ -10,32 +10,10 @@ import torch
 
 from pipeline.acoustic.adapter import Catalog, ContextualAdapter, Frames, OutputLayer, pad_spellings
 from pipeline.acoustic.adapter_chain import NEVER, chain_of_tensors, chain_scores
-from pipeline.acoustic.adapter_runner import AdapterRunner, replace_frames
-from pipeline.acoustic.adapter_spelling import Speller
-from pipeline.errors import RowError
+from pipeline.acoustic.adapter_runner import replace_frames
 from pipeline.types.emissions import SparseLogProbs, sparsify
-from pipeline.types.entity import Entity, EntityList
-from pipeline.types.tokens import Tokens
-from tests.support.tiny_adapter import small_adapter
-
-LETTERS = "abcdefghijk"
-
-
-def spell(text: str) -> list[int]:
-    if strange := set(text) - set(LETTERS):
-        raise RowError(f"no {strange}")
-    return [LETTERS.index(letter) + 1 for letter in text]
-
-
-TOKENS = Tokens(("", *LETTERS), 0, spell, lambda text, count: [spell(text)])
-
-
-def listed(*texts: str, weight: float = 1.0) -> EntityList:
-    return EntityList(tuple(Entity(text, text, weight=weight) for text in sorted(texts)))
-
-
-def states(frames: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((2, frames, 8)).astype(np.float16)
+from pipeline.types.entity import EntityList
+from tests.support.tiny_adapter import listed, runner, small_adapter, spell, states
 
 
 def test_the_chain_finds_the_best_whole_reading() -> None:
@@ -88,10 +66,6 @@ def test_a_batch_of_different_lists_gives_what_each_gives_alone() -> None:
     assert float(attention.subwords[0, :, :, 1].max()) == 0.0  # not on its list
     whole = attention.subwords.sum((2, 3)) + attention.no_bias
     assert torch.allclose(whole, torch.ones_like(whole), atol=1e-5)
-
-
-def runner(adapter: ContextualAdapter | None = None, prior: float = 0.0) -> AdapterRunner:
-    return AdapterRunner(adapter or small_adapter(), Speller(TOKENS, None), prior)
 
 
 def test_long_lists_are_taken_in_parts_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +150,7 @@ def test_equal_pieces_add_up() -> None:
 
 MEMORY = """
 import resource, numpy as np, torch
-from tests.acoustic.test_adapter import LETTERS, runner, listed, states
+from tests.support.tiny_adapter import LETTERS, runner, listed, states
 generator = np.random.default_rng(0)
 texts = {"".join(generator.choice(list(LETTERS), 8)) for _ in range(5000)}
 work, heard = runner(), states(750)

@@ -3,7 +3,6 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -15,28 +14,9 @@ from jobs.export import main
 from pipeline.export.files import file_name, partition_folder
 from pipeline.export.schema import FLAT
 from pipeline.runs.reader import TRANSCRIPTS_EXPORT
-from tests.support.exported_runs import FAILED, ROWS, transcripts, write_run
+from tests.support.exported_runs import FAILED, ROWS, export, transcripts, write_run
 
 IDS = sorted(one["utterance_id"] for one in transcripts())
-
-
-def export(folder: Path, form: str, *more: str, audio: bool = True) -> tuple[Path, dict[str, Any]]:
-    """Export the small run; returns the output and its record."""
-    run, corpus = write_run(folder)
-    output = folder / "out"
-    arguments = [
-        "--run",
-        str(run),
-        "--format",
-        form,
-        "--output",
-        str(output),
-        *(["--audio", str(corpus)] if audio else []),
-    ]
-    assert main([*arguments, *more]) == 0
-    record = json.loads((output / "_export.json").read_text())
-    assert record["rows_in"] == ROWS == record["rows_out"] + sum(record["rows_aside"].values())
-    return output, record
 
 
 def test_parquet_is_read_by_duckdb_pandas_and_polars(tmp_path: Path) -> None:

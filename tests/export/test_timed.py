@@ -14,8 +14,7 @@ from praatio import textgrid as praat
 from pipeline.export import nist, subtitles
 from pipeline.export.speech import Spoken, Track, Utterance
 from pipeline.export.textgrid import intervals, textgrid
-from tests.export.test_tables import export
-from tests.support.exported_runs import FAILED
+from tests.support.exported_runs import FAILED, export
 
 
 def track(*words: tuple[str, float, float], name: str = "t") -> Track:

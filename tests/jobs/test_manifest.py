@@ -3,21 +3,13 @@
 import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from jobs.verify import main
 from pipeline.runs.folder import RunFolder
 from pipeline.runs.manifest import is_intact, read_manifest, write_manifest
-from pipeline.schemas import TRANSCRIPTS
 from pipeline.storage import open_filesystem
-
-
-def write_rows(path: Path, ids: list[str]) -> None:
-    rows = [{"utterance_id": name, "text": "a b"} for name in ids]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=TRANSCRIPTS), path)
+from tests.support.transcribing import write_rows
 
 
 @pytest.fixture

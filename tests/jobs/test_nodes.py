@@ -11,8 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.fault_injection import Attempt, compare, read_rows, transcript_files, watched
-from benchmarks.local_cluster import LocalCluster, local_cluster, transcribe, workers
 from jobs.verify import main as verify
 from pipeline.acoustic.loading import load_model
 from pipeline.config import AcousticConfig, BeamConfig, RunConfig
@@ -20,6 +18,8 @@ from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import load_entities
 from pipeline.recognition.encode import Encoder
 from pipeline.recognition.transcribe import build_transcriber
+from tests.support.attempts import Attempt, compare, read_rows, transcript_files, watched
+from tests.support.local_cluster import LocalCluster, local_cluster, transcribe, workers
 from tests.support.transcribing import noises, write_corpus
 
 UTTERANCES, BLOCK = 240, 4

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.finished_run import rows_of
 from jobs import publish, reprocess
 from pipeline import storage
 from pipeline.entities.lists import EntitySource
@@ -15,7 +14,7 @@ from pipeline.runs.folder import RunFolder
 from pipeline.runs.manifest import problems
 from pipeline.storage import open_filesystem
 from pipeline.types.entity import Entity, EntityList
-from tests.support.finished_runs import bench, heard, in_order
+from tests.support.finished_runs import bench, heard, in_order, rows_of
 from tests.support.servers import moto_endpoint, new_bucket, options_for
 from tests.support.tiny_model import tiny_model
 from tests.support.transcribing import read_json

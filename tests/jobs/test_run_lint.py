@@ -6,8 +6,7 @@ import pytest
 
 from jobs.run import lint as run_lint
 from jobs.transcribe import main
-from tests.jobs.test_transcribe import command
-from tests.support.transcribing import noises, read_json, write_corpus
+from tests.support.transcribing import command, noises, read_json, write_corpus
 
 
 @pytest.mark.usefixtures("ray_running")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fault_injection import transcript_files
-from benchmarks.local_cluster import workers
 from jobs import transcribe
 from jobs.run.stall import carry_through
+from tests.support.attempts import transcript_files
+from tests.support.local_cluster import workers
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
 UTTERANCES, BLOCK = 160, 4

@@ -1,9 +1,9 @@
-"""jobs.submit before anything is sent; what it does on a cluster needs one (benchmarks.local_cluster)."""
+"""jobs.submit before anything is sent; what it does on a cluster needs one (test_submit_head)."""
 
 import pytest
 
-from benchmarks.local_cluster import free_port
 from jobs import submit
+from tests.support.local_cluster import free_port
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.local_cluster import free_port
-from tests.jobs.test_manifest import write_rows
+from tests.support.local_cluster import free_port
+from tests.support.transcribing import write_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "0123456789abcdef" * 4
@@ -30,7 +30,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     variables["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
     variables["RAY_USAGE_STATS_ENABLED"] = "0"
     variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"  # jobs begin with `python`
-    command = [sys.executable, "-m", "benchmarks.local_cluster", "--dashboard-port", str(port)]
+    command = [sys.executable, "-m", "tests.support.local_cluster", "--dashboard-port", str(port)]
     with open(temporary / "log", "wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=log, stderr=log)
     try:

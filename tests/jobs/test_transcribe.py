@@ -6,15 +6,9 @@ from typing import Any
 import pytest
 
 from jobs.transcribe import main
-from tests.support.transcribing import noises, odd_audio, read_json, transcripts, write_corpus
+from tests.support.transcribing import command, noises, odd_audio, read_json, transcripts, write_corpus
 
 pytestmark = pytest.mark.usefixtures("ray_running")
-
-
-def command(audio: Path, output: Path, tiny: Path, *more: str) -> list[str]:
-    config = str(tiny.parent / "greedy.yaml")
-    fixed = ["--audio", str(audio), "--output", str(output), "--model", str(tiny)]
-    return [*fixed, "--config", config, "--num-encoders", "1", "--block-rows", "4", *more]
 
 
 @pytest.fixture(scope="module")

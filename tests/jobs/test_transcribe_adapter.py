@@ -7,8 +7,7 @@ import pytest
 
 from jobs.transcribe import main
 from pipeline.schemas import ADAPTER_INPUT
-from tests.recognition.test_adapt import eager
-from tests.support.tiny_adapter import save_beside
+from tests.support.tiny_adapter import eager, save_beside
 from tests.support.tiny_model import tiny_model
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 

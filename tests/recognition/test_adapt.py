@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.explain import main as explain
-from pipeline.acoustic.adapter import ContextualAdapter
 from pipeline.acoustic.adapter_files import settle, with_adapter
 from pipeline.acoustic.loading import load_model
 from pipeline.config import PRESETS, AcousticConfig, AdapterConfig, RunConfig, baseline
@@ -27,7 +26,7 @@ from pipeline.schemas import ADAPTER_OUTPUT, EMISSIONS
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.hypothesis import Hypothesis, Word
 from tests.support.audio_files import encoded, noise
-from tests.support.tiny_adapter import save_beside, tiny_adapter
+from tests.support.tiny_adapter import eager, save_beside
 from tests.support.tiny_model import tiny_model
 
 HOSTILE = '<script>alert("x")</script> & co'
@@ -39,13 +38,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny_model(tmp_path_factory.mktemp("models") / "base")
     save_beside(folder, eager(folder))
     return folder
-
-
-def eager(folder: Path) -> ContextualAdapter:
-    adapter = tiny_adapter(load_model(AcousticConfig(model=str(folder))), 32)
-    adapter.no_bias.bias.data.fill_(-50.0)
-    adapter.phone_weight.data.zero_()
-    return adapter
 
 
 def config(base: Path, **changes: object) -> RunConfig:

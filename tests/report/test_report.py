@@ -1,6 +1,5 @@
 """The HTML report: self-contained, escaped, complete, and small."""
 
-import html.parser
 import re
 from pathlib import Path
 
@@ -15,62 +14,11 @@ from pipeline.report import Attended, ExampleSource, ReportInput, build_report, 
 from pipeline.report.aligned import Cell, columns_of
 from pipeline.report.attention_section import attention_plots
 from pipeline.report.utterances_section import choose
-from pipeline.scoring.breakdowns import Knowledge
 from pipeline.scoring.inputs import ScoringSet
 from pipeline.scoring.mistakes import Confusion, confusions, mistakes_of
-from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
-from pipeline.scoring.variants import Variant
-from pipeline.types.entity import Entity, EntityList
+from pipeline.scoring.score import Lists, Reference, Written, score
+from tests.support.reports import ENTITIES, HOSTILE, Structure, full_report, scored
 from tests.support.shared_data import SHARED, needs_shared_data
-
-HOSTILE = "</script><script>alert(\"1\")</script><img src=x onerror='alert(2)'>&amp;"
-ENTITIES = EntityList((Entity("leeds", HOSTILE, tags=('"><b>city',)), Entity("new york", "New York", tags=("us",))))
-
-
-def scored(**hypotheses: str) -> ScoreResult:
-    texts = {"a": "from leeds to new york", "b": "leeds again", "c": "good day"}
-    references = [Reference(name, text, 5.0, HOSTILE + ("x" if name == "b" else "")) for name, text in texts.items()]
-    written = {name: Written(hypotheses.get(name, text)) for name, text in texts.items()}
-    return score(references, written, Lists(lambda _: ENTITIES))
-
-
-def full_report() -> ReportInput:
-    """A report with everything in it, every text of it hostile."""
-    result, baseline = scored(a="from leads to new york", c="good new york day"), scored()
-    variants = [
-        Variant("ablation", HOSTILE, None, baseline),
-        *(Variant("list_size", HOSTILE, size, result) for size in (100.0, 1000.0)),
-        *(Variant("boost_weight", HOSTILE, weight, part) for weight, part in ((1.0, result), (2.0, baseline))),
-    ]
-    knowledge = Knowledge({"new", "york"}, {"leeds": 3})
-    attention = [Attended(HOSTILE, 0.04, [HOSTILE, "york"], [[0.0, 0.9, 0.01], [0.5, 0.0, 0.0]])]
-    return ReportInput(
-        result, baseline, HOSTILE, {HOSTILE: HOSTILE}, knowledge=knowledge, variants=variants, attention=attention
-    )
-
-
-class Structure(html.parser.HTMLParser):
-    """Collects what a browser would act on, and checks that tags are closed in order."""
-
-    def __init__(self, document: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text: list[str] = []
-        self.feed(document)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in ("meta", "input", "br", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 @pytest.fixture(scope="module")

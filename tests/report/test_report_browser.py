@@ -9,10 +9,8 @@ import pytest
 from jobs.score import main
 from pipeline.report import ComparisonInput, build_comparison, build_report
 from pipeline.scoring.comparison import compare
-from tests.report.test_report import HOSTILE, full_report
-from tests.report.test_report_examples import run_with_sound
-from tests.scoring.test_comparison import run
 from tests.support.axe import axe_source
+from tests.support.reports import HOSTILE, full_report, in_turn, run_with_sound
 from tests.support.webdriver import Browser, needs_chromium
 
 pytestmark = needs_chromium
@@ -131,7 +129,8 @@ def comparison_page() -> str:
     """Two runs with losses and gains, every text of them hostile."""
     return build_comparison(
         ComparisonInput(
-            compare(run("to leads", "to york"), run("to leeds", "to work")), facts=({HOSTILE: "1"}, {HOSTILE: "2"})
+            compare(in_turn("to leads", "to york"), in_turn("to leeds", "to work")),
+            facts=({HOSTILE: "1"}, {HOSTILE: "2"}),
         )
     )
 

@@ -1,15 +1,9 @@
 """Word times and sound in the report, and the facts of the run."""
 
-import io
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import soundfile
 
 from jobs.score import main
 from pipeline import schemas
@@ -20,48 +14,7 @@ from pipeline.report.sound import Spoken, spoken_entities
 from pipeline.runs.facts import run_facts, vocabulary_of
 from pipeline.scoring.score import Lists, Reference, Written, score
 from pipeline.types.entity import Entity, EntityList
-
-
-def tone(seconds: float, format: str = "WAV") -> bytes:
-    """A 440 Hz tone at 16 kHz."""
-    samples = 0.2 * np.sin(2 * np.pi * 440 * np.arange(int(16000 * seconds)) / 16000)
-    buffer = io.BytesIO()
-    soundfile.write(
-        buffer, samples.astype(np.float32), 16000, format=format, subtype="OPUS" if format == "OGG" else None
-    )
-    return buffer.getvalue()
-
-
-def words(text: str) -> list[dict[str, Any]]:
-    """Half a second per word."""
-    return [
-        {"word": word, "start_seconds": at / 2, "end_seconds": at / 2 + 0.5, "confidence": 0.9}
-        for at, word in enumerate(text.split())
-    ]
-
-
-def write(path: Path, schema: pa.Schema, rows: list[dict[str, Any]], **options: Any) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, **options)
-    return str(path)
-
-
-def run_with_sound(folder: Path) -> tuple[str, str]:
-    """A run directory and its AUDIO parquet: leeds is missed in "a", and "b" is right."""
-    texts = {"a": ("from leeds to york", "from leads to york"), "b": ("good day", "good day")}
-    audio = [
-        {"utterance_id": name, "text": said, "duration_seconds": 2.0, "audio": {"bytes": tone(2.0), "path": None}}
-        for name, (said, _) in texts.items()
-    ]
-    transcripts = [
-        {"utterance_id": name, "text": written, "words": words(written), "duration_seconds": 2.0}
-        for name, (_, written) in texts.items()
-    ]
-    write(folder / "run/transcripts/0.parquet", schemas.TRANSCRIPTS, transcripts)
-    (folder / "run/run.json").write_text(
-        json.dumps({"model_id": "m-17", "wall_seconds": 3.2, "config": {"hotwords": {}}})
-    )
-    return str(folder / "run"), write(folder / "audio.parquet", schemas.AUDIO, audio, row_group_size=1)
+from tests.support.reports import run_with_sound, tone, words, write
 
 
 def test_the_report_of_a_run_has_times_sound_and_facts(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.finished_run import Bench, rows_of
 from jobs import reprocess
 from pipeline.acoustic.adapter_files import settle
 from pipeline.acoustic.loading import load_model
@@ -20,6 +19,7 @@ from pipeline.recognition.adapt import load_runner
 from pipeline.recognition.encode import Encoder
 from pipeline.runs.folder import RunFolder
 from pipeline.storage import open_filesystem
+from tests.support.finished_runs import Bench, rows_of
 from tests.support.shared_data import SHARED, needs_shared_data
 
 pytestmark = needs_shared_data

@@ -10,22 +10,12 @@ from pipeline.report import ComparisonInput, build_comparison
 from pipeline.scoring.comparison import EntityChange, compare
 from pipeline.scoring.difference import differences, verdict
 from pipeline.scoring.matched_pairs import matched_pairs, segments_of
-from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
-from pipeline.types.entity import Entity, EntityList
-from tests.report.test_report import HOSTILE, Structure
-
-NAMES = EntityList((Entity("leeds", HOSTILE), Entity("york", "York")))
-
-
-def run(*hypotheses: str) -> ScoreResult:
-    """Score texts against "to leeds", "to york", and so on in turn."""
-    references = [Reference(f"u{at}", ("to leeds", "to york")[at % 2], 1.0) for at in range(len(hypotheses))]
-    written = {f"u{at}": Written(text) for at, text in enumerate(hypotheses)}
-    return score(references, written, Lists(lambda _: NAMES))
+from pipeline.scoring.score import Lists, Reference, Written, score
+from tests.support.reports import HOSTILE, PLACES, Structure, in_turn
 
 
 def test_regressions_come_first_and_entities_are_counted() -> None:
-    comparison = compare(run("to leads", "to york", "to leeds"), run("to leeds", "to work leeds", "to leeds"))
+    comparison = compare(in_turn("to leads", "to york", "to leeds"), in_turn("to leeds", "to work leeds", "to leeds"))
     assert [change.after.utterance_id for change in comparison.changes] == ["u1", "u0"]
     worst, best = comparison.changes
     assert (worst.lost, worst.new_false, worst.more_errors, worst.is_worse) == (("york",), ("leeds",), 2, True)
@@ -34,13 +24,13 @@ def test_regressions_come_first_and_entities_are_counted() -> None:
 
 
 def test_equal_runs_have_no_changes_and_nothing_is_worse() -> None:
-    comparison = compare(run("to leeds", "to work"), run("to leeds", "to work"))
+    comparison = compare(in_turn("to leeds", "to work"), in_turn("to leeds", "to work"))
     assert (comparison.changes, comparison.entities, comparison.worse) == ((), (), [])
     assert set(comparison.matched_pairs.values()) == {None}
 
 
 def test_a_clear_loss_is_called_worse_and_a_clear_gain_better() -> None:
-    good, bad = run(*["to leeds", "to york"] * 10), run(*["to leeds", "to work"] * 10)
+    good, bad = in_turn(*["to leeds", "to york"] * 10), in_turn(*["to leeds", "to work"] * 10)
     assert compare(good, bad).worse == ["wer", "b_wer", "recall", "f1"]
     assert compare(bad, good).worse == []
     assert verdict("f1", differences(bad, good)["f1"]) == "better"
@@ -49,14 +39,14 @@ def test_a_clear_loss_is_called_worse_and_a_clear_gain_better() -> None:
 
 def test_matched_pairs_agree_with_the_normal_distribution() -> None:
     """Errors change by +1, +1, +1, -1: mean 0.5, standard error 0.5, so z = 1 and p = 0.3173."""
-    before = run("to leeds", "to york", "to leeds", "to work")
-    after = run("to leads", "to work", "to leads", "to york")
+    before = in_turn("to leeds", "to york", "to leeds", "to work")
+    after = in_turn("to leads", "to work", "to leads", "to york")
     assert matched_pairs(before, after)["wer"] == pytest.approx(0.3173, abs=1e-4)
 
 
 def test_two_words_right_in_both_runs_part_segments() -> None:
     said = [Reference("a", "one two leeds four five six seven eight")]
-    lists = Lists(lambda _: NAMES)
+    lists = Lists(lambda _: PLACES)
     before = score(said, {"a": Written("won two leads four five six eight")}, lists).utterances[0]
     after = score(said, {"a": Written("one two leeds four five six seven and eight")}, lists).utterances[0]
     # "won two leads" is one segment, one U and one B error; three right words; then a deletion and an insertion.
@@ -64,13 +54,13 @@ def test_two_words_right_in_both_runs_part_segments() -> None:
 
 
 def test_where_every_segment_changes_alike_the_sign_test_speaks() -> None:
-    good, bad = run(*["to leeds", "to york"] * 2), run(*["to leeds", "to work"] * 2)
+    good, bad = in_turn(*["to leeds", "to york"] * 2), in_turn(*["to leeds", "to work"] * 2)
     assert matched_pairs(good, bad) == {"wer": 0.5, "u_wer": None, "b_wer": 0.5}
 
 
 def test_the_page_escapes_and_says_what_changed() -> None:
     page = ComparisonInput(
-        compare(run("to leads", "to york"), run("to leeds", "to work")),
+        compare(in_turn("to leads", "to york"), in_turn("to leeds", "to work")),
         facts=({"zebra": "1", HOSTILE: HOSTILE}, {"zebra": "1"}),
     )
     structure = Structure(build_comparison(page))

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.export import main
 from pipeline.schemas import AUDIO, TRANSCRIPTS
 
 ROWS = 5
@@ -67,3 +68,22 @@ def write_run(folder: Path) -> tuple[Path, Path]:
     (run / "run.json").write_text(json.dumps(record))
     pq.write_table(pa.Table.from_pylist(audio(), schema=AUDIO), folder / "audio.parquet")
     return run, folder / "audio.parquet"
+
+
+def export(folder: Path, form: str, *more: str, audio: bool = True) -> tuple[Path, dict[str, Any]]:
+    """Export the small run; returns the output and its record."""
+    run, corpus = write_run(folder)
+    output = folder / "out"
+    arguments = [
+        "--run",
+        str(run),
+        "--format",
+        form,
+        "--output",
+        str(output),
+        *(["--audio", str(corpus)] if audio else []),
+    ]
+    assert main([*arguments, *more]) == 0
+    record = json.loads((output / "_export.json").read_text())
+    assert record["rows_in"] == ROWS == record["rows_out"] + sum(record["rows_aside"].values())
+    return output, record

@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter, OutputLayer
+from pipeline.acoustic.adapter_runner import AdapterRunner
+from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.interface import CtcModel
+from pipeline.acoustic.loading import load_model
+from pipeline.config import AcousticConfig
 from pipeline.config.fingerprint import model_fingerprint
+from pipeline.errors import RowError
+from pipeline.types.entity import Entity, EntityList
+from pipeline.types.tokens import Tokens
 
 SMALL = {"query": 8, "frame": 16, "kernel": 3, "key": 8, "embedding": 8, "hidden": 8, "value": 4, "window": 4}
 
@@ -32,3 +40,34 @@ def save_beside(model: Path, adapter: ContextualAdapter) -> Path:
     folder = Path(f"{model}_adapter")
     adapter_checkpoint.save(folder, adapter, model_fingerprint(str(model)))
     return folder
+
+
+LETTERS = "abcdefghijk"
+
+
+def spell(text: str) -> list[int]:
+    if strange := set(text) - set(LETTERS):
+        raise RowError(f"no {strange}")
+    return [LETTERS.index(letter) + 1 for letter in text]
+
+
+TOKENS = Tokens(("", *LETTERS), 0, spell, lambda text, count: [spell(text)])
+
+
+def listed(*texts: str, weight: float = 1.0) -> EntityList:
+    return EntityList(tuple(Entity(text, text, weight=weight) for text in sorted(texts)))
+
+
+def states(frames: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((2, frames, 8)).astype(np.float16)
+
+
+def runner(adapter: ContextualAdapter | None = None, prior: float = 0.0) -> AdapterRunner:
+    return AdapterRunner(adapter or small_adapter(), Speller(TOKENS, None), prior)
+
+
+def eager(folder: Path) -> ContextualAdapter:
+    adapter = tiny_adapter(load_model(AcousticConfig(model=str(folder))), 32)
+    adapter.no_bias.bias.data.fill_(-50.0)
+    adapter.phone_weight.data.zero_()
+    return adapter

@@ -62,3 +62,15 @@ def transcripts(folder: str | Path) -> list[dict[str, Any]]:
 def read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def command(audio: Path, output: Path, tiny: Path, *more: str) -> list[str]:
+    config = str(tiny.parent / "greedy.yaml")
+    fixed = ["--audio", str(audio), "--output", str(output), "--model", str(tiny)]
+    return [*fixed, "--config", config, "--num-encoders", "1", "--block-rows", "4", *more]
+
+
+def write_rows(path: Path, ids: list[str]) -> None:
+    rows = [{"utterance_id": name, "text": "a b"} for name in ids]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=TRANSCRIPTS), path)

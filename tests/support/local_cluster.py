@@ -1,6 +1,6 @@
 """A Ray cluster of several nodes on one machine, and jobs.transcribe on it as a process of its own.
 
-    python -m benchmarks.local_cluster --dashboard-port 8265
+    python -m tests.support.local_cluster --dashboard-port 8265
 
 starts a head that takes jobs, and stops it on SIGTERM or Ctrl-C.
 """
@@ -20,9 +20,9 @@ from typing import IO, Any
 import ray.cluster_utils
 from ray._private import services
 
-from benchmarks.processes import family, title
+from tests.support.processes import family, title
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 _STORE_BYTES = 150_000_000  # per node
 _START_TRIES, _START_SECONDS = 6, 60.0
 """A raylet crashes where a loaded machine does not start its agents within 15 s, so patience alone is not enough."""
