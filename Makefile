@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0+cpu
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types unit docs install clean
+.PHONY: demo test browser lint types unit docs install clean
 
 install: $(INSTALLED)
 
@@ -24,7 +24,11 @@ $(INSTALLED): requirements.lock
 demo: $(INSTALLED)
 	$(RUN) -m jobs.demo --output out/demo
 
-test: lint types unit
+test: browser lint types unit
+
+# What the tests of the report need, where it may be installed; without it they are skipped, in CI they fail.
+browser:
+	sh tests/support/browser.sh
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .
