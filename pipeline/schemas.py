@@ -18,14 +18,25 @@ _UTTERANCE_ID = _field("utterance_id", pa.string(), "unique within a dataset, th
 _DURATION = _field("duration_seconds", pa.float64(), "length of the audio", "s")
 _ERROR = _field("error", pa.string(), "why this row could not be processed; null if it was")
 
+_ORIGIN = [
+    _field("speaker", pa.string(), "speaker label"),
+    _field("session", pa.string(), "the conversation that the utterance is part of"),
+    _field("tenant", pa.string(), "whose recording it is, where several customers or teams share a dataset"),
+    _field(
+        "recording_id", pa.string(), "the recording that this utterance was cut from; null where it is a whole file"
+    ),
+    _field("recording_path", pa.string(), "the audio file as its source calls it"),
+    _field("start_seconds", pa.float64(), "where the utterance starts in its recording", "s"),
+    _field("end_seconds", pa.float64(), "where the utterance ends in its recording", "s"),
+]
+ORIGIN = tuple(field.name for field in _ORIGIN)
+"""Where an utterance comes from. These columns travel unchanged from AUDIO through EMISSIONS to TRANSCRIPTS, so that
+exports need no audio. Where files were written before they did, they read as null."""
+
 AUDIO = pa.schema(
     [
         _UTTERANCE_ID,
-        _field("speaker", pa.string(), "speaker label"),
-        _field("session", pa.string(), "session or tenant label"),
-        _field("recording_id", pa.string(), "the recording that this utterance was cut from"),
-        _field("start_seconds", pa.float64(), "where the utterance starts in its recording", "s"),
-        _field("end_seconds", pa.float64(), "where the utterance ends in its recording", "s"),
+        *_ORIGIN,
         _DURATION,
         _field("text", pa.string(), "reference transcript, if known"),
         _field("entities", pa.list_(pa.string()), "this utterance's own entity list, if it has one"),
@@ -55,9 +66,12 @@ EMISSIONS = pa.schema(
         _field("phones", pa.int32(), "columns P of the phone log-probs"),
         _field("phone_log_probs", pa.list_(pa.float16()), "phone CTC log-probabilities, flat [T, P]", "nat"),
         _field("entities", pa.list_(pa.string()), "this utterance's own entity list, carried along"),
+        *_ORIGIN,
         _ERROR,
     ]
 )
+EMISSIONS_REQUIRED = tuple(name for name in EMISSIONS.names if name not in ORIGIN)
+"""What every cached first pass has, also one that was written before ORIGIN travelled along."""
 
 ADAPTER_INPUT = pa.schema(
     [
@@ -119,6 +133,7 @@ TRANSCRIPTS = pa.schema(
         _field("words", pa.list_(WORD), "with times and confidence"),
         _field("nbest", pa.list_(HYPOTHESIS), "best first"),
         _field("entities", pa.list_(FOUND_ENTITY), "entities of the list in the transcript, in order"),
+        *_ORIGIN,
         _DURATION,
         *_IDENTITY,
         _field("list_version", pa.string(), "content hash of the entity list that applied to this row"),
@@ -126,6 +141,10 @@ TRANSCRIPTS = pa.schema(
         _ERROR,
     ]
 )
+
+TRANSCRIPTS_FORMAT = 2
+"""Of TRANSCRIPTS; higher with every change of its columns. It is part of the config fingerprint, so that an unfinished
+run is never resumed with other columns. 2: ORIGIN."""
 
 SCORES = pa.schema(
     [
@@ -169,3 +188,11 @@ def conform(table: pa.Table, schema: pa.Schema, required: tuple[str, ...], sourc
             came = table.schema.field(field.name).type
             raise InputError(f"{source}: column '{field.name}' is {came}, needed is {field.type} ({error}).") from error
     return pa.table(columns, schema=schema)
+
+
+def with_origin(table: pa.Table) -> pa.Table:
+    """Return EMISSIONS or TRANSCRIPTS rows with every column of ORIGIN; those that are missing are null."""
+    for field in _ORIGIN:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table

@@ -15,7 +15,7 @@ FORBIDDEN = {
 
 SHELVES = (
     # ground: what everything stands on
-    "errors", "text", "compiled", "trie", "storage", "config", "schemas", "types",
+    "errors", "text", "compiled", "trie", "storage", "schemas", "config", "types",
     # what is known before anything is recognised
     "audio", "lexicon", "entities",
     # the way of one utterance: what could be said, what is heard, what is found, what is believed

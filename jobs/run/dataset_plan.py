@@ -95,8 +95,8 @@ def _write(rows: ray.data.Dataset, sink: FolderSink) -> None:
 
 
 def _without_lists(emissions: pa.Table) -> pa.Table:
-    place = EMISSIONS.get_field_index("entities")
-    return emissions.set_column(place, EMISSIONS.field(place), pa.nulls(len(emissions), EMISSIONS.field(place).type))
+    place, field = emissions.schema.get_field_index("entities"), EMISSIONS.field("entities")
+    return emissions.set_column(place, field, pa.nulls(len(emissions), field.type))
 
 
 def checkpoint_finished_rows(folder: RunFolder) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.config import LOCAL_PATHS, RunConfig, to_dict
 from pipeline.errors import ModelError
+from pipeline.schemas import TRANSCRIPTS_FORMAT
 
 DIGITS = 16
 """Hex digits kept of each SHA-256: 64 bits, so a clash among a million runs has odds of one in 10**7."""
@@ -91,9 +92,14 @@ def model_fingerprint(model: str) -> str:
     return fingerprint([(name, content_hash(os.path.join(model, name))) for name in names])
 
 
-def config_fingerprint(config: RunConfig) -> str:
-    """Return the hash of everything in ``config`` that decides what is written; raises ModelError for missing files."""
+def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_FORMAT) -> str:
+    """Return the hash of everything in ``config`` that decides what is written; raises ModelError for missing files.
+
+    transcripts_format: of the rows. An earlier one tells whether a run of an earlier version is of this configuration.
+    """
     content = to_dict(config)
+    if transcripts_format > 1:  # the first had no number
+        content["transcripts_format"] = transcripts_format
     if any(content[part] for part in _PHONETIC):
         data = [name for name in _files_below(_PHONETIC_DATA) if name.endswith((".npz", ".gz"))]
         content["phonetic_data"] = [content_hash(os.path.join(_PHONETIC_DATA, name)) for name in data]

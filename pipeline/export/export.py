@@ -21,12 +21,18 @@ from pipeline.export.files import ParquetPart, Parts, TextPart, Writing, file_na
 from pipeline.export.formats import FORMATS
 from pipeline.export.schema import VERSIONS, stamped
 from pipeline.export.speech import Spool, Track, utterances
-from pipeline.runs.reader import TRANSCRIPTS_EXPORT, Batch, Context, Run
+from pipeline.runs.reader import Batch, Context, Run
+from pipeline.schemas import TRANSCRIPTS
 from pipeline.storage import Location
 from pipeline.storage.disk_table import temporary_database
 from pipeline.storage.s3_options import Options
 
-PARTITIONS = {"tenant": ("tenant", "session"), "date": ("date", "date"), "speaker": ("by_speaker", "speaker")}
+PARTITIONS = {
+    "tenant": ("by_tenant", "tenant"),
+    "session": ("by_session", "session"),
+    "speaker": ("by_speaker", "speaker"),
+    "date": ("date", "date"),
+}
 """What ``--partition-by`` takes: the key in the folders' names and the column that it is. No key is the name of a
 column in the files, as readers would find it twice."""
 ROWS_PER_FILE = 100_000
@@ -40,7 +46,7 @@ _SPREAD = 2_500_000  # files up to which 256 folders are enough
 class Settings:
     """What an export is, apart from its rows.
 
-    audio:        AUDIO parquet that tells speaker, recording, times and path
+    audio:        AUDIO parquet that tells speaker, recording, times and path where the transcripts do not
     errors_aside: rows with an error go to _errors.jsonl, also where the format has a place for them
     """
 
@@ -58,6 +64,7 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
     an interrupted one is done again. Raises InputError, ConfigError or StorageError.
     """
     _check(settings)
+    _check_origin(run, settings)
     audio = storage.list_parquet(settings.audio, options) if settings.audio else None
     mark = {"run": run.uri, "fingerprint": run.record.get("fingerprint"), **dataclasses.asdict(settings)}
     finished = _claim(output, mark)
@@ -92,12 +99,19 @@ def _check(settings: Settings) -> None:
         raise ConfigError(f"--partition-by must be one of {list(PARTITIONS)}, got '{settings.partition_by}'.")
     if settings.rows_per_file < 1:
         raise ConfigError(f"--rows-per-file must be at least 1, got {settings.rows_per_file}.")
+
+
+def _check_origin(run: Run, settings: Settings) -> None:
+    """Raise ConfigError where a run of an earlier version does not tell what the export is made of."""
     for option, value, needing in (
         ("--format", settings.format, ("nemo-manifest",)),
-        ("--partition-by", settings.partition_by, ("tenant", "speaker")),
+        ("--partition-by", settings.partition_by, ("tenant", "session", "speaker")),
     ):
-        if settings.audio is None and value in needing:
-            raise ConfigError(f"{option} {value} needs --audio: transcripts name no speaker, tenant or file.")
+        if settings.audio is None and value in needing and not run.tells_origin:
+            raise ConfigError(
+                f"{option} {value} needs --audio: {run.uri} is of an earlier version, whose transcripts name no "
+                "speaker, tenant or file."
+            )
 
 
 def _claim(output: Location, mark: dict[str, Any]) -> dict[str, Any] | None:
@@ -161,7 +175,7 @@ class _Writer:
         if self._format.keeps_errors and not self._settings.errors_aside:
             reasons = [None] * len(batch)
         if self._settings.format == "nemo-manifest":
-            paths = batch["audio_path"].to_pylist()
+            paths = batch["recording_path"].to_pylist()
             reasons = [why or (None if path else _NO_PATH) for why, path in zip(reasons, paths, strict=True)]
         names, lengths = (batch[name].to_pylist() for name in ("utterance_id", "duration_seconds"))
         lines = []
@@ -169,7 +183,7 @@ class _Writer:
             if reason is not None:
                 entry = {"utterance_id": name, "duration_seconds": length, "error": reason}
                 lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
-                kind = "no path in the audio" if reason == _NO_PATH else "error"
+                kind = "no path of the recording" if reason == _NO_PATH else "error"
                 self.aside[kind] = self.aside.get(kind, 0) + 1
         self._aside.write("", lines)
         return batch.filter(pa.array([reason is None for reason in reasons], pa.bool_())) if lines else batch
@@ -204,7 +218,7 @@ class _Writer:
         return self._parts.files + self.track_files
 
 
-_NO_PATH = "the audio has no path, which a manifest needs"
+_NO_PATH = "its recording has no path, which a manifest needs"
 
 
 def _part_maker(settings: Settings) -> Callable[[Location], Any]:
@@ -224,7 +238,7 @@ def _arrow_schema(settings: Settings) -> pa.Schema:
 
 def _rows(settings: Settings, batch: Batch) -> pa.Table | list[str]:
     lines = FORMATS[settings.format].lines
-    return batch.select(TRANSCRIPTS_EXPORT.names) if lines is None else lines(batch)
+    return batch.select(TRANSCRIPTS.names) if lines is None else lines(batch)
 
 
 def _record(run: Run, settings: Settings, writer: _Writer) -> dict[str, Any]:

@@ -6,8 +6,7 @@ a comment where a format has comments (CTM, STM, VTT), and always in ``_export.j
 
 import pyarrow as pa
 
-from pipeline.runs.reader import CONTEXT, TRANSCRIPTS_EXPORT
-from pipeline.schemas import AUDIO, TRANSCRIPTS
+from pipeline.schemas import ORIGIN, TRANSCRIPTS
 
 
 def _text(name: str, about: str) -> pa.Field:
@@ -21,7 +20,7 @@ def _number(name: str, about: str, unit: str) -> pa.Field:
 FLAT = pa.schema(
     [
         TRANSCRIPTS.field("utterance_id"),
-        *(AUDIO.field(name) for name in CONTEXT),
+        *(TRANSCRIPTS.field(name) for name in ORIGIN),
         TRANSCRIPTS.field("duration_seconds"),
         TRANSCRIPTS.field("text"),
         _text("entities", "entities of the list in the transcript with their own casing, in order, separated by |"),
@@ -34,27 +33,29 @@ FLAT = pa.schema(
 
 MANIFEST = pa.schema(
     [
-        pa.field("audio_filepath", pa.string(), nullable=False, metadata={"about": "path of the audio as in --audio"}),
+        pa.field(
+            "audio_filepath", pa.string(), nullable=False, metadata={"about": "the recording as its source calls it"}
+        ),
         _number("offset", "where the utterance starts in the file; only for parts of recordings", "s"),
         _number("duration", "length of the utterance", "s"),
         _text("text", "the transcript"),
         _text("utterance_id", "as everywhere"),
-        _text("speaker", "speaker label, if known"),
+        *(TRANSCRIPTS.field(name) for name in ("speaker", "session", "tenant")),
     ]
 )
 """Lines of nemo-manifest."""
 
 VERSIONS = {
-    "rollcall.transcripts": 1,
-    "rollcall.flat": 1,
-    "rollcall.nemo-manifest": 1,
+    "rollcall.transcripts": 2,
+    "rollcall.flat": 2,
+    "rollcall.nemo-manifest": 2,
     "rollcall.ctm": 1,
     "rollcall.stm": 1,
     "rollcall.subtitles": 1,
     "rollcall.textgrid": 1,
 }
 TABLES = {
-    "rollcall.transcripts": TRANSCRIPTS_EXPORT,
+    "rollcall.transcripts": TRANSCRIPTS,
     "rollcall.flat": FLAT,
     "rollcall.nemo-manifest": MANIFEST,
 }

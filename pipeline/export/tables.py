@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.export.schema import FLAT, MANIFEST
-from pipeline.runs.reader import TRANSCRIPTS_EXPORT, Batch
+from pipeline.runs.reader import Batch
+from pipeline.schemas import TRANSCRIPTS
 
 SEPARATOR = "|"
 """Between the entities of a CSV field; a bar within a name becomes a slash."""
@@ -18,7 +19,7 @@ _FLAT = FLAT.names
 
 def rich_rows(batch: Batch) -> pa.Table:
     """The rows of parquet and hf."""
-    return batch.select(TRANSCRIPTS_EXPORT.names)
+    return batch.select(TRANSCRIPTS.names)
 
 
 def json_lines(batch: Batch) -> list[str]:
@@ -61,18 +62,18 @@ def _csv(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def manifest_lines(batch: Batch) -> list[str]:
-    """Lines of a NeMo manifest, for rows that have an ``audio_path``."""
+    """Lines of a NeMo manifest, for rows that have an ``recording_path``."""
     return [json.dumps(_manifest(row), ensure_ascii=False) + "\n" for row in batch.to_pylist()]
 
 
 def _manifest(row: dict[str, Any]) -> dict[str, Any]:
     fields = {
-        "audio_filepath": row["audio_path"],
+        "audio_filepath": row["recording_path"],
         "offset": row["start_seconds"],
         "duration": row["duration_seconds"],
         "text": row["text"] or "",
         "utterance_id": row["utterance_id"],
-        "speaker": row["speaker"],
+        **{name: row[name] for name in ("speaker", "session", "tenant")},
     }
     return {name: fields[name] for name in MANIFEST.names if fields[name] is not None}
 

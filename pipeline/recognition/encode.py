@@ -12,14 +12,15 @@ import pyarrow as pa
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.audio.decode import Samples, decode_audio
 from pipeline.errors import RowError
-from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
+from pipeline.schemas import ADAPTER_INPUT, EMISSIONS, ORIGIN, with_origin
 from pipeline.types.emissions import Emissions
 
 if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
     from pipeline.acoustic.adapter_runner import AdapterRunner
 
-NEEDED = ("utterance_id", "audio", "audio_sha256", "error")
-"""AUDIO columns that encoding reads, where they are there; the list column comes on top."""
+_READ = ("utterance_id", "audio", "audio_sha256", "error")
+NEEDED = (*_READ, *ORIGIN)
+"""AUDIO columns that encoding reads or carries along, where they are there; the list column comes on top."""
 
 
 def pack(lengths: Sequence[float], budget: float) -> list[list[int]]:
@@ -53,7 +54,7 @@ class Encoder:
 
     def encode(self, audio: pa.Table) -> pa.Table:
         """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set."""
-        rows = audio.select([name for name in NEEDED if name in audio.column_names]).to_pylist()
+        rows = audio.select([name for name in _READ if name in audio.column_names]).to_pylist()
         decoded = [self._decode(row) for row in rows]
         waveforms = [None if isinstance(item, str) else item for item in decoded]
         errors = [item if isinstance(item, str) else None for item in decoded]
@@ -116,6 +117,7 @@ class Encoder:
         errors: Sequence[str | None],
     ) -> pa.Table:
         own = audio[self.list_column] if self.list_column else pa.nulls(len(rows), pa.list_(pa.string()))
+        origin = with_origin(audio.select([name for name in ORIGIN if name in audio.column_names]))
         columns = {
             "utterance_id": [row["utterance_id"] for row in rows],
             "duration_seconds": [None if w is None else len(w) / SAMPLE_RATE for w in waveforms],
@@ -129,6 +131,7 @@ class Encoder:
             "phones": [_phones(e) for e in emissions],
             "phone_log_probs": flat_lists([None if e is None else e.phone_log_probs for e in emissions], pa.float16()),
             "entities": own.cast(pa.list_(pa.string())),
+            **{name: origin[name].cast(EMISSIONS.field(name).type) for name in ORIGIN},
             "error": list(errors),
         }
         table = pa.table(columns, schema=EMISSIONS)

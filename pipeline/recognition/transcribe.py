@@ -17,7 +17,7 @@ from pipeline.rescoring.evidence import Vector
 from pipeline.rescoring.proposals import Proposal
 from pipeline.rescoring.stage import PhoneticPass, build_phonetics
 from pipeline.retrieval.phonetic import Shortlister, build_shortlister
-from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, TRANSCRIPTS
+from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, ORIGIN, TRANSCRIPTS, with_origin
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EMPTY, EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis, Word
@@ -33,8 +33,10 @@ _SCALARS = (
     "k",
     "phones",
     "entities",
+    *ORIGIN,
     "error",
 )
+_CARRIED = ("utterance_id", "duration_seconds", "audio_sha256", "model_id", *ORIGIN, "error")
 FAILURES = (RowError, ValueError, RuntimeError, ArithmeticError, LookupError)
 """What a row that cannot be decoded raises; it becomes the row's ``error``."""
 
@@ -63,9 +65,7 @@ class Transcriber:
 
     def _row(self, scalars: dict[str, Any], heard: Emissions | None) -> dict[str, Any]:
         entities = self.entities.of(scalars["utterance_id"], scalars["entities"])
-        row = {
-            name: scalars[name] for name in ("utterance_id", "duration_seconds", "audio_sha256", "model_id", "error")
-        }
+        row = {name: scalars[name] for name in _CARRIED}
         row |= {"list_version": entities.version, "config_fingerprint": self.config_fingerprint}
         if heard is None:
             return row
@@ -168,7 +168,7 @@ def _with_adapter(nbest: list[Hypothesis], heard: Emissions) -> list[Hypothesis]
 def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions | None]]:
     """Yield the scalar fields of each EMISSIONS row and its emissions, None where the row has an error."""
     extra = [name for name in (*ADAPTER_INPUT.names, *ADAPTER_OUTPUT.names) if name in table.column_names]
-    table = table.select([*EMISSIONS.names, *extra]).combine_chunks()
+    table = with_origin(table).select([*EMISSIONS.names, *extra]).combine_chunks()
     ids, values, phones = (_lists(table[name]) for name in ("token_ids", "token_log_probs", "phone_log_probs"))
     adapter = {name: _lists(table[name]) for name in extra}
     for index, scalars in enumerate(table.select(list(_SCALARS)).to_pylist()):

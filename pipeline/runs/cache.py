@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import StorageError
 from pipeline.runs.corpus import Corpus, id_hashes
-from pipeline.runs.emission_cache import CacheIdentity, read_identity
+from pipeline.runs.emission_cache import READABLE, CacheIdentity, read_identity
 from pipeline.runs.folder import RunFolder
 from pipeline.storage import Location
 
@@ -53,9 +53,13 @@ class Cache:
 
 
 def find_cache(folder: Location, wanted: CacheIdentity) -> Cache:
-    """Return the cache of ``wanted`` below ``folder``, complete or still to be filled."""
-    there = CacheFolder(folder.join(wanted.fingerprint))
-    return Cache(there, wanted, there.read_record() is not None)
+    """Return the cache of ``wanted`` below ``folder``: complete, be it of an earlier format, or to be filled."""
+    for number in READABLE:
+        identity = dataclasses.replace(wanted, format=number)
+        there = CacheFolder(folder.join(identity.fingerprint))
+        if there.read_record() is not None:
+            return Cache(there, identity, is_complete=True)
+    return Cache(CacheFolder(folder.join(wanted.fingerprint)), wanted, is_complete=False)
 
 
 def open_cache(location: Location) -> Cache:

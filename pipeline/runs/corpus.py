@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline import storage
 from pipeline.config.fingerprint import fingerprint
 from pipeline.errors import InputError
-from pipeline.schemas import AUDIO, AUDIO_REQUIRED, conform
+from pipeline.schemas import AUDIO, AUDIO_REQUIRED, ORIGIN, conform
 
 _READ_ROWS = 8192  # ids, and their lists, per batch; bounds memory
 _NAMED = 5  # duplicate ids that an error names
@@ -28,7 +28,8 @@ class Corpus:
     files:   parquet files, sorted
     columns: columns that every file has
     ids:     [rows] sorted 64-bit hashes of the utterance ids, comparable within this process only
-    version: content hash of every row's id, audio_sha256 and own list; without audio_sha256 of the file footers too
+    version: content hash of every row's id, audio_sha256, own list and known origin; without audio_sha256 of the file
+             footers too
     """
 
     files: tuple[storage.Location, ...]
@@ -54,7 +55,8 @@ def scan_corpus(files: Sequence[storage.Location], list_column: str | None = Non
             columns.append(set(parquet.schema_arrow.names))
             footers.append(fingerprint([_group(parquet.metadata, i) for i in range(parquet.metadata.num_row_groups)]))
     common = set.intersection(*columns)
-    ids, digest = _scan_rows(files, [name for name in ("audio_sha256", list_column) if name in common])
+    origin = [name for name in ORIGIN if name in common]
+    ids, digest = _scan_rows(files, [name for name in ("audio_sha256", list_column) if name in common], origin)
     if not len(ids):
         raise InputError(f"{files[0].uri}: the audio dataset has no utterances.")
     _check_unique(files, ids)
@@ -118,16 +120,28 @@ def _group(metadata: Any, index: int) -> list[Any]:
     return [group.num_rows, sizes]
 
 
-def _scan_rows(files: Sequence[storage.Location], more: Sequence[str | None]) -> tuple[Ids, str]:
-    """Return the sorted id hashes, and a digest of ids and the columns ``more`` that does not depend on their order."""
+def _scan_rows(
+    files: Sequence[storage.Location], more: Sequence[str | None], optional: Sequence[str] = ()
+) -> tuple[Ids, str]:
+    """Return the sorted id hashes, and a digest of ids and the columns ``more`` that does not depend on their order.
+
+    A null in the columns ``optional`` is as if the column were not there.
+    """
     parts, total = [np.zeros(0, np.uint64)], 0
-    for file, rows in _id_batches(files, more):
+    for file, rows in _id_batches(files, [*more, *optional]):
         if any(not row[0] for row in rows):
             raise InputError(f"{file.uri}: column 'utterance_id' has empty values; every utterance needs an id.")
         parts.append(id_hashes([row[0] for row in rows]))
-        for row in rows:
+        for row in (_known(row, optional) for row in rows):
             total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest())
     return np.sort(np.concatenate(parts)), f"{total & _MASK:032x}"
+
+
+def _known(row: tuple[Any, ...], optional: Sequence[str]) -> tuple[Any, ...]:
+    """Return the row with its last columns, ``optional``, named, and left out where they are null."""
+    first = len(row) - len(optional)
+    named = zip(optional, row[first:], strict=True)
+    return (*row[:first], *((name, value) for name, value in named if value is not None))
 
 
 def id_hashes(ids: Sequence[str]) -> Ids:

@@ -19,8 +19,11 @@ from pipeline.errors import InputError
 from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
 from pipeline.storage import Location, exists, read_bytes
 
-FORMAT = 1
-"""Of the files; higher with every change to the rounding or to EMISSIONS that makes older caches unfit."""
+FORMAT = 2
+"""Of the files; higher with every change to the rounding or to EMISSIONS. It is part of the folder's name, so that no
+cache is filled with two kinds of rows. 2: pipeline.schemas.ORIGIN."""
+READABLE = (FORMAT, 1)
+"""Formats whose rows can be read, the latest first; columns that they lack are null."""
 _SPLIT = ("token_ids", "token_log_probs", "phone_log_probs", *ADAPTER_INPUT.names)
 ADAPTER = "adapter"
 """Key of the adapter's hash in ``CacheIdentity.acoustic``; rows without its queries have none."""
@@ -69,10 +72,11 @@ class CacheIdentity:
     def check(self, wanted: "CacheIdentity", source: str) -> None:
         """Raise InputError, naming what differs, unless rows of this cache are those of a first pass of ``wanted``.
 
-        Lists that the cache carries and ``wanted`` does not use are no difference.
+        Lists that the cache carries and ``wanted`` does not use are no difference, nor is an earlier format.
         """
-        names = ["format", "model", "acoustic", *(["list_column"] if wanted.list_column is not None else [])]
+        names = ["model", "acoustic", *(["list_column"] if wanted.list_column is not None else [])]
         differing = [name for name in names if getattr(self, name) != getattr(wanted, name)]
+        differing += ["format"] if self.format not in READABLE else []
         if "acoustic" in differing and self.acoustic == {ADAPTER: self.acoustic.get(ADAPTER)} | wanted.acoustic:
             differing.remove("acoustic")  # it holds what an adapter needs, and this run has none
         if differing:

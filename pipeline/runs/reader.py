@@ -8,20 +8,15 @@ from sqlite3 import Connection
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import InputError
-from pipeline.schemas import AUDIO, TRANSCRIPTS, conform
+from pipeline.schemas import ORIGIN, TRANSCRIPTS, conform
 from pipeline.storage import Location
 from pipeline.storage.disk_table import insert
 from pipeline.storage.s3_options import Options
-
-CONTEXT = ("recording_id", "speaker", "session", "start_seconds", "end_seconds")
-"""Columns of AUDIO that tell where an utterance comes from; null where the audio was not given (--audio)."""
-
-TRANSCRIPTS_EXPORT = pa.schema([*TRANSCRIPTS, *(AUDIO.field(name) for name in CONTEXT)])
-"""Rows of parquet, hf and jsonl."""
 
 READ_ROWS = 1024
 """Rows per batch: with n-best lists some 10 MB."""
@@ -29,10 +24,11 @@ _KEYS = 500  # ids per query; SQLite takes at least 999
 _DAYS = ("date", "recorded_at", "timestamp")
 """Columns of audio that may tell the day of an utterance."""
 
+_NEEDED = ("utterance_id", "text")
+
 Batch: TypeAlias = pa.Table
-"""TRANSCRIPTS_EXPORT rows with two columns more, ``audio_path`` and ``date``, which formats may use."""
-_BESIDE = pa.schema([("audio_path", pa.string()), ("date", pa.string())])
-BATCH_COLUMNS = tuple(_BESIDE.names)
+"""TRANSCRIPTS rows with one column more, ``date``."""
+_DATE = pa.field("date", pa.string())
 
 
 class Run:
@@ -53,6 +49,11 @@ class Run:
         return sum(_footer_rows(file) for file in self.files)
 
     @property
+    def tells_origin(self) -> bool:
+        """Whether the rows say which recording they are of (ORIGIN); runs of an earlier version do not."""
+        return all(set(ORIGIN) <= set(_schema(file).names) for file in self.files[:1])
+
+    @property
     def date(self) -> str | None:
         """Day on which the run began, if its record says so."""
         return str(self.record["started"])[:10] if "started" in self.record else None
@@ -63,20 +64,23 @@ class Run:
             try:
                 with pq.ParquetFile(file.path, filesystem=file.arrow()) as parquet:
                     for batch in parquet.iter_batches(READ_ROWS):
-                        rows = with_context(pa.Table.from_batches([batch]), file.uri)
-                        yield _beside(rows, self.date) if context is None else context.join(rows, self.date)
+                        rows = conform(pa.Table.from_batches([batch]), TRANSCRIPTS, _NEEDED, file.uri)
+                        yield _dated(rows, self.date) if context is None else context.join(rows, self.date)
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
 
 
-def with_context(rows: pa.Table, source: str) -> pa.Table:
-    """Return TRANSCRIPTS rows, with or without context columns, as TRANSCRIPTS_EXPORT; raises InputError."""
-    return conform(rows, TRANSCRIPTS_EXPORT, ("utterance_id", "text"), source)
-
-
 def _footer_rows(file: Location) -> int:
+    return int(_footer(file).num_rows)
+
+
+def _schema(file: Location) -> pa.Schema:
+    return _footer(file).schema.to_arrow_schema()
+
+
+def _footer(file: Location) -> pq.FileMetaData:
     try:
-        return int(pq.read_metadata(file.path, filesystem=file.arrow()).num_rows)
+        return pq.read_metadata(file.path, filesystem=file.arrow())
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
 
@@ -95,9 +99,8 @@ def _read_record(location: Location) -> dict[str, Any]:
     return record
 
 
-def _beside(rows: pa.Table, date: str | None) -> Batch:
-    rows = rows.append_column(_BESIDE.field("audio_path"), pa.nulls(len(rows), pa.string()))
-    return rows.append_column(_BESIDE.field("date"), pa.array([date] * len(rows), pa.string()))
+def _dated(rows: pa.Table, date: str | None) -> Batch:
+    return rows.append_column(_DATE, pa.array([date] * len(rows), _DATE.type))
 
 
 class Context:
@@ -106,47 +109,53 @@ class Context:
     def __init__(self, connection: Connection, audio: Sequence[Location]) -> None:
         """Reads ids and labels of all ``audio`` files, never the audio itself. Raises InputError."""
         self._connection = connection
-        columns = ", ".join(f'"{name}"' for name in (*CONTEXT, *BATCH_COLUMNS))
+        columns = ", ".join(f'"{name}"' for name in (*ORIGIN, "date"))
         connection.execute(f"CREATE TABLE context (id TEXT PRIMARY KEY, {columns}) WITHOUT ROWID")
-        places = ", ".join("?" * (1 + len(CONTEXT) + len(BATCH_COLUMNS)))
+        places = ", ".join("?" * (len(ORIGIN) + 2))
         for file in audio:
             with contextlib.closing(_facts(file)) as facts:
                 insert(connection, f"INSERT OR REPLACE INTO context VALUES ({places})", facts)
 
     def join(self, rows: pa.Table, date: str | None) -> Batch:
-        """Return the rows with what is known of them; ``date`` where the audio does not tell the day."""
+        """Return the rows with what is known of them: what the audio does not tell stays, such as ``date``."""
         names = rows["utterance_id"].to_pylist()
         known: dict[str, tuple[Any, ...]] = {}
         for at in range(0, len(names), _KEYS):
             keys = names[at : at + _KEYS]
             query = f"SELECT * FROM context WHERE id IN ({', '.join('?' * len(keys))})"
             known |= {found[0]: found[1:] for found in self._connection.execute(query, keys)}
-        nothing = (None,) * (len(CONTEXT) + len(BATCH_COLUMNS))
-        columns = list(zip(*(known.get(name, nothing) for name in names), strict=True)) or [()] * len(nothing)
-        for name, values in zip(CONTEXT, columns, strict=False):
-            field = AUDIO.field(name)
-            rows = rows.set_column(rows.column_names.index(name), field, pa.array(values, field.type))
-        paths, days = columns[len(CONTEXT) :]
-        rows = rows.append_column(_BESIDE.field("audio_path"), pa.array(paths, pa.string()))
-        return rows.append_column(_BESIDE.field("date"), pa.array([day or date for day in days], pa.string()))
+        nothing = (None,) * (len(ORIGIN) + 1)
+        rows = _dated(rows, date)
+        for place, name in enumerate((*ORIGIN, "date")):
+            field, index = rows.schema.field(name), rows.column_names.index(name)
+            told = pa.array([known.get(key, nothing)[place] for key in names], field.type)
+            rows = rows.set_column(index, field, pc.coalesce(told, rows[name]))
+        return rows
 
 
 def _facts(file: Location) -> Generator[tuple[Any, ...], None, None]:
+    """Yield the id, ORIGIN and the day of each row."""
     try:
         with pq.ParquetFile(file.path, filesystem=file.arrow()) as parquet:
             names = parquet.schema_arrow.names
             if "utterance_id" not in names:
                 raise InputError(f"{file.uri}: column 'utterance_id' is missing; it has {names}.")
             day = next((name for name in _DAYS if name in names), None)
-            kept = ["utterance_id", *(name for name in CONTEXT if name in names), *([day] if day else [])]
+            kept = ["utterance_id", *(name for name in ORIGIN if name in names), *([day] if day else [])]
             path = ["audio.path"] if "audio" in names else []
             for batch in parquet.iter_batches(READ_ROWS, columns=[*kept, *path]):
                 for row in batch.to_pylist():
-                    where = (row.get("audio") or {}).get("path")
-                    context = [row.get(name) for name in CONTEXT]
-                    yield (row["utterance_id"], *context, where, _day(row.get(day)) if day else None)
+                    row["recording_path"] = row.get("recording_path") or _path(row)
+                    yield (row["utterance_id"], *map(row.get, ORIGIN), _day(row.get(day)) if day else None)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
+
+
+def _path(row: dict[str, Any]) -> str | None:
+    """Return the path in the audio of a row that has no ``recording_path``, unless ingest made it up for a piece."""
+    path: str | None = (row.get("audio") or {}).get("path")
+    made_up = row.get("recording_id") is not None and path == f"{row['utterance_id']}.flac"
+    return None if made_up else path
 
 
 def _day(value: object) -> str | None:

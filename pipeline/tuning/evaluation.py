@@ -11,7 +11,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
 from pipeline.recognition.adapt import AdapterPass
 from pipeline.recognition.transcribe import Transcriber, read_emissions
-from pipeline.schemas import EMISSIONS
+from pipeline.schemas import EMISSIONS_REQUIRED
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.inputs import read_lists, read_references
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
@@ -92,7 +92,7 @@ def _emissions(path: str) -> Iterator[tuple[str, Emissions]]:
         names = pq.read_schema(path).names
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as parquet: {error}. Needed is an EMISSIONS file.") from error
-    if missing := [name for name in EMISSIONS.names if name not in names]:
+    if missing := [name for name in EMISSIONS_REQUIRED if name not in names]:
         raise InputError(f"{path}: columns {missing} are missing; it has {names}. Needed is an EMISSIONS file.")
     for batch in pq.ParquetFile(path).iter_batches(256):
         for scalars, heard in read_emissions(pa.Table.from_batches([batch])):

@@ -31,9 +31,10 @@ def test_from_bucket_to_bucket(tmp_path: Path, capsys: pytest.CaptureFixture[str
             json.dumps(options),
         ]
         wanted = {
-            "parquet": ["_export.json", "tenant=acme%2Feu/part-00000.parquet", "tenant=unknown/part-00000.parquet"],
-            "srt": ["_errors.jsonl", "_export.json", "tenant=acme%2Feu/talk 1.srt", "tenant=unknown/silent.srt",
-                    "tenant=unknown/solo%3B2.srt"],
+            "parquet": ["_export.json", "by_tenant=acme%2Feu/part-00000.parquet",
+                        "by_tenant=unknown/part-00000.parquet"],
+            "srt": ["_errors.jsonl", "_export.json", "by_tenant=acme%2Feu/talk 1.srt", "by_tenant=unknown/silent.srt",
+                    "by_tenant=unknown/solo%3B2.srt"],
         }  # fmt: skip
         for form, names in wanted.items():
             output = f"{bucket}/{form}"
@@ -41,5 +42,5 @@ def test_from_bucket_to_bucket(tmp_path: Path, capsys: pytest.CaptureFixture[str
             assert main(command) == 0
             assert json.loads(capsys.readouterr().out)["rows_in"] == ROWS
             assert names_below(open_filesystem(output, options)) == names
-        talk = read_bytes(open_filesystem(f"{bucket}/srt/tenant=acme%2Feu/talk 1.srt", options)).decode()
+        talk = read_bytes(open_filesystem(f"{bucket}/srt/by_tenant=acme%2Feu/talk 1.srt", options)).decode()
         assert talk.startswith("1\n00:00:00,100 --> 00:00:01,100\nfrom New York\n")

@@ -13,7 +13,7 @@ import pytest
 from jobs.export import main
 from pipeline.export.files import file_name, partition_folder
 from pipeline.export.schema import FLAT
-from pipeline.runs.reader import TRANSCRIPTS_EXPORT
+from pipeline.schemas import ORIGIN, TRANSCRIPTS
 from tests.support.exported_runs import FAILED, ROWS, export, transcripts, write_run
 
 IDS = sorted(one["utterance_id"] for one in transcripts())
@@ -23,7 +23,7 @@ def test_parquet_is_read_by_duckdb_pandas_and_polars(tmp_path: Path) -> None:
     output, record = export(tmp_path, "parquet")
     (file,) = output.glob("*.parquet")
     schema = pq.read_schema(file)
-    assert schema.equals(TRANSCRIPTS_EXPORT)
+    assert schema.equals(TRANSCRIPTS)
     assert schema.metadata[b"rollcall.schema"] == b"rollcall.transcripts"
     assert schema.metadata[b"rollcall.schema_version"] == str(record["schema_version"]).encode()
     assert schema.field("words").type.value_type.field("word").metadata[b"about"]
@@ -57,18 +57,18 @@ def test_hugging_face_reads_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
 def test_partitions_are_hive_folders(tmp_path: Path, key: str) -> None:
     output, _ = export(tmp_path, "parquet", "--partition-by", key)
     folders = {
-        "tenant": ["tenant=acme%2Feu", "tenant=unknown"],
+        "tenant": ["by_tenant=acme%2Feu", "by_tenant=unknown"],
         "date": ["date=2026-11-20"],
         "speaker": ["by_speaker=ann", "by_speaker=bob"],
     }
     assert sorted(path.name for path in output.iterdir() if path.is_dir()) == folders[key]
     frame = pd.read_parquet(output)
     assert sorted(frame["utterance_id"]) == IDS
-    column = {"speaker": "by_speaker"}.get(key, key)
+    column = {"speaker": "by_speaker", "tenant": "by_tenant"}.get(key, key)
     names = duckdb.sql(f"SELECT DISTINCT {column} FROM read_parquet('{output}/*/*.parquet', hive_partitioning=true)")
     expected = {"tenant": {"acme/eu", "unknown"}, "speaker": {"ann", "bob"}}
     assert {str(value) for (value,) in names.fetchall()} == expected.get(key, {"2026-11-20"})
-    assert set(frame["session"].dropna()) == {"acme/eu"}
+    assert set(frame["tenant"].dropna()) == {"acme/eu"}
 
 
 def test_files_are_closed_at_their_size_and_partitions_take_turns(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_json_lines_hold_every_column(tmp_path: Path) -> None:
     output, _ = export(tmp_path, "jsonl")
     rows = [json.loads(line) for line in (output / "part-00000.jsonl").read_text().splitlines()]
     assert [row["utterance_id"] for row in rows] == [one["utterance_id"] for one in transcripts()]
-    assert list(rows[0]) == TRANSCRIPTS_EXPORT.names
+    assert list(rows[0]) == TRANSCRIPTS.names
     assert rows[0]["entities"][0]["display_as"] == "Łódź"
     assert rows[0]["words"][1]["start_seconds"] == 0.2  # not 0.20000000298 as float32 has it
 
@@ -105,10 +105,10 @@ def test_nemo_manifest_points_into_recordings_and_names_what_it_cannot_hold(tmp_
     rows = {row["utterance_id"]: row for row in map(json.loads, (output / "part-00000.jsonl").read_text().splitlines())}
     assert rows["talk 1/c"] == {
         "audio_filepath": "talk 1.ogg", "offset": 5.0, "duration": 1.0, "text": "to lodz",
-        "utterance_id": "talk 1/c", "speaker": "ann",
+        "utterance_id": "talk 1/c", "speaker": "ann", "tenant": "acme/eu",
     }  # fmt: skip
     assert "offset" not in rows["solo;2"]
-    assert record["rows_aside"] == {"error": 1, "no path in the audio": 1}
+    assert record["rows_aside"] == {"error": 1, "no path of the recording": 1}
     aside = [json.loads(line) for line in (output / "_errors.jsonl").read_text().splitlines()]
     assert sorted(one["utterance_id"] for one in aside) == ["silent", FAILED]
 
@@ -152,8 +152,6 @@ def test_an_interrupted_export_is_done_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "nemo-manifest"], "needs --audio"),
-        (["--format", "csv", "--partition-by", "tenant"], "needs --audio"),
         (["--format", "csv", "--rows-per-file", "0"], "at least 1"),
         ([], "--format is missing"),
     ],
@@ -162,6 +160,17 @@ def test_bad_settings(tmp_path: Path, arguments: list[str], message: str, capsys
     run, _ = write_run(tmp_path)
     assert main(["--run", str(run), "--output", str(tmp_path / "out"), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--format", "nemo-manifest"], ["--format", "csv", "--partition-by", "tenant"]])
+def test_a_run_of_an_earlier_version_tells_no_tenant_or_file(
+    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, corpus = write_run(tmp_path, columns=[name for name in TRANSCRIPTS.names if name not in ORIGIN])
+    command = ["--run", str(run), "--output", str(tmp_path / "out"), *arguments]
+    assert main(command) == 2
+    assert "needs --audio" in capsys.readouterr().err
+    assert main([*command, "--audio", str(corpus)]) == 0
 
 
 def test_names_from_data_stay_in_their_folder_and_apart() -> None:

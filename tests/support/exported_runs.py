@@ -1,6 +1,7 @@
 """A small run to export: two recordings cut into pieces, an utterance of its own, one error, odd ids and names."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,18 @@ def audio() -> list[dict[str, Any]]:
         speaker, tenant = ("ann", "acme/eu") if name in pieces else ("bob", None)
         recording = "talk 1" if name in pieces else None
         sound = {"bytes": b"OggS", "path": None if name == "silent" else f"{name.split('/')[0]}.ogg"}
-        fields = {"utterance_id": name, "speaker": speaker, "session": tenant, "recording_id": recording}
+        fields = {"utterance_id": name, "speaker": speaker, "tenant": tenant, "recording_id": recording}
         found.append(fields | {"start_seconds": start, "end_seconds": end, "audio": sound})
     return found
 
 
-def write_run(folder: Path) -> tuple[Path, Path]:
-    """Write the run, in two shards, and its audio; returns both paths."""
+def write_run(folder: Path, columns: Sequence[str] = tuple(TRANSCRIPTS.names)) -> tuple[Path, Path]:
+    """Write the run, in two shards and with these columns, and its audio; returns both paths."""
     run, rows = folder / "run", transcripts()
     (run / "transcripts").mkdir(parents=True)
     for number, shard in enumerate((rows[:2], rows[2:])):
-        pq.write_table(pa.Table.from_pylist(shard, schema=TRANSCRIPTS), run / "transcripts" / f"{number}.parquet")
+        table = pa.Table.from_pylist(shard, schema=TRANSCRIPTS).select(columns)
+        pq.write_table(table, run / "transcripts" / f"{number}.parquet")
     record = {"fingerprint": "f1", "model_id": "m1", "started": "2026-11-20T10:00:00+00:00", "status": "complete"}
     (run / "run.json").write_text(json.dumps(record))
     pq.write_table(pa.Table.from_pylist(audio(), schema=AUDIO), folder / "audio.parquet")

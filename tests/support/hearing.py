@@ -14,7 +14,7 @@ from pipeline.recognition.encode import flat_lists
 from pipeline.recognition.transcribe import Transcriber
 from pipeline.rescoring.stage import PhoneticPass, build_phonetics
 from pipeline.retrieval.phonetic import Shortlister, build_shortlister
-from pipeline.schemas import EMISSIONS
+from pipeline.schemas import EMISSIONS, with_origin
 from pipeline.types.emissions import sparsify
 from pipeline.types.tokens import Tokens
 from tests.support.inventory import CHARACTERS
@@ -73,7 +73,7 @@ def hear(
         "entities": pa.array(own or [None] * len(texts), pa.list_(pa.string())),
         "error": [None if text is not None else f"u{at}: no audio." for at, text in enumerate(texts)],
     }
-    return pa.table(columns, schema=EMISSIONS)
+    return with_origin(pa.table(columns)).select(EMISSIONS.names).cast(EMISSIONS)
 
 
 def _heard(text: str, seed: int, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
