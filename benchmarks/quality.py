@@ -33,7 +33,7 @@ def measure(name: str, source: list[str], preset: str, output: Path) -> dict[str
     audio, lists, column = source
     folder = output / name / preset
     folder.mkdir(parents=True, exist_ok=True)
-    summary = folder / "run.json"
+    summary = folder / "summary.json"
     command = ["--audio", audio, "--entities", lists, "--output", str(folder), "--preset", preset]
     command += ["--summary", str(summary), *(["--entities-column", column] if column else [])]
     if transcribe.main(command) != 0:

@@ -16,6 +16,7 @@ from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.report import ComparisonInput, ExampleSource, build_comparison
 from pipeline.runs.facts import run_facts
+from pipeline.runs.find import transcripts_of
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.comparison import Comparison, compare
 from pipeline.scoring.difference import verdict
@@ -25,7 +26,6 @@ from pipeline.scoring.inputs import (
     load_scoring_set,
     run_folder_of,
     scoring_set_of_run,
-    transcripts_of,
 )
 from pipeline.scoring.metrics import RATE_NAMES, show_p
 from pipeline.scoring.output import comparison_metrics, write_json

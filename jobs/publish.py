@@ -11,25 +11,15 @@ neither --run nor --rollback the command says what is published. --name keeps se
 """
 
 import argparse
-import json
-from datetime import UTC, datetime
-from typing import Any
-
-import pyarrow.parquet as pq
 
 from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.gates import add_gates, publish_or_say, read_gates
 from pipeline import storage
-from pipeline.errors import ConfigError, InputError
-from pipeline.reprocess.changes import Totals, change_of
-from pipeline.reprocess.gates import Gates, Published, objections
+from pipeline.errors import ConfigError
 from pipeline.runs.folder import RunFolder
-from pipeline.runs.manifest import is_intact
+from pipeline.runs.pointer import Pointer
 from pipeline.storage import Location
 from pipeline.storage.s3_options import parse_options
-from pipeline.types.entity import EMPTY
-
-_HISTORY = 100  # publications that the pointer remembers
-_COMPARED = ["utterance_id", "text", "entities", "error"]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,28 +32,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_gates(parser)
     add_storage_options(parser)
     return parser
-
-
-def add_gates(parser: argparse.ArgumentParser) -> None:
-    """Add one option per gate."""
-    gates = parser.add_argument_group("gates, shares from 0 to 1")
-    for option, about in (
-        ("error-rate", "most rows with an error"),
-        ("error-rise", "most of them beyond the published version's"),
-        ("changed", "most rows whose text or entities differ from the published version"),
-        ("other-words", "most words that changed outside of entities"),
-    ):
-        default = getattr(Gates, option.replace("-", "_"))
-        gates.add_argument(
-            f"--gate-{option}", type=float, metavar="X", default=default, help=f"{about} (default %(default)s)"
-        )
-
-
-def read_gates(arguments: argparse.Namespace) -> Gates:
-    """Return the gates of a command line; raises ConfigError for what is no share."""
-    return Gates(
-        arguments.gate_error_rate, arguments.gate_error_rise, arguments.gate_changed, arguments.gate_other_words
-    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     if arguments.rollback:
         pointer.roll_back()
     elif run is not None:
-        found = publish(run, pointer, read_gates(arguments))
+        found = publish_or_say(run, pointer, read_gates(arguments))
         if found:
             return Result({"published": pointer.run, "objections": found}, FAILED)
     content = pointer.read()
@@ -93,111 +61,6 @@ def _run(arguments: argparse.Namespace) -> Result:
 def _parent(run: RunFolder | None) -> Location:
     assert run is not None
     return run.root.parent
-
-
-class Pointer:
-    """``latest.json`` of a folder of runs."""
-
-    def __init__(self, output: Location, name: str | None = None) -> None:
-        """Raises StorageError for a name that would leave the folder."""
-        self.output = output
-        self.location = output.join(f"latest-{name}.json" if name else "latest.json")
-        if self.location.parent.path != output.path.rstrip("/"):
-            raise ConfigError(f"--name {name!r} must be a plain name, without slashes.")
-
-    @property
-    def run(self) -> str | None:
-        """Fingerprint of the published run, or None."""
-        return self.read().get("run")
-
-    def read(self) -> dict[str, Any]:
-        """Return ``run``, ``since`` and ``history``, or nothing if nothing is published."""
-        if not storage.exists(self.location):
-            return {}
-        try:
-            content: dict[str, Any] = json.loads(storage.read_bytes(self.location))
-            return {"run": content["run"], "since": content["since"], "history": content["history"]}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.location.uri}: is broken ({error}); restore it or remove it.") from error
-
-    def move(self, run: str) -> None:
-        """Point to ``run`` and remember what was published before."""
-        content = self.read()
-        history = [*content.get("history", []), *([{k: content[k] for k in ("run", "since")}] if content else [])]
-        self._write(run, history[-_HISTORY:])
-
-    def roll_back(self) -> None:
-        """Point to the run before; raises InputError if there is none, or it is no longer whole."""
-        history = self.read().get("history", [])
-        if not history:
-            raise InputError(f"{self.location.uri}: nothing was published before; there is nothing to go back to.")
-        before = RunFolder(self.output.join(history[-1]["run"]))
-        if not is_intact(before):
-            raise InputError(f"{before.root.uri}: what was published before is no longer whole; publish another run.")
-        self._write(before.root.name, history[:-1])
-
-    def _write(self, run: str, history: list[dict[str, str]]) -> None:
-        content = {"run": run, "since": datetime.now(UTC).isoformat(timespec="seconds"), "history": history}
-        storage.write_atomic(self.location, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def publish(run: RunFolder, pointer: Pointer, gates: Gates) -> list[str]:
-    """Move the pointer to ``run`` if the gates hold; else print and return what speaks against it.
-
-    Raises InputError for a run that is not complete.
-    """
-    record = run.read_record()
-    if record is None or not is_intact(run):
-        raise InputError(f"{run.root.uri}: is no complete run; only what jobs.verify finds whole can be published.")
-    if pointer.run == run.root.name:
-        return []
-    before = RunFolder(pointer.output.join(pointer.run)) if pointer.run else None
-    totals, published = _compared(run, record, before)
-    found = objections(totals, record["counts"]["rows_in"], published, gates)
-    if not record["counts"]["reconciled"]:
-        found.append("its rows are not those that went in")
-    if found:
-        print(f"not published, {pointer.location.uri} stays at {pointer.run or 'nothing'}: " + "; ".join(found) + ".")
-    else:
-        pointer.move(run.root.name)
-    return found
-
-
-def _compared(run: RunFolder, record: dict[str, Any], before: RunFolder | None) -> tuple[Totals, Published | None]:
-    """Return the totals of ``run`` against what is published; those of reprocessing, if that began there."""
-    errors = sum(record["counts"]["errors"].values())
-    if before is None:
-        return Totals(rows=record["counts"]["rows_out"], errors=errors), None
-    known = (before.read_record() or {}).get("counts", {"rows_out": 0, "errors": {}})
-    published = Published(known["rows_out"], sum(known["errors"].values()))
-    reprocessed = record.get("reprocess") or {}
-    if reprocessed.get("from") == before.root.name:
-        return Totals(**reprocessed["totals"]), published
-    return _differences(before, run), published
-
-
-def _differences(before: RunFolder, after: RunFolder) -> Totals:
-    """Compare two runs row by row. Memory: texts and entities of one of them, some 300 bytes per utterance."""
-    totals = Totals()
-    old = {row["utterance_id"]: row for file in before.files() for row in _rows(file)}
-    totals.words = sum(len((row["text"] or "").split()) for row in old.values())
-    for file in after.files():
-        for row in _rows(file):
-            totals.rows += 1
-            totals.errors += row["error"] is not None
-            known = old.get(row["utterance_id"])
-            change = None if known is None else change_of(known, row, EMPTY)
-            totals.changed += known is None or (change is not None and change.is_visible)
-            totals.other_words += 0 if change is None else change.other_words
-    return totals
-
-
-def _rows(file: Location) -> list[dict[str, Any]]:
-    def read() -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = pq.read_table(file.path, filesystem=file.arrow(), columns=_COMPARED).to_pylist()
-        return rows
-
-    return storage.attempt(read, file, "read")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from typing import Any
 from rich.console import Console
 
 from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
-from jobs.publish import Pointer, add_gates, publish, read_gates
+from jobs.cli.gates import add_gates, publish_or_say, read_gates
 from jobs.run.reprocess_run import NewRun, OldRun, is_done, open_run, plan_new, reprocess
 from pipeline import storage
 from pipeline.entities.lists import load_entities
 from pipeline.errors import ConfigError
+from pipeline.runs.pointer import Pointer
 from pipeline.storage.s3_options import parse_options
 
 
@@ -71,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     for old, news in jobs:
         for new in news:
             record = new.folder.read_record() or {}
-            objections = publish(new.folder, Pointer(new.output, new.name), gates) if arguments.publish else []
+            objections = publish_or_say(new.folder, Pointer(new.output, new.name), gates) if arguments.publish else []
             code = FAILED if objections or record.get("status") != "complete" else code
             records.append({"name": new.name, "objections": objections, **record})
             _print(console, old, new, record)

@@ -24,10 +24,12 @@ from jobs.cli.command import Result, add_scoring_inputs, job_parser, run_command
 from pipeline import storage
 from pipeline.report import ExampleSource, ReportInput, build_report, read_attention
 from pipeline.runs.facts import run_facts, vocabulary_of
+from pipeline.runs.find import transcripts_of
+from pipeline.runs.folder import RunFolder
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.breakdowns import Knowledge, count_words
 from pipeline.scoring.difference import differences
-from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, run_folder_of, transcripts_of
+from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, run_folder_of
 from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import all_metrics, write_json, write_scores
 from pipeline.scoring.score import ScoreResult
@@ -102,7 +104,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     return Result(metrics | {"output": output.uri})
 
 
-def _knowledge(arguments: argparse.Namespace, run: str | None) -> Knowledge:
+def _knowledge(arguments: argparse.Namespace, run: RunFolder | None) -> Knowledge:
     vocabulary = arguments.vocabulary or vocabulary_of(run)
     training = [count_words(path) for path in arguments.training_text]
     return Knowledge(

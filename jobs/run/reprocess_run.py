@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from actors.reprocessor import Reprocessor, ReprocessorSettings, Target
-from jobs.publish import Pointer
 from jobs.run.preflight import source_version
 from pipeline import config as configuration
 from pipeline import storage
@@ -25,12 +24,14 @@ from pipeline.reprocess.changes import CHANGES, Change, Totals, changes_of
 from pipeline.reprocess.page import build_page
 from pipeline.reprocess.part import NewVersion, Part, read_changes
 from pipeline.reprocess.plan import plan_parts
-from pipeline.runs.cache import Cache, open_cache
+from pipeline.runs.cache import Cache, folder_of_cache, open_cache
 from pipeline.runs.corpus import Corpus, scan_emissions
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
 from pipeline.runs.folder import RunFolder
-from pipeline.runs.manifest import is_intact, write_manifest
-from pipeline.runs.record import entity_facts, read_outcome, versions
+from pipeline.runs.manifest import is_complete, write_manifest
+from pipeline.runs.outcome import read_outcome
+from pipeline.runs.pointer import Pointer
+from pipeline.runs.record import entity_facts, versions
 from pipeline.storage import Location
 from pipeline.storage.s3_options import Options
 
@@ -59,13 +60,8 @@ class NewRun:
     source: EntitySource
 
     @property
-    def changes(self) -> Location:
-        """Until the new version is complete: what changed, a file per file of rows."""
-        return self.folder.root.join("_changes")
-
-    @property
     def version(self) -> NewVersion:
-        return NewVersion(self.folder.transcripts, self.folder.checkpoint, self.changes)
+        return NewVersion(self.folder)
 
 
 def open_run(location: Location, emissions: str | None, model: str | None, options: Options) -> OldRun:
@@ -77,11 +73,11 @@ def open_run(location: Location, emissions: str | None, model: str | None, optio
     location = location.join(published) if published else location
     folder = RunFolder(location)
     record = folder.read_record()
-    if record is None or record["status"] != "complete" or not is_intact(folder):
+    if record is None or not is_complete(folder):
         raise InputError(
             f"{location.uri}: is no complete run; finish it with the jobs.transcribe command it began with."
         )
-    cached = emissions or (record.get("emissions") or {}).get("folder")
+    cached = emissions or folder_of_cache(record)
     if cached is None:
         raise InputError(
             f"{location.uri}: its first pass was not cached; run jobs.transcribe on its audio with --cache-emissions."
@@ -121,8 +117,7 @@ def plan_new(old: OldRun, output: Location, name: str | None, source: EntitySour
 
 def is_done(new: NewRun) -> bool:
     """Whether the new version is there, complete and whole."""
-    record = new.folder.read_record()
-    return record is not None and record["status"] == "complete" and is_intact(new.folder)
+    return is_complete(new.folder)
 
 
 def reprocess(old: OldRun, news: list[NewRun], workers: int | None, console: Console) -> None:
@@ -185,17 +180,17 @@ def _finish(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         "Old list version": old.record["list_version"],
     }
     page = build_page(title, facts, totals, _changes(files))
-    storage.write_atomic(new.folder.root.join("changes.html"), page.encode())
+    storage.write_atomic(new.folder.changes_page, page.encode())
     record = _record(old, new, totals, began, seconds)
     new.folder.write_record(record)
     if record["status"] == "complete":
         write_manifest(new.folder)
-        storage.remove(new.changes)
+        storage.remove(new.folder.unfinished_changes)
 
 
 def _change_files(new: NewRun) -> list[Location]:
-    found = [path for _, files in storage.walk_files(new.changes) for path, _ in files]
-    return [Location(new.changes.filesystem, path) for path in found]
+    found = [path for _, files in storage.walk_files(new.folder.unfinished_changes) for path, _ in files]
+    return [Location(new.folder.root.filesystem, path) for path in found]
 
 
 def _changes(files: list[Location]) -> Iterator[Change]:
@@ -211,7 +206,7 @@ def _write_changes(new: NewRun, files: list[Location]) -> None:
             table = read_changes(file)
             if table.num_rows:
                 writer.write_table(table)
-    storage.write_atomic(new.folder.root.join("changes.parquet"), buffer.getvalue())
+    storage.write_atomic(new.folder.changes, buffer.getvalue())
 
 
 def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dict[str, float]) -> dict[str, Any]:

@@ -1,77 +1,19 @@
-"""Rows with errors are forgotten, so that the run does them again as if they had never been done."""
+"""``--retry-errors``: the run and its cached first pass forget their rows with errors."""
 
 import dataclasses
-import io
-import json
-from collections.abc import Iterator
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.run.preflight import Transcription
 from pipeline import storage
-from pipeline.runs.emission_cache import write_emissions
-from pipeline.runs.folder import RunFolder
-from pipeline.storage import Location
+from pipeline.runs import forget
 
 
 def forget_errors(run: Transcription, wanted: bool) -> tuple[Transcription, int]:
     """Forget the run's rows with errors if that is ``wanted``; return the run and how many rows will be done again.
 
-    A cached first pass forgets its own. What an earlier attempt had begun to forget, and broke off, is forgotten in
-    any case: such rows may be gone from the files and still count as done.
+    A cached first pass forgets its own, where there is audio to fill it again from.
     """
-    count = _forget(run.folder, wanted)
-    if run.cache is None or not _forget(run.cache.folder, wanted and "audio" in run.corpus.columns):
+    count = forget.forget_errors(run.folder, wanted)
+    if run.cache is None or not forget.forget_errors(run.cache.folder, wanted and "audio" in run.corpus.columns):
         return run, count
     storage.remove(run.cache.folder.record)
     return dataclasses.replace(run, cache=dataclasses.replace(run.cache, is_complete=False)), count
-
-
-def _forget(folder: RunFolder, wanted: bool) -> int:
-    """Remove rows with errors from the files and from the checkpoints; safe to break off and to begin again."""
-    intent = folder.root.join("_forgetting.json")
-    ids = json.loads(storage.read_bytes(intent)) if storage.exists(intent) else []
-    if wanted:
-        ids = sorted({*ids, *(name for file in folder.files() for name in _with_errors(file))})
-    if not ids:
-        return 0
-    storage.write_atomic(intent, json.dumps(ids).encode())
-    storage.remove(folder.success)
-    for file in (*folder.files(), *_checkpoints(folder)):
-        _remove_rows(file, ids)
-    storage.remove(intent)
-    return len(ids)
-
-
-def _with_errors(file: Location) -> list[str]:
-    def read() -> pa.Table:
-        return pq.read_table(file.path, filesystem=file.arrow(), columns=["utterance_id", "error"])
-
-    table = storage.attempt(read, file, "read")
-    names: list[str] = table.filter(pc.is_valid(table["error"]))["utterance_id"].to_pylist()
-    return names
-
-
-def _checkpoints(folder: RunFolder) -> Iterator[Location]:
-    if storage.exists(folder.checkpoint):
-        for _, files in storage.walk_files(folder.checkpoint):
-            yield from (Location(folder.root.filesystem, path) for path, _ in files if path.endswith(".parquet"))
-
-
-def _remove_rows(file: Location, ids: list[str]) -> None:
-    """Write the file without these rows, at once. One that has none of them stays, one that has no other goes."""
-    table = storage.read_table(file)
-    kept = table.filter(pc.invert(pc.is_in(table["utterance_id"], pa.array(ids, pa.string()))))
-    if len(kept) == len(table):
-        return
-    if not len(kept):
-        storage.remove(file)
-        return
-    buffer = io.BytesIO()
-    if "token_ids" in kept.column_names:
-        write_emissions(kept, buffer)
-    else:
-        pq.write_table(kept, buffer, compression="zstd")
-    storage.write_atomic(file, buffer.getvalue())

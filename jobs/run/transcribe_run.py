@@ -22,7 +22,8 @@ from pipeline.entities import snapshot
 from pipeline.errors import RollcallError
 from pipeline.runs.counts import StageCount
 from pipeline.runs.manifest import write_manifest
-from pipeline.runs.record import Outcome, cluster_facts, entity_facts, read_outcome, rows_written, stage_facts, versions
+from pipeline.runs.outcome import Outcome, read_outcome, rows_written
+from pipeline.runs.record import cluster_facts, entity_facts, stage_facts, versions
 
 _ANSWER_SECONDS = 30
 

@@ -27,6 +27,7 @@ from pipeline.lint.findings import Finding, Lint
 from pipeline.lint.nearby import SoundTrie
 from pipeline.lint.sound import Sounds
 from pipeline.retrieval.phonetic import Shortlister
+from pipeline.runs.cache import folder_of_cache
 from pipeline.runs.reader import Run
 from pipeline.storage import Location
 from pipeline.storage.s3_options import Options
@@ -149,8 +150,7 @@ def near_rate(apart: float) -> float:
 
 def cache_of(run: Run, options: Options | None) -> list[Location]:
     """Return the parquet files of the first pass that the run has cached; none if it has not, or they are gone."""
-    cache = run.record.get("emissions")
-    folder = cache.get("folder") if isinstance(cache, dict) else None
+    folder = folder_of_cache(run.record)
     if not folder or not storage.exists(storage.open_filesystem(folder, options)):
         return []
     return storage.list_parquet(folder, options)

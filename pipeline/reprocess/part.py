@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.reprocess.changes import Totals, changes_of, changes_table, count
 from pipeline.reprocess.redo import Redo
+from pipeline.runs.folder import RunFolder
 from pipeline.schemas import TRANSCRIPTS
 from pipeline.storage import Location, attempt, exists, read_bytes, read_table, remove, write_atomic
 
@@ -38,21 +39,19 @@ class Part:
 class NewVersion:
     """Where a new version's files go."""
 
-    transcripts: Location
-    checkpoint: Location
-    changes: Location
+    folder: RunFolder
 
     def rows_of(self, part: Part) -> Location:
-        return self.transcripts.join(f"{part.name}.parquet")
-
-    def changes_of(self, part: Part) -> Location:
-        return self.changes.join(f"{part.name}.parquet")
+        return self.folder.transcripts.join(f"{part.name}.parquet")
 
     def committed(self, part: Part) -> Location:
-        return self.checkpoint.join(f"{part.name}.parquet")
+        return self.folder.checkpoint.join(f"{part.name}.parquet")
 
     def pending(self, part: Part) -> Location:
-        return self.checkpoint.join(f"{part.name}.pending.parquet")
+        return self.folder.checkpoint.join(f"{part.name}.pending.parquet")
+
+    def changes_of(self, part: Part) -> Location:
+        return self.folder.unfinished_changes.join(f"{part.name}.parquet")
 
     def has(self, part: Part) -> bool:
         """Whether the part is there with all that the new version's report needs."""

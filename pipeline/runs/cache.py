@@ -1,6 +1,7 @@
 """The folder of one cached first pass, and what fills it."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,13 @@ def open_cache(location: Location) -> Cache:
     folder = CacheFolder(location)
     identity, _ = read_identity(folder.record)
     return Cache(folder, identity, is_complete=True)
+
+
+def folder_of_cache(record: Mapping[str, Any]) -> str | None:
+    """Return where a run, by its run.json, has cached its first pass; None if it has not."""
+    cache = record.get("emissions")
+    folder = cache.get("folder") if isinstance(cache, Mapping) else None
+    return str(folder) if folder else None
 
 
 def _facts(corpus: Corpus, folder: CacheFolder) -> dict[str, Any]:

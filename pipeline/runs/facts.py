@@ -1,43 +1,33 @@
 """What a report says about the run that it scores, from the run's own run.json."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline import storage
-from pipeline.errors import InputError
+from pipeline.runs.folder import RunFolder
 
 
-def run_facts(folder: str | None) -> dict[str, str]:
-    """Return the facts of the run in ``folder``, as people read them; empty if it has no run.json.
+def run_facts(run: RunFolder | None) -> dict[str, str]:
+    """Return the facts of the run, as people read them; empty if it has no run.json.
 
     Raises InputError if run.json is there and broken.
     """
-    return dict(_lines(_record(folder)))
+    return dict(_lines(_record(run)))
 
 
-def vocabulary_of(folder: str | None) -> str | None:
+def vocabulary_of(run: RunFolder | None) -> str | None:
     """Return the word list of the language model that the run used; None if it had none, or it is not there now.
 
     Raises InputError if run.json is there and broken.
     """
-    config = _record(folder).get("config")
+    config = _record(run).get("config")
     model = config.get("language_model") if isinstance(config, Mapping) else None
     words = model.get("unigrams") if isinstance(model, Mapping) else None
     return words if isinstance(words, str) and storage.exists(storage.open_filesystem(words)) else None
 
 
-def _record(folder: str | None) -> Mapping[str, Any]:
-    record = storage.open_filesystem(folder).join("run.json") if folder is not None else None
-    if record is None or not storage.exists(record):
-        return {}
-    try:
-        content = json.loads(storage.read_bytes(record))
-    except ValueError as error:
-        raise InputError(
-            f"{record.uri}: is not JSON ({error}); transcribe again, or score the transcripts folder."
-        ) from error
-    return content if isinstance(content, dict) else {}
+def _record(run: RunFolder | None) -> Mapping[str, Any]:
+    return {} if run is None else run.read_record() or {}
 
 
 def _lines(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,11 @@ import shutil
 import uuid
 from typing import Any
 
-from pipeline.errors import StorageError
+from pipeline.errors import InputError
 from pipeline.storage import Location, exists, read_bytes, remove, walk_files, write_atomic
+
+TRANSCRIPTS = "transcripts"
+"""Folder of a run that holds its rows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,7 @@ class RunFolder:
 
     @property
     def transcripts(self) -> Location:
-        return self.root.join("transcripts")
+        return self.root.join(TRANSCRIPTS)
 
     @property
     def data(self) -> Location:
@@ -35,6 +38,26 @@ class RunFolder:
     def checkpoint(self) -> Location:
         """Ids of finished rows, as Ray Data keeps them."""
         return self.root.join("_checkpoint")
+
+    @property
+    def forgetting(self) -> Location:
+        """Ids of rows that are being forgotten (pipeline.runs.forget), there for as long as that takes."""
+        return self.root.join("_forgetting.json")
+
+    @property
+    def changes(self) -> Location:
+        """Of a reprocessed run: per utterance, what changed (pipeline.reprocess.changes)."""
+        return self.root.join("changes.parquet")
+
+    @property
+    def changes_page(self) -> Location:
+        """The same for people."""
+        return self.root.join("changes.html")
+
+    @property
+    def unfinished_changes(self) -> Location:
+        """Until the reprocessed run is complete: what changed, a file per file of rows."""
+        return self.root.join("_changes")
 
     @property
     def record(self) -> Location:
@@ -63,15 +86,21 @@ class RunFolder:
         return [Location(self.root.filesystem, path) for path in paths if path.endswith(".parquet")]
 
     def read_record(self) -> dict[str, Any] | None:
-        """Return the content of run.json, or None if there is none; raises StorageError if it is broken."""
+        """Return the content of run.json, or None if there is none; raises InputError if it is broken."""
         if not exists(self.record):
             return None
         try:
-            record: dict[str, Any] = json.loads(read_bytes(self.record))
+            record = json.loads(read_bytes(self.record))
         except ValueError as error:
-            raise StorageError(
-                f"{self.record.uri}: is not JSON ({error}); delete it to finish the run anew."
+            raise InputError(
+                f"{self.record.uri}: is not JSON ({error}); remove it and run the same command again, which writes it "
+                f"anew, or give the rows alone: {self.data.uri}."
             ) from error
+        if not isinstance(record, dict):
+            raise InputError(
+                f"{self.record.uri}: must hold a JSON object, got {type(record).__name__}; remove it and "
+                "run the same command again, which writes it anew."
+            )
         return record
 
     def write_record(self, record: dict[str, Any]) -> None:

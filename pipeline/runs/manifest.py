@@ -58,6 +58,12 @@ def is_intact(folder: RunFolder) -> bool:
     return manifest is not None and _present(folder) == {path: facts.bytes for path, facts in manifest.items()}
 
 
+def is_complete(folder: RunFolder) -> bool:
+    """Whether the run says that it is complete, and every file of it is there with its size; opens no file of rows."""
+    record = folder.read_record()
+    return record is not None and record.get("status") == "complete" and is_intact(folder)
+
+
 def problems(folder: RunFolder) -> list[str]:
     """Return what is wrong with a run: files missing, unexpected or changed, rows lost or repeated; empty if nothing.
 

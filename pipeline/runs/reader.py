@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import json
 from collections.abc import Generator, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any, TypeAlias
@@ -13,6 +12,8 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import InputError
+from pipeline.runs.folder import TRANSCRIPTS as TRANSCRIPTS_FOLDER
+from pipeline.runs.folder import RunFolder
 from pipeline.schemas import ORIGIN, TRANSCRIPTS, conform
 from pipeline.storage import Location
 from pipeline.storage.disk_table import insert
@@ -36,12 +37,10 @@ class Run:
 
     def __init__(self, path: str, options: Options | None = None) -> None:
         """Raises StorageError if there is nothing, InputError if run.json is broken or says that rows are missing."""
-        root = storage.open_filesystem(path, options)
-        record = root.join("run.json")
-        self.record: dict[str, Any] = _read_record(record) if not _is_glob(path) and storage.exists(record) else {}
-        inner = f"{path.rstrip('/')}/transcripts"
-        self.files = storage.list_parquet(inner if self.record else path, options)
-        self.uri = root.uri
+        folder = RunFolder(storage.open_filesystem(path, options))
+        self.record: dict[str, Any] = {} if _is_glob(path) else folder.read_record() or {}
+        self.files = storage.list_parquet(f"{path.rstrip('/')}/{TRANSCRIPTS_FOLDER}" if self.record else path, options)
+        self.uri = folder.root.uri
 
     @property
     def rows(self) -> int:
@@ -87,16 +86,6 @@ def _footer(file: Location) -> pq.FileMetaData:
 
 def _is_glob(path: str) -> bool:
     return any(sign in path for sign in "*?[")
-
-
-def _read_record(location: Location) -> dict[str, Any]:
-    try:
-        record = json.loads(storage.read_bytes(location))
-    except ValueError as error:
-        raise InputError(f"{location.uri}: is not JSON ({error}); run the transcription again.") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{location.uri}: must hold a JSON object, got {type(record).__name__}.")
-    return record
 
 
 def _dated(rows: pa.Table, date: str | None) -> Batch:

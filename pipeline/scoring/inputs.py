@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ from pipeline.entities import snapshot
 from pipeline.entities.lists import LIST_COLUMNS, SharedEntities, UtteranceLists, is_per_utterance, load_entities
 from pipeline.entities.loading import open_parquet
 from pipeline.errors import InputError
+from pipeline.runs.find import find_run, transcripts_of
+from pipeline.runs.folder import RunFolder
 from pipeline.scoring.bootstrap import DEFAULT, Bootstrap
 from pipeline.scoring.score import NO_LISTS, Lists, Reference, ScoreResult, Written, score
 from pipeline.text import normalise
@@ -53,16 +54,16 @@ class ScoringSet:
 
 
 def load_scoring_set(
-    reference: str, lists: str | None = None, column: str | None = None, run: str | None = None
+    reference: str, lists: str | None = None, column: str | None = None, run: RunFolder | None = None
 ) -> ScoringSet:
     """Read references and lists (see read_references and read_lists); raises InputError or StorageError.
 
-    If neither ``lists`` nor the references have lists, those that the run at ``run`` was made with apply.
+    If neither ``lists`` nor the references have lists, those that ``run`` was made with apply.
     """
     references, unscored = read_references(reference)
     found = read_lists(lists, reference, column)
-    if found is NO_LISTS and run is not None and storage.exists(_run_lists(run)):
-        found = Lists(snapshot.load(_run_lists(run)).of)
+    if found is NO_LISTS:
+        found = _lists_of_run(run) or NO_LISTS
     return ScoringSet(tuple(references), tuple(unscored), found)
 
 
@@ -73,22 +74,19 @@ def scoring_set_of_run(path: str, lists: str | None = None, column: str | None =
     """
     written = read_written(path)
     references = tuple(Reference(name, one.text, one.duration_seconds) for name, one in written.items())
-    run = run_folder_of(path)
-    if lists is None and run is not None and storage.exists(_run_lists(run)):
-        return ScoringSet(references, (), Lists(snapshot.load(_run_lists(run)).of))
-    return ScoringSet(references, (), read_lists(lists, path, column) if lists is not None else NO_LISTS)
+    if lists is not None:
+        return ScoringSet(references, (), read_lists(lists, path, column))
+    return ScoringSet(references, (), _lists_of_run(run_folder_of(path)) or NO_LISTS)
 
 
-def _run_lists(run: str) -> storage.Location:
-    return storage.open_filesystem(run).join("lists")
+def _lists_of_run(run: RunFolder | None) -> Lists | None:
+    """Return the lists that a run was made with; None if it has none that it knows of."""
+    return Lists(snapshot.load(run.lists).of) if run is not None and storage.exists(run.lists) else None
 
 
-def run_folder_of(path: str) -> str | None:
+def run_folder_of(path: str) -> RunFolder | None:
     """Return the run directory that holds the transcripts of ``path``; None if they lie alone."""
-    if not is_parquet(path):
-        return None
-    transcripts = transcripts_of(path).rstrip("/")
-    return posixpath.dirname(transcripts) if posixpath.basename(transcripts) == "transcripts" else None
+    return find_run(path) if is_parquet(path) else None
 
 
 def read_references(path: str) -> tuple[list[Reference], list[str]]:
@@ -125,20 +123,6 @@ def _rows(path: str, optional: Sequence[str]) -> list[dict[str, Any]]:
     if is_parquet(path):
         return parquet_rows(path, ("utterance_id", "text"), optional)
     return [{"utterance_id": name, "text": text} for name, text in _tsv_rows(path)]
-
-
-def transcripts_of(path: str) -> str:
-    """Return where the TRANSCRIPTS of ``path`` are: a run has them in ``transcripts/``, an output folder in its run."""
-    location = storage.open_filesystem(path)
-    if not storage.exists(location) or location.path.endswith(".parquet"):
-        return path
-    if storage.exists(location.join("transcripts")):
-        return posixpath.join(path, "transcripts")
-    runs = sorted(location.filesystem.glob(posixpath.join(location.path, "*", "transcripts")))
-    if len(runs) > 1:
-        names = [posixpath.basename(posixpath.dirname(run)) for run in runs]
-        raise InputError(f"{path} holds {len(runs)} runs {names[:5]}; name the one to score, e.g. {path}/{names[0]}.")
-    return posixpath.join(path, posixpath.basename(posixpath.dirname(runs[0])), "transcripts") if runs else path
 
 
 def read_lists(path: str | None, references: str, column: str | None = None) -> Lists:

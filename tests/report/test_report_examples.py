@@ -12,7 +12,9 @@ from pipeline.report import ExampleSource
 from pipeline.report.aligned import explanation
 from pipeline.report.sound import Spoken, spoken_entities
 from pipeline.runs.facts import run_facts, vocabulary_of
+from pipeline.runs.folder import RunFolder
 from pipeline.scoring.score import Lists, Reference, Written, score
+from pipeline.storage import open_filesystem
 from pipeline.types.entity import Entity, EntityList
 from tests.support.reports import run_with_sound, tone, words, write
 
@@ -66,22 +68,24 @@ def test_broken_audio_and_words_that_do_not_match_are_left_out(tmp_path: Path) -
 
 
 def test_run_facts_say_what_is_there_and_refuse_what_is_broken(tmp_path: Path) -> None:
-    assert run_facts(None) == run_facts(str(tmp_path)) == {}
+    run = RunFolder(open_filesystem(str(tmp_path)))
+    assert run_facts(None) == run_facts(run) == {}
     (tmp_path / "run.json").write_text('{"stages": {"encode": {"x_real_time": 12.5}}, "versions": {"torch": "2.13.0"}}')
-    assert run_facts(str(tmp_path)) == {"Speed of encode": "12.5 x real time", "Versions": "torch 2.13.0"}
+    assert run_facts(run) == {"Speed of encode": "12.5 x real time", "Versions": "torch 2.13.0"}
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json: is not JSON"):
-        run_facts(str(tmp_path))
+        run_facts(run)
 
 
 def test_the_vocabulary_is_that_of_the_runs_language_model_while_it_is_there(tmp_path: Path) -> None:
+    run = RunFolder(open_filesystem(str(tmp_path)))
     words = tmp_path / "words.txt"
     (tmp_path / "run.json").write_text(json.dumps({"config": {"language_model": {"unigrams": str(words)}}}))
-    assert vocabulary_of(str(tmp_path)) is None
+    assert vocabulary_of(run) is None
     words.write_text("leeds\n")
-    assert vocabulary_of(str(tmp_path)) == str(words)
+    assert vocabulary_of(run) == str(words)
     (tmp_path / "run.json").write_text(json.dumps({"config": {"language_model": None}}))
-    assert vocabulary_of(str(tmp_path)) is None
+    assert vocabulary_of(run) is None
 
 
 def test_why_an_entity_was_written_is_told_where_the_run_knows(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 import pytest
 
 from pipeline.runs.counts import StageCount
-from pipeline.runs.record import Outcome, error_kind, stage_facts
+from pipeline.runs.outcome import Outcome, error_kind
+from pipeline.runs.record import stage_facts
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,8 @@ def test_without_other_lists_those_of_the_run_apply(tmp_path: Path) -> None:
     snapshot.save(EntitySource(corpus=names), storage.open_filesystem(str(tmp_path / "run/lists")))
     reference = text(tmp_path / "r.tsv", "a\tone\n")
     run = run_folder_of(str(tmp_path / "run"))
-    assert run == str(tmp_path / "run")
+    assert run is not None
+    assert run.root.path == str(tmp_path / "run")
     assert load_scoring_set(reference, run=run).lists.of("a").entities == names.entities
     assert load_scoring_set(reference).lists is NO_LISTS
 

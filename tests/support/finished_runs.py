@@ -23,7 +23,8 @@ from pipeline.runs.corpus import scan_emissions
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity, write_emissions
 from pipeline.runs.folder import RunFolder
 from pipeline.runs.manifest import write_manifest
-from pipeline.runs.record import entity_facts, read_outcome
+from pipeline.runs.outcome import read_outcome
+from pipeline.runs.record import entity_facts
 from pipeline.schemas import TRANSCRIPTS
 from pipeline.storage import Location
 from tests.support.hearing import CONFIG, hear
