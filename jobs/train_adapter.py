@@ -23,10 +23,10 @@ from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.loading import load_model
-from pipeline.config import AcousticConfig, LanguageModelConfig
+from pipeline.config import PRONUNCIATIONS, AcousticConfig, LanguageModelConfig
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.decoding.language_model import common_words
-from pipeline.lexicon.pronunciation import MODELS, Pronouncer, read_dictionary
+from pipeline.lexicon.pronunciation import Pronouncer, read_dictionary
 from pipeline.training import adapter_states
 from pipeline.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance, label
 from pipeline.training.adapter_loop import AdapterTrainer, AdapterTraining
@@ -87,7 +87,9 @@ def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: P
     """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
     common = frozenset(common_words(LanguageModelConfig().path, COMMON))
     rare = sorted({word for one in training for word in one.words} - common)
-    dictionary = sorted(word for word in read_dictionary(MODELS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2)
+    dictionary = sorted(
+        word for word in read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
+    )
     others = [word for word in dictionary if word not in common]
     generator = np.random.default_rng(0)
     drawn = [others[k] for k in generator.permutation(len(others))[:_DISTRACTORS]]

@@ -23,9 +23,9 @@ from pipeline.acoustic import checkpoint
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
-from pipeline.config import AcousticConfig
+from pipeline.config import PRONUNCIATIONS, AcousticConfig
 from pipeline.errors import InputError
-from pipeline.lexicon.pronunciation import MODELS, PHONES, Pronouncer, read_dictionary
+from pipeline.lexicon.pronunciation import PHONES, Pronouncer, read_dictionary
 from pipeline.training import adapter_states
 from pipeline.training.adapter_states import StateRow
 from pipeline.training.spelling_data import SpellingData, TextConfig, TextWindows
@@ -87,7 +87,9 @@ def train(options: argparse.Namespace) -> Result:
     training, held_out = hear(options, base)
     tokens = checkpoint.load_tokens(base / checkpoint.TOKENISER)
     pronouncer, config = Pronouncer(), settings(options, TextConfig)
-    windows = TextWindows(files, tokens.encoder, pronouncer, sorted(read_dictionary(MODELS / "cmudict.txt.gz")), config)
+    windows = TextWindows(
+        files, tokens.encoder, pronouncer, sorted(read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz")), config
+    )
     segments = SpokenSegments.collect(training, pronouncer)
     trainer = SpellingTrainer(network, settings(options, SpellingTraining), options.output / "training", tokens.decode)
     trainer.run(SpellingData(windows, segments, training, tokens.encoder, config), held_out)

@@ -1,7 +1,8 @@
 """Every switch of a run: read config.py, then presets.py."""
 
 from pipeline.config.config import (
-    LOCAL_PATHS,
+    PARTS,
+    PRONUNCIATIONS,
     SWITCHES,
     TECHNIQUES,
     AcousticConfig,
@@ -19,6 +20,8 @@ from pipeline.config.config import (
     RunConfig,
     ShortlistConfig,
     absolute_paths,
+    path_fields,
+    pronounces,
     to_dict,
 )
 from pipeline.config.overrides import (
@@ -38,8 +41,9 @@ from pipeline.config.presets import (
 __all__ = [
     "BOLD",
     "BOLD_CLASS",
-    "LOCAL_PATHS",
+    "PARTS",
     "PRESETS",
+    "PRONUNCIATIONS",
     "SWITCHES",
     "TECHNIQUES",
     "AcousticConfig",
@@ -61,6 +65,8 @@ __all__ = [
     "baseline",
     "joint",
     "override",
+    "path_fields",
+    "pronounces",
     "to_dict",
     "unjudged",
     "without",

@@ -1,21 +1,50 @@
 """Run configuration: frozen dataclasses. A technique is ``XConfig | None``; None is off, and there is one code path.
 
+Each part says what it is (``role``) and what a run with it reads: files (``_file``), models (``_model``), and whether
+it pronounces words (``pronounces``). Switches, paths and fingerprints follow from that.
+
 ``baseline()`` and ``joint()`` are the presets (presets.py); an ablation is ``without(joint(), "boosting")``. A YAML
 file given with ``--config`` overrides single fields (overrides.py); unknown keys are errors.
 """
 
 import dataclasses
+import typing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-_MODELS = Path(__file__).resolve().parents[2] / "models"
+MODELS = Path(__file__).resolve().parents[2] / "models"
+PRONUNCIATIONS = MODELS / "phonetics"
+"""Folder with the dictionary and the G2P model, which every part reads that ``pronounces``."""
+
+Reads = Literal["file", "model"]
+"""What the value of a path field names: a file whose content counts, or a directory with a model."""
+
+
+def _file(default: str | None) -> Any:
+    return dataclasses.field(default=default, metadata={"reads": "file"})
+
+
+def _model(default: str | None) -> Any:
+    return dataclasses.field(default=default, metadata={"reads": "model"})
+
+
+class Part:
+    """What every part of the configuration says of itself.
+
+    role:       ``technique`` biases towards the entity list, ``check`` keeps techniques in check, ``base`` is the rest
+    pronounces: whether it reads the pronunciations in PRONUNCIATIONS
+    """
+
+    role: ClassVar[Literal["base", "technique", "check"]] = "base"
+    pronounces: ClassVar[bool] = False
 
 
 @dataclasses.dataclass(frozen=True)
-class AcousticConfig:
+class AcousticConfig(Part):
     """Which CTC model, and how much of its output is kept."""
 
-    model: str = str(_MODELS / "base_en_ctc")  # directory of ours or of transformers, or a hub id
+    model: str = _model(str(MODELS / "base_en_ctc"))  # directory of ours or of transformers, or a hub id
     tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
     top_k: int = 32  # candidates kept per frame
     batch_seconds: float = 240.0  # padded audio seconds per forward pass; bounds memory
@@ -24,18 +53,18 @@ class AcousticConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class LanguageModelConfig:
+class LanguageModelConfig(Part):
     """Word n-gram in KenLM format, fused at word ends."""
 
-    path: str = str(_MODELS / "language_model" / "3gram.binary")
-    unigrams: str | None = str(_MODELS / "language_model" / "words.txt.gz")  # word list; needed for binaries
+    path: str = _file(str(MODELS / "language_model" / "3gram.binary"))
+    unigrams: str | None = _file(str(MODELS / "language_model" / "words.txt.gz"))  # word list; needed for binaries
     alpha: float = 0.9  # weight of the LM's natural-log score
     beta: float = 0.5  # bonus per word
     unknown_penalty: float = -14.0  # added to a word that the LM does not know
 
 
 @dataclasses.dataclass(frozen=True)
-class BeamConfig:
+class BeamConfig(Part):
     """Prefix beam search."""
 
     width: int = 128
@@ -46,8 +75,11 @@ class BeamConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ShortlistConfig:
+class ShortlistConfig(Part):
     """Which entities are plausible in an utterance; pipeline.retrieval.phonetic has the formula. Values in nats."""
+
+    role = "check"
+    pronounces = True
 
     per_phone: float = 1.9  # what each phone of a pronunciation may cost ...
     spare: float = 1.5  # ... but for this many: short ones must fit better
@@ -59,8 +91,10 @@ class ShortlistConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class PhoneFusionConfig:
+class PhoneFusionConfig(Part):
     """The phone head's say in the order of the n-best, with and without a list; pipeline.rescoring.fusion has it."""
+
+    pronounces = True
 
     weight: float = 0.8  # nats of total score per nat of phone cost
     n_best: int = 24  # hypotheses that are compared, at least
@@ -69,10 +103,13 @@ class PhoneFusionConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class AdapterConfig:
+class AdapterConfig(Part):
     """E, the contextual adapter in front of the CTC head; pipeline.acoustic.adapter has the network."""
 
-    model: str | None = None  # directory that jobs.train_adapter wrote; None: the one that lies beside the base
+    role = "technique"
+    pronounces = True
+
+    model: str | None = _model(None)  # directory that jobs.train_adapter wrote; None: the one beside the base
     no_bias: float = 0.0  # nats added to the score of attending to nothing; higher is more careful
     least_attention: float = 0.2  # the search is not given entities that no frame attends to with at least this share
     caution: float = 2.0  # D1 takes this off boosting.complete: what is said is raised already; nothing with a guard
@@ -80,15 +117,19 @@ class AdapterConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class HotwordsConfig:
+class HotwordsConfig(Part):
     """pyctcdecode's constant bonus per list word: the baseline technique that the others are measured against."""
+
+    role = "technique"
 
     weight: float = 6.0
 
 
 @dataclasses.dataclass(frozen=True)
-class BoostingConfig:
+class BoostingConfig(Part):
     """D1, adaptive subword boosting; pipeline.decoding.search has the formula. Values in nats."""
+
+    role = "technique"
 
     scale: float = 0.7  # share of the gap to the frame's best token that a continuing token gets back
     cap: float = 4.0  # most that one token gets
@@ -106,8 +147,10 @@ class BoostingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class BoostClassConfig:
+class BoostClassConfig(Part):
     """D2, unigram boosting: a word inside an entity is scored by the language model as one of a class of rare words."""
+
+    role = "technique"
 
     weight: float = -2.5  # log10 share of one list word in its class
     known: float = -2.0  # log10, added for words that the language model knows and so has evidence of its own on
@@ -115,16 +158,22 @@ class BoostClassConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class RescoringConfig:
+class RescoringConfig(Part):
     """D3: the n-best re-scored by the cost of its pronunciations against the phone head."""
+
+    role = "technique"
+    pronounces = True
 
     weight: float = 0.5  # nats of total score per nat of phone cost
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
 
 
 @dataclasses.dataclass(frozen=True)
-class LexiconConfig:
+class LexiconConfig(Part):
     """D4: doubtful words looked up among the entities by their sound."""
+
+    role = "technique"
+    pronounces = True
 
     confidence: float = 0.95  # words below are doubtful, and words that the language model does not know
     excess: float = 0.3  # so are words whose phones cost this many nats each above the best path
@@ -139,22 +188,28 @@ class LexiconConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class G2gConfig:
+class G2gConfig(Part):
     """D5: entities are also searched as they would be spelled by ear."""
+
+    role = "technique"
+    pronounces = True
 
     variants: int = 4  # further spellings per entity
     min_probability: float = 0.04  # of a spelling given the sound; rarer ones only cost time
-    confusions: str | None = str(_MODELS / "phonetics" / "confusions.json")  # the recogniser's own; None: not used
+    confusions: str | None = _file(str(PRONUNCIATIONS / "confusions.json"))  # the recogniser's own; None: not used
     min_confusion: float = 0.01  # of a spelling given the letters
 
 
 @dataclasses.dataclass(frozen=True)
-class GuardConfig:
+class GuardConfig(Part):
     """Which entities are believed; pipeline.rescoring.guard has the formula."""
+
+    role = "check"
+    pronounces = True
 
     max_false_accepts_per_hour: float = 20.0  # of audio, on lists of 100 words that sound like what is said; not 0
     bound: float | None = None  # log odds in place of the one that the table of the weights has for that rate
-    weights: str = str(_MODELS / "phonetics" / "guard.json")
+    weights: str = _file(str(PRONUNCIATIONS / "guard.json"))
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
 
 
@@ -182,22 +237,34 @@ class RunConfig:
         return max(self.beam.n_best, self.phone_fusion.n_best if self.phone_fusion else 0)
 
 
-TECHNIQUES = ("hotwords", "adapter", "boosting", "boost_class", "rescoring", "lexicon", "g2g")
+def _parts() -> dict[str, type[Part]]:
+    """Return the fields of RunConfig with their classes."""
+    hints = typing.get_type_hints(RunConfig)
+    return {name: next(kind for kind in (typing.get_args(hint) or (hint,)) if kind is not type(None))
+            for name, hint in hints.items()}  # fmt: skip
+
+
+PARTS = _parts()
+"""Every part of a configuration by the name of its field, with its class."""
+
+TECHNIQUES = tuple(name for name, part in PARTS.items() if part.role == "technique")
 """The optional fields of RunConfig that bias towards the entity list."""
 
-SWITCHES = (*TECHNIQUES, "guard", "shortlist")
+SWITCHES = (*TECHNIQUES, *(name for name, part in PARTS.items() if part.role == "check"))
 """Names that ``without`` takes: the techniques, and what keeps them in check."""
 
 
-LOCAL_PATHS = (
-    ("acoustic", "model"),
-    ("language_model", "path"),
-    ("language_model", "unigrams"),
-    ("adapter", "model"),
-    ("g2g", "confusions"),
-    ("guard", "weights"),
-)
-"""Config keys that name a file or folder of this machine."""
+def path_fields() -> Iterator[tuple[str, str, Reads]]:
+    """Yield part and key of every value that names a file or a model of this machine, and which of the two."""
+    for name, part in PARTS.items():
+        for field in dataclasses.fields(typing.cast(Any, part)):
+            if "reads" in field.metadata:
+                yield name, field.name, field.metadata["reads"]
+
+
+def pronounces(config: RunConfig) -> bool:
+    """Whether a run with ``config`` reads the pronunciations."""
+    return any(part.pronounces for name, part in PARTS.items() if getattr(config, name) is not None)
 
 
 def absolute_paths(config: RunConfig) -> RunConfig:
@@ -205,7 +272,7 @@ def absolute_paths(config: RunConfig) -> RunConfig:
 
     A model that is no file or folder here stays as it is: it may be a hub id, and if not, loading it says so.
     """
-    for part, field in LOCAL_PATHS:
+    for part, field, _ in path_fields():
         path = getattr(getattr(config, part), field, None)
         if path is not None and Path(path).exists():
             settled: dict[str, Any] = {field: str(Path(path).absolute())}

@@ -10,22 +10,18 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from pipeline.config import LOCAL_PATHS, RunConfig, to_dict
+from pipeline.config.config import PRONUNCIATIONS, RunConfig, path_fields, pronounces, to_dict
 from pipeline.errors import ModelError
 from pipeline.schemas import TRANSCRIPTS_FORMAT
 
 DIGITS = 16
 """Hex digits kept of each SHA-256: 64 bits, so a clash among a million runs has odds of one in 10**7."""
-_FILES = tuple(key for key in LOCAL_PATHS if key not in (("acoustic", "model"), ("adapter", "model")))
-"""Config keys that name files: their content counts, not their path."""
 _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "batch_seconds"))
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
-_PHONETIC = ("rescoring", "lexicon", "g2g", "guard")
-"""Parts of the config that use the pronunciations in _PHONETIC_DATA."""
-_PHONETIC_DATA = str(Path(__file__).resolve().parents[2] / "models" / "phonetics")
+_PRONUNCIATION_FILES = (".npz", ".gz")
+"""The G2P model and the dictionary; what else lies beside them is named by the parts that read it."""
 _MODEL_FILES = (".safetensors", ".json", ".model", ".txt")
 """What a model is made of; its card and licence may change without changing it."""
 _CHUNK = 1 << 20
@@ -100,17 +96,20 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     content = to_dict(config)
     if transcripts_format > 1:  # the first had no number
         content["transcripts_format"] = transcripts_format
-    if any(content[part] for part in _PHONETIC):
-        data = [name for name in _files_below(_PHONETIC_DATA) if name.endswith((".npz", ".gz"))]
-        content["phonetic_data"] = [content_hash(os.path.join(_PHONETIC_DATA, name)) for name in data]
-    if content["adapter"] and content["adapter"]["model"] is not None:  # jobs.run.preflight fills it in
-        content["adapter"]["model"] = model_fingerprint(content["adapter"]["model"])
-    for part, key in _FILES:
-        if content.get(part) and content[part][key] is not None:
-            content[part][key] = content_hash(content[part][key])
+    if pronounces(config):
+        content["phonetic_data"] = [content_hash(path) for path in _pronunciation_files()]
+    for part, key, reads in path_fields():
+        if content[part] and content[part][key] is not None and (part, key) not in _NOT_IN_OUTPUT:
+            named = content[part][key]  # preflight has filled in an adapter that lies beside its base
+            content[part][key] = model_fingerprint(named) if reads == "model" else content_hash(named)
     for part, key in _NOT_IN_OUTPUT:
         del content[part][key]
     return fingerprint(content)
+
+
+def _pronunciation_files() -> list[str]:
+    names = [name for name in _files_below(str(PRONUNCIATIONS)) if name.endswith(_PRONUNCIATION_FILES)]
+    return [str(PRONUNCIATIONS / name) for name in names]
 
 
 def run_fingerprint(audio: str, model: str, entities: str, config: str) -> str:

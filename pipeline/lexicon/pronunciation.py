@@ -8,6 +8,7 @@ import math
 import re
 from pathlib import Path
 
+from pipeline.config import PRONUNCIATIONS
 from pipeline.errors import ModelError
 from pipeline.lexicon import spoken
 from pipeline.lexicon.g2p import LETTERS, load_g2p
@@ -17,7 +18,6 @@ from pipeline.types.entity import Entity, EntityList
 
 __all__ = ["PHONES", "Pronouncer", "Pronunciation"]
 
-MODELS = Path(__file__).resolve().parents[2] / "models" / "phonetics"
 _MIN_RELATIVE = 0.03  # guesses this much less likely than the best are noise more often than variants
 _MOST_REMEMBERED = 200_000  # words and phrases, some 60 MB; those of a language are met again and again
 _LATER_READING = 0.5  # weight of a second way to read a token (as a word, digit by digit) against the first
@@ -31,7 +31,7 @@ Weighted = list[tuple[Pronunciation, float]]
 class Pronouncer:
     """Pronounces anything that can stand in a transcript or an entity list; deterministic; remembers words."""
 
-    def __init__(self, models: Path = MODELS, n_best: int = 5) -> None:
+    def __init__(self, models: Path = PRONUNCIATIONS, n_best: int = 5) -> None:
         """Load CMUdict and the G2P model from ``models``; raises ModelError if either is missing or corrupt."""
         self._dictionary = read_dictionary(models / "cmudict.txt.gz")
         self._g2p = load_g2p(models / "g2p.npz")

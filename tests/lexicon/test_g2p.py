@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config import PRONUNCIATIONS
 from pipeline.errors import ModelError
 from pipeline.lexicon.g2p import G2P, load_g2p, save_g2p
 from pipeline.lexicon.phones import parse_phones
-from pipeline.lexicon.pronunciation import MODELS
 from pipeline.training.g2p import kneser_ney
 from pipeline.training.g2p.train import Lexicon, edit_distance, measure, train
 
@@ -77,7 +77,7 @@ def check_sums(levels: list[kneser_ney.Level]) -> None:
 
 
 def test_shipped_model_says_common_patterns() -> None:
-    model = load_g2p(MODELS / "g2p.npz")
+    model = load_g2p(PRONUNCIATIONS / "g2p.npz")
     lexicon: Lexicon = {  # words that are not in CMUdict
         "stablekeeper": [parse_phones("S T EY B AH L K IY P ER")],
         "blorfing": [parse_phones("B L AO R F IH NG")],
@@ -91,7 +91,7 @@ def test_shipped_model_says_common_patterns() -> None:
 def test_missing_and_corrupt_models(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a G2P model"):
         load_g2p(tmp_path / "missing.npz")
-    (tmp_path / "bad.npz").write_bytes((MODELS / "g2p.npz").read_bytes()[:1000])
+    (tmp_path / "bad.npz").write_bytes((PRONUNCIATIONS / "g2p.npz").read_bytes()[:1000])
     with pytest.raises(ModelError, match="not a G2P model"):
         load_g2p(tmp_path / "bad.npz")
 
