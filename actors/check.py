@@ -14,14 +14,8 @@ def check_models(config: RunConfig, encodes: bool) -> str | None:
     ``encodes``: whether the run needs the acoustic model. Runs from a cached first pass do not: the model is not loaded
     then, and there is no id.
     """
-    from pipeline.acoustic.loading import load_model, load_tokens
-    from pipeline.decoding.build import build_decoder
-    from pipeline.lexicon.pronunciation import Pronouncer
-    from pipeline.recognition.adapt import load_runner
-    from pipeline.rescoring.stage import build_phonetics
+    from pipeline.recognition.recogniser import Recogniser
 
-    model = load_model(dataclasses.replace(config.acoustic, device="cpu")) if encodes else None
-    build_decoder(config, load_tokens(config.acoustic) if model is None else model.tokens)
-    build_phonetics(config)
-    load_runner(config, Pronouncer())
-    return None if model is None else model.model_id
+    config = dataclasses.replace(config, acoustic=dataclasses.replace(config.acoustic, device="cpu"))
+    recogniser = Recogniser.load(config, encodes=encodes)
+    return recogniser.parts.model.model_id if encodes else None

@@ -41,25 +41,20 @@ class Reprocessor:
 
     def __init__(self, settings: ReprocessorSettings) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
-        from pipeline.acoustic.loading import load_tokens
         from pipeline.entities import snapshot
-        from pipeline.entities.lists import EntitySource
-        from pipeline.recognition.adapt import build_adapter_pass
-        from pipeline.recognition.transcribe import build_transcriber
+        from pipeline.recognition.recogniser import Recogniser
         from pipeline.reprocess.redo import Redo
         from pipeline.reprocess.touched import Touching
 
+        fingerprint = settings.config_fingerprint
+        recogniser = Recogniser.load(settings.config, config_fingerprint=fingerprint, encodes=False)
         self._settings = settings
-        tokens = load_tokens(settings.config.acoustic)
-        transcriber = build_transcriber(settings.config, tokens, config_fingerprint=settings.config_fingerprint)
-        adapter = build_adapter_pass(settings.config, EntitySource())
-        old, touching = snapshot.load(settings.old_lists), Touching(transcriber.shortlister)
+        old, touching = snapshot.load(settings.old_lists), Touching(recogniser.parts.shortlister)
         self._targets: list[tuple[NewVersion, Redo]] = []
         for target in settings.targets:
             lists = snapshot.load(target.lists)
-            listed = dataclasses.replace(transcriber, entities=lists)
-            adapts = None if adapter is None else dataclasses.replace(adapter, entities=lists)
-            self._targets.append((target.version, Redo(listed, old, settings.own_lists, touching, adapts)))
+            redo = Redo(recogniser.with_lists(lists), old, lists, settings.own_lists, touching)
+            self._targets.append((target.version, redo))
 
     def __call__(self, parts: pa.Table) -> pa.Table:
         """Reprocess parts; the columns ``written`` (a path) and ``emissions`` (paths) in, totals by target out."""

@@ -31,10 +31,9 @@ from pipeline.config import (
     joint,
     without,
 )
-from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
-from pipeline.recognition.adapt import AdapterPass, build_adapter_pass
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.adapt import AdapterPass
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.tuning.evaluation import Evaluation, adapted, evaluate
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
@@ -75,7 +74,7 @@ def compare(options: argparse.Namespace) -> list[dict[str, object]]:
     """Return a row per set, system and adapter off or on."""
     settings = AdapterConfig(options.adapter, options.no_bias, options.least_attention, options.caution)
     base = dataclasses.replace(PRESETS["adapter"](), adapter=settings)
-    adapter = build_adapter_pass(base, EntitySource())
+    adapter = Recogniser.load(base, encodes=False, transcribes=False).adapter
     if adapter is None:
         raise InputError("there is no adapter; give one with --adapter.")
     seen = known_words(Path(options.adapter or AcousticConfig().model + "_adapter"))
@@ -90,7 +89,7 @@ def compare(options: argparse.Namespace) -> list[dict[str, object]]:
                 continue
             with_it = dataclasses.replace(config, adapter=base.adapter)
             for label, one, part in (("", config, corpus), (" + E", with_it, biased)):
-                result = evaluate(build_transcriber(one, bench.tokens), part)
+                result = evaluate(Recogniser.load(one, encodes=False).transcriber, part)
                 row: dict[str, object] = {"system": system + label, "set": name, "utterances": len(part.utterances)}
                 row |= {rate: result.rate(rate) for rate in _RATES}
                 row |= {"recall_seen": recall(result, seen, True), "recall_unseen": recall(result, seen, False)}
@@ -103,7 +102,7 @@ def cost(options: argparse.Namespace) -> list[dict[str, object]]:
     """Return the processor time of encoder and adapter over the same audio, with lists of several sizes."""
     config = dataclasses.replace(PRESETS["adapter"](), adapter=AdapterConfig(options.adapter))
     config = config if options.whole_list is False else dataclasses.replace(config, shortlist=None)
-    adapter = build_adapter_pass(config, EntitySource())
+    adapter = Recogniser.load(config, encodes=False, transcribes=False).adapter
     if adapter is None:
         raise InputError("there is no adapter; give one with --adapter.")
     model, data = load_model(config.acoustic), options.data / "librispeech_test_clean_dev.parquet"
@@ -130,8 +129,7 @@ def _adapter_time(
     spent = 0.0
     for number, (one, words) in enumerate(zip(heard, lists, strict=True)):
         entities = EntityList(tuple(Entity(word, word) for word in sorted(words)))
-        if adapter.shortlister is not None:
-            entities = adapter.shortlister.shortlist(one.phone_log_probs, entities)
+        entities = adapter.shortlister.shortlist(one, entities).entities
         for entity in entities.entities:
             adapter.runner.speller.rows(entity)  # the second pass needs the same pronunciations, and remembers them
         began = time.process_time()

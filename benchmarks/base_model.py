@@ -21,10 +21,10 @@ from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.loading import load_model
 from pipeline.audio.decode import decode_audio
 from pipeline.config import AcousticConfig, BeamConfig, baseline
-from pipeline.decoding.build import DECODERS, build_decoder
+from pipeline.decoding.build import DECODERS
 from pipeline.lexicon.phones import PHONES
 from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.rescoring.stage import build_phonetics
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.text import normalise
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY
@@ -74,11 +74,11 @@ def decoded(name: str, fused: bool, model: CtcModel, heard: list[Heard]) -> dict
     config = baseline()
     config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, decoder=name))
     config = config if fused else dataclasses.replace(config, phone_fusion=None)
-    decoder, phonetics = build_decoder(config, model.tokens), build_phonetics(config)
+    parts = Recogniser.load(config, encodes=False).parts
 
     def text(one: Heard) -> str:
-        nbest = decoder.decode(one.emissions.tokens, EMPTY)
-        return (phonetics.finish(nbest, one.emissions, EMPTY) if phonetics else nbest)[0].text
+        nbest = parts.decoder.decode(one.emissions.tokens, EMPTY)
+        return parts.stage.finish(nbest, one.emissions, EMPTY)[0].text
 
     text(heard[0])  # compiled before the clock starts
     started = time.process_time()

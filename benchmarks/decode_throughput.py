@@ -22,8 +22,10 @@ import numpy.typing as npt
 
 from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import show
+from pipeline.acoustic.loading import load_tokens
 from pipeline.config import BoostClassConfig, BoostingConfig, HotwordsConfig, RunConfig
-from pipeline.recognition.transcribe import Transcriber, build_transcriber
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.transcribe import Transcriber
 from pipeline.tuning.evaluation import Corpus, evaluate, with_lists
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, EntityList
@@ -86,7 +88,7 @@ def _speeds(system: str, sizes: Sizes, bench: Bench, rounds: int) -> dict[tuple[
         corpus = sizes[(0, "")]
         _times(decode, dataclasses.replace(corpus, utterances=corpus.utterances[:1]))
         return {(0, ""): corpus.seconds / float(_times(decode, corpus).sum())}
-    transcriber = build_transcriber(_config(system, bench.config), bench.tokens)
+    transcriber = Recogniser.load(_config(system, bench.config), encodes=False).transcriber
     best = {key: np.full(len(corpus.utterances), np.inf) for key, corpus in sizes.items()}
     for corpus in sizes.values():
         _warm(transcriber, corpus)
@@ -109,9 +111,8 @@ def _times(decode: Callable[[Emissions, EntityList], object], corpus: Corpus) ->
 
 def _warm(transcriber: Transcriber, corpus: Corpus) -> None:
     """Load compiled code and look up the pronunciations of all words."""
-    if transcriber.shortlister is not None:
-        for one in corpus.utterances:
-            transcriber.shortlister.pronounce(corpus.lists.of(one.reference.utterance_id))
+    for one in corpus.utterances:
+        transcriber.shortlister.shortlist(one.heard, corpus.lists.of(one.reference.utterance_id))
     evaluate(transcriber, dataclasses.replace(corpus, utterances=corpus.utterances[:2]))
 
 
@@ -146,10 +147,11 @@ def _flashlight(bench: Bench) -> Callable[[Emissions, EntityList], object] | Non
         from flashlight.lib.text.dictionary import Dictionary
     except ImportError:
         return None
-    lm, beam, pieces = bench.config.language_model, bench.config.beam, bench.tokens.pieces
+    tokens = load_tokens(bench.config.acoustic)
+    lm, beam, pieces = bench.config.language_model, bench.config.beam, tokens.pieces
     if lm is None:
         return None
-    names = [piece if at != bench.tokens.blank else "<blank>" for at, piece in enumerate(pieces)]
+    names = [piece if at != tokens.blank else "<blank>" for at, piece in enumerate(pieces)]
     dictionary = Dictionary([name or f"<{at}>" for at, name in enumerate(names)])
     options = LexiconFreeDecoderOptions(
         beam_size=beam.width,
@@ -161,7 +163,7 @@ def _flashlight(bench: Bench) -> Callable[[Emissions, EntityList], object] | Non
         criterion_type=CriterionType.CTC,
     )
     model = KenLM(str(Path(lm.path)), dictionary)
-    search = LexiconFreeDecoder(options, model, -1, bench.tokens.blank, [])
+    search = LexiconFreeDecoder(options, model, -1, tokens.blank, [])
 
     def decode(heard: Emissions, entities: EntityList) -> object:
         dense = np.ascontiguousarray(heard.tokens.dense(len(pieces)))

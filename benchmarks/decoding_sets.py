@@ -7,14 +7,11 @@ import random
 from pathlib import Path
 
 from jobs.tune import encode
-from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AdapterConfig, RunConfig, ShortlistConfig, baseline
 from pipeline.config.config_file import with_file
-from pipeline.entities.lists import EntitySource
-from pipeline.recognition.adapt import build_adapter_pass
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.tuning.evaluation import Corpus, adapted, load_corpus, sample, with_lists
 from pipeline.types.entity import Entity, EntityList
-from pipeline.types.tokens import Tokens
 
 LIST_AS_GIVEN = 100  # words on the lists of the IS21 benchmark that are in the data; longer ones are filled up
 _POOL = 4000  # rare words that the larger lists are filled from: pronouncing all 61,000 takes a minute and more
@@ -25,14 +22,13 @@ class Bench:
     """What a decoding benchmark runs on."""
 
     config: RunConfig  # unbiased, the search alone with the shortlist on, the shipped or a given model
-    tokens: Tokens
     sets: dict[str, Corpus]
 
     @functools.cached_property
     def adapted(self) -> dict[str, Corpus]:
         """The sets behind the model's contextual adapter; as they are if it has none."""
         config = dataclasses.replace(self.config, adapter=AdapterConfig(optional=True))
-        adapter = build_adapter_pass(config, EntitySource())
+        adapter = Recogniser.load(config, encodes=False, transcribes=False).adapter
         return {name: adapted(corpus, adapter) if adapter else corpus for name, corpus in self.sets.items()}
 
     def heard_by(self, config: RunConfig) -> dict[str, Corpus]:
@@ -57,7 +53,7 @@ def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
     sets = {name: _set(name, options, config) for name in names}
     if options.utterances:
         sets = {name: sample(corpus, options.utterances) for name, corpus in sets.items()}
-    return Bench(config, load_tokens(config.acoustic), sets)
+    return Bench(config, sets)
 
 
 def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:

@@ -18,12 +18,14 @@ import numpy as np
 
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import show
-from pipeline.config import joint
+from pipeline.config import ShortlistConfig, joint
 from pipeline.config.config_file import with_file
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.lint.sound import pronounce
 from pipeline.lint.usage import fits, nearest, without_entities
-from pipeline.recognition.transcribe import Transcriber, build_transcriber, transcript_fields
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.transcribe import Transcriber, transcript_fields
+from pipeline.retrieval.phonetic import Phonetic
 from pipeline.training.guard_fit import entities_in
 from pipeline.tuning.evaluation import Corpus, Labelled
 from pipeline.types.entity import EntityList
@@ -44,7 +46,7 @@ class Chance:
 
 def chances(one: Labelled, entities: EntityList, transcriber: Transcriber, pronouncer: Pronouncer) -> Iterator[Chance]:
     """Transcribe an utterance and yield every entry that is not said in it and can be pronounced."""
-    nbest, plausible = transcriber.hypotheses(one.heard, entities)
+    nbest, plausible = transcriber.hypotheses(one.heard, entities, one.shortlist)
     row = transcript_fields(nbest, plausible, 1.0)
     written = {entity["entity"] for entity in row["entities"]}
     said = entities_in(one.reference.text, entities)
@@ -53,9 +55,9 @@ def chances(one: Labelled, entities: EntityList, transcriber: Transcriber, prono
     apart: dict[str, float] = {}
     for (text, _), edits in nearest(sorted(set(without_entities(row))), unsaid, sounds, pronouncer).items():
         apart[text] = min(edits, apart.get(text, math.inf))
-    if transcriber.shortlister is None or one.heard.phone_log_probs is None or not len(unsaid):
+    if one.heard.phone_log_probs is None or not len(unsaid):
         return
-    (costs,) = fits([one.heard.phone_log_probs], unsaid, transcriber.shortlister)
+    (costs,) = fits([one.heard.phone_log_probs], unsaid, Phonetic(ShortlistConfig(), pronouncer))
     for entity, cost in zip(unsaid.entities, costs.tolist(), strict=True):
         yield Chance(apart.get(entity.text, math.inf), cost, entity.text in written)
 
@@ -87,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     bench, config = load(options, tuple(options.sets)), with_file(joint(), options.config)
     config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
-    transcriber, sets = build_transcriber(config, bench.tokens), bench.heard_by(config)
+    transcriber, sets = Recogniser.load(config, encodes=False).transcriber, bench.heard_by(config)
     counted = [row for name, corpus in sets.items() for row in rows(name, corpus, transcriber)]
     show("chances for false accepts, and what became of them", counted, options.json)
 

@@ -27,7 +27,8 @@ from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import hardware, show
 from pipeline.config import RunConfig, joint, override, without
 from pipeline.config.config_file import with_file
-from pipeline.recognition.transcribe import Transcriber, build_transcriber
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.transcribe import Transcriber
 from pipeline.rescoring.evidence import FEATURES, Vector
 from pipeline.rescoring.guard import ADAPTED, PLAIN
 from pipeline.rescoring.trees import Trees
@@ -132,7 +133,7 @@ def proposals(part: str, name: str, bench: Bench, config: RunConfig, keep: Path 
         return found
     config = config if part == ADAPTED else without(config, "adapter")
     with tempfile.TemporaryDirectory() as folder:
-        transcriber = build_transcriber(_unweighted(config, Path(folder)), bench.tokens)
+        transcriber = Recogniser.load(_unweighted(config, Path(folder)), encodes=False).transcriber
     first, second = bench.heard_by(config)[name].halves()
     found = collect(transcriber, first), collect(transcriber, second)
     if kept is not None:

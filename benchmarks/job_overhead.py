@@ -26,12 +26,10 @@ import torch
 from benchmarks.corpora import repeat
 from benchmarks.table import show
 from jobs import transcribe
-from pipeline.acoustic.loading import load_model
 from pipeline.config import PRESETS
 from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import load_entities
-from pipeline.recognition.encode import Encoder
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 from tests.support.processes import PARTS, cpu_seconds, family, part
 
 _EVERY_SECONDS = 0.5
@@ -81,9 +79,7 @@ def _work(
     """Load everything, wait for the others, then do one block after the other until none is left."""
     torch.set_num_threads(1)
     config = PRESETS[preset]()
-    model = load_model(config.acoustic)
-    encoder = Encoder(model, config.acoustic.batch_seconds)
-    transcriber = build_transcriber(config, model.tokens, load_entities(entities), config_fingerprint(config))
+    recogniser = Recogniser.load(config, load_entities(entities), config_fingerprint=config_fingerprint(config))
     ready.wait()
     seconds, began, cpu = 0.0, time.time(), cpu_seconds(os.getpid())
     for number, batch in enumerate(pq.ParquetFile(audio).iter_batches(transcribe.BLOCK_ROWS)):
@@ -91,7 +87,7 @@ def _work(
             if number < following.value:
                 continue  # another process has it
             following.value = number + 1
-        table = transcriber.transcribe(encoder.encode(pa.Table.from_batches([batch])))
+        table = recogniser.transcribe(recogniser.encode(pa.Table.from_batches([batch])))
         pq.write_table(table, output / f"{number}.parquet", compression="zstd")
         seconds += sum(table["duration_seconds"].to_pylist())
     results.put((seconds, began, time.time(), cpu_seconds(os.getpid()) - cpu))

@@ -21,7 +21,8 @@ from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import hardware
 from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, override, without
 from pipeline.config.config_file import with_file
-from pipeline.recognition.transcribe import Transcriber, build_transcriber
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.transcribe import Transcriber
 from pipeline.scoring.bootstrap import DEFAULT
 from pipeline.scoring.metrics import Rate
 from pipeline.tuning.evaluation import Corpus, Evaluation, evaluate
@@ -73,7 +74,7 @@ def measure(options: argparse.Namespace) -> None:
     chosen = {name: one for name, one in systems().items() if not options.systems or name in options.systems}
     for name, config in chosen.items():
         wide = override(config, {"beam": {"width": options.width}})
-        transcriber = build_transcriber(with_file(wide, options.config), bench.tokens)
+        transcriber = Recogniser.load(with_file(wide, options.config), encodes=False).transcriber
         for corpus_name, corpus in bench.heard_by(config).items():
             warm(transcriber, corpus)
             found = row(name, corpus_name, evaluate(transcriber, corpus))

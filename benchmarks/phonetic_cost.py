@@ -16,14 +16,14 @@ from benchmarks.table import show
 from pipeline.config import baseline, joint, override
 from pipeline.config.config_file import with_file
 from pipeline.decoding.beam import BeamDecoder
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.rescoring.lookup import LexiconLookup
-from pipeline.rescoring.phone_rescoring import Rescorer
+from pipeline.rescoring.phone_rescoring import PhoneRescoring
 from pipeline.rescoring.variants import SpellingVariants
 from pipeline.tuning.evaluation import evaluate
 
 _PARTS = (
-    (BeamDecoder, "decode", "searches"), (Rescorer, "rescore", "D3"), (LexiconLookup, "propose", "D4"),
+    (BeamDecoder, "decode", "searches"), (PhoneRescoring, "order", "D3"), (LexiconLookup, "propose", "D4"),
     (SpellingVariants, "expand", "D5"), (SpellingVariants, "canonical", "D5"),
 )  # fmt: skip
 
@@ -54,7 +54,7 @@ def main() -> None:
     bench, rows = load(options, tuple(options.sets)), []
     config = with_file(override(joint(), {"beam": {"width": options.width}}), options.config)
     for name, corpus in bench.heard_by(config).items():
-        transcriber = build_transcriber(config, bench.tokens)
+        transcriber = Recogniser.load(config, encodes=False).transcriber
         warm(transcriber, corpus)
         seconds.clear()
         found = evaluate(transcriber, corpus)

@@ -11,7 +11,6 @@ count; the full run's is decoding and, from ``--encoded`` utterances of the audi
 """
 
 import argparse
-import dataclasses
 import json
 import random
 import resource
@@ -29,12 +28,12 @@ from rich.console import Console
 from benchmarks.table import show
 from jobs.run.reprocess_run import OldRun, open_run, plan_new, reprocess
 from pipeline.acoustic.adapter_files import settle
-from pipeline.acoustic.loading import load_model
 from pipeline.config import PRESETS
 from pipeline.entities.lists import EntitySource, SharedEntities
-from pipeline.recognition.encode import Encoder
-from pipeline.recognition.transcribe import Transcriber, read_emissions
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.transcribe import read_emissions
 from pipeline.reprocess.touched import Touching
+from pipeline.retrieval.shortlist import Shortlister
 from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
 from pipeline.storage import list_parquet, open_filesystem
 from pipeline.types.entity import EntityList
@@ -76,22 +75,22 @@ def _measure(
 ) -> Iterator[dict[str, Any]]:
     bench = Bench(settle(PRESETS[arguments.preset]()), open_filesystem(folder))
     began = _processor()
-    transcriber = bench.transcriber(_source(spoken))
+    recogniser = bench.recogniser(_source(spoken))
     full = {"load": _processor() - began}
     cache = bench.cache(emissions)
     yield {"what": "cache", "mb_per_audio_hour": cache.facts()["mb_per_audio_hour"]}
-    yield _touched(transcriber, emissions, added)
+    yield _touched(recogniser.parts.shortlister, emissions, added)
     full["encode"] = _encoding(arguments, emissions)
     began = _processor()
-    written = bench.transcribed(transcriber, emissions)
+    written = recogniser.transcribe(emissions)
     full["decode"] = _processor() - began
     yield {"what": "full run from audio, processor seconds", **full}
-    root = bench.run(written, transcriber.entities, cache).root
+    root = bench.run(written, _source(spoken), cache).root
     for word in added[: arguments.timed]:
         before = _processor(), time.time()
         facts = _reprocess(open_run(root, None, None, {}), bench, [*spoken, word])
         seconds, wall = _processor() - before[0], time.time() - before[1]
-        after = bench.transcribed(dataclasses.replace(transcriber, entities=_source([*spoken, word])), emissions)
+        after = recogniser.with_lists(_source([*spoken, word])).transcribe(emissions)
         same = facts.pop("rows").equals(after.sort_by("utterance_id").combine_chunks())
         share = seconds / sum(full.values())
         times = {"cpu_seconds": seconds, "wall_seconds": wall, "share_of_full": share}
@@ -107,9 +106,9 @@ def _reprocess(old: OldRun, bench: Bench, words: list[str]) -> dict[str, Any]:
     return {**facts, "recomputed_share": totals["recomputed"] / totals["rows"], "rows": rows_of(new.folder)}
 
 
-def _touched(transcriber: Transcriber, emissions: pa.Table, added: list[str]) -> dict[str, Any]:
+def _touched(shortlister: Shortlister, emissions: pa.Table, added: list[str]) -> dict[str, Any]:
     """Count for each word the utterances that it would make the job transcribe again."""
-    touching, words, counts = Touching(transcriber.shortlister), _source(added).corpus, dict.fromkeys(added, 0)
+    touching, words, counts = Touching(shortlister), _source(added).corpus, dict.fromkeys(added, 0)
     empty = EntityList()
     for _, heard in read_emissions(emissions):
         for entity in touching.touches(heard, empty, words).entities:
@@ -127,8 +126,7 @@ def _encoding(arguments: argparse.Namespace, emissions: pa.Table) -> float:
     """Return the processor seconds of encoding all utterances, from those of a few; 0 without audio."""
     if not arguments.audio:
         return 0.0
-    config = PRESETS[arguments.preset]().acoustic
-    encoder = Encoder(load_model(config), config.batch_seconds)
+    encoder = Recogniser.load(PRESETS[arguments.preset](), transcribes=False).encoder
     batch = next(pq.ParquetFile(arguments.audio).iter_batches(arguments.encoded))
     encoder.encode(pa.Table.from_batches([batch.slice(0, 4)]))  # compiles
     began = _processor()

@@ -27,9 +27,8 @@ from pipeline.config import (
     joint,
     without,
 )
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.tuning.evaluation import Corpus, evaluate
-from pipeline.types.tokens import Tokens
 
 SETS = ("is21-100", "is21-1000", "names_dev", "adversarial-100")
 _FIXED_BONUS = 1.5  # nats per token, the usual range of constant boosting
@@ -72,9 +71,9 @@ def curve(config: RunConfig) -> dict[str, RunConfig]:
     return {"pyctcdecode none": pyctc, "ours none": config} | rows
 
 
-def measure(name: str, config: RunConfig, tokens: Tokens, sets: dict[str, Corpus]) -> list[dict[str, Any]]:
+def measure(name: str, config: RunConfig, sets: dict[str, Corpus]) -> list[dict[str, Any]]:
     """One row per set."""
-    transcriber, rows = build_transcriber(config, tokens), []
+    transcriber, rows = Recogniser.load(config, encodes=False).transcriber, []
     for set_name, corpus in sets.items():
         one = evaluate(transcriber, corpus)
         rates = {rate: 100 * one.rate(rate) for rate in ("wer", "u_wer", "b_wer")}
@@ -95,7 +94,7 @@ def main() -> None:
     config = dataclasses.replace(bench.config, beam=dataclasses.replace(bench.config.beam, n_best=1))
     systems = curve(config) if options.curve else ladder(config)
     systems = {name: one for name, one in systems.items() if not options.only or name in options.only}
-    rows = [row for name, one in systems.items() for row in measure(name, one, bench.tokens, bench.sets)]
+    rows = [row for name, one in systems.items() for row in measure(name, one, bench.sets)]
     show(f"techniques, beam {options.width}", rows, options.json)
 
 

@@ -14,13 +14,9 @@ import pyarrow.parquet as pq
 
 from jobs.cli.command import Result, job_parser, run_command
 from jobs.demo import EXAMPLES
-from pipeline.acoustic.loading import load_model
-from pipeline.config import AcousticConfig, baseline, joint
-from pipeline.config.fingerprint import config_fingerprint
+from pipeline.config import baseline, joint
 from pipeline.entities.lists import EntitySource, load_entities
-from pipeline.recognition.adapt import build_adapter_pass
-from pipeline.recognition.encode import Encoder
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 
 _UTTERANCES = 3
 """Full of names: every technique has something to do."""
@@ -31,13 +27,9 @@ def compile_all() -> Result:
     started = time.time()
     audio = pq.read_table(EXAMPLES / "demo.parquet").slice(0, _UTTERANCES)
     listed = load_entities(str(EXAMPLES / "entities.csv"))
-    model = load_model(AcousticConfig())
     for config, source in ((baseline(), EntitySource()), (joint(), listed)):
-        adapter = build_adapter_pass(config, source)
-        runner = None if adapter is None else adapter.runner
-        emissions = Encoder(model, config.acoustic.batch_seconds, None, runner).encode(audio)
-        emissions = emissions if adapter is None else adapter.adapt(emissions)
-        build_transcriber(config, model.tokens, source, config_fingerprint(config)).transcribe(emissions)
+        recogniser = Recogniser.load(config, source)
+        recogniser.transcribe(recogniser.encode(audio))
     seconds = time.time() - started
     print(f"compiled in {seconds:.0f} s")
     return Result({"seconds": seconds})

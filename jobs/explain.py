@@ -22,17 +22,14 @@ from pipeline import config as configuration
 from pipeline import storage
 from pipeline.acoustic.adapter_files import settle
 from pipeline.acoustic.adapter_runner import AdapterRunner
-from pipeline.acoustic.loading import load_model
 from pipeline.audio.decode import decode_audio
 from pipeline.config import RunConfig
 from pipeline.decoding.greedy import GreedyDecoder
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.errors import InputError
-from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.recognition.adapt import load_runner
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.report import attention_page
 from pipeline.report.attention_page import Explained
-from pipeline.retrieval.phonetic import build_shortlister
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 
@@ -97,16 +94,15 @@ def explain(options: argparse.Namespace) -> Result:
 
 def explained(config: RunConfig, row: dict[str, Any], entities: EntityList) -> Explained:
     """Return what is drawn of one row of audio."""
-    pronouncer = Pronouncer()
-    model, runner = load_model(config.acoustic), load_runner(config, pronouncer)
-    if runner is None:
+    recogniser = Recogniser.load(config, transcribes=False)
+    model, adapter = recogniser.parts.model, recogniser.adapter
+    if adapter is None:
         raise InputError("there is no adapter to explain; give one with --adapter.")
     waveform = decode_audio(row["audio"]["bytes"], row["utterance_id"])
     heard = model.encode([waveform.samples], with_states=True)[0]
-    shortlister = build_shortlister(config, pronouncer)
-    plausible = entities if shortlister is None else shortlister.shortlist(heard.phone_log_probs, entities)
+    plausible = adapter.shortlister.shortlist(heard, entities).entities
     greedy = GreedyDecoder(model.tokens)
-    shares, adapted = look(runner, heard, plausible)
+    shares, adapted = look(adapter.runner, heard, plausible)
     return Explained(
         row["utterance_id"], model.frame_seconds, tuple(entity.display_as for entity in plausible.entities), shares,
         greedy.decode(heard.tokens, plausible)[0].words, greedy.decode(adapted, plausible)[0].words, len(entities),

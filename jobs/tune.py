@@ -20,14 +20,10 @@ from rich.progress import track
 
 from jobs.cli.command import Result, is_terminal, job_parser, run_command
 from pipeline.acoustic.adapter_files import settle
-from pipeline.acoustic.loading import load_model, load_tokens
 from pipeline.config import RunConfig, joint
 from pipeline.config.config_file import with_file
-from pipeline.entities.lists import EntitySource
 from pipeline.errors import ConfigError, InputError, StorageError
-from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.recognition.adapt import build_adapter_pass, load_runner
-from pipeline.recognition.encode import Encoder
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.tuning.evaluation import Corpus, Evaluation, adapted, load_corpus, sample
 from pipeline.tuning.tuning import Guard, Trial, Tuner, Values
 
@@ -108,8 +104,7 @@ def _one_each(paths: Sequence[str] | None, count: int, option: str) -> list[str 
 
 def encode(path: str, config: RunConfig, target: Path) -> str:
     """Encode an AUDIO file once, with what the adapter needs if there is one; the result is kept beside the others."""
-    adapter = load_runner(config, Pronouncer())
-    encoder = Encoder(load_model(config.acoustic), config.acoustic.batch_seconds, adapter=adapter)
+    encoder = Recogniser.load(config, transcribes=False).encoder
     try:
         with pq.ParquetFile(path) as file:
             batches = track(file.iter_batches(_ENCODE_ROWS), "encode", disable=not is_terminal())
@@ -124,11 +119,11 @@ def _tuner(arguments: argparse.Namespace, config: RunConfig, corpora: Sequence[C
     if arguments.utterances:
         corpora = [sample(corpus, arguments.utterances) for corpus in corpora]
         guard = None if guard is None else sample(guard, arguments.utterances)
-    if adapter := build_adapter_pass(config, EntitySource()):
+    if adapter := Recogniser.load(config, encodes=False, transcribes=False).adapter:
         corpora = [adapted(corpus, adapter) for corpus in corpora]
         guard = None if guard is None else adapted(guard, adapter)
     guarded = None if guard is None else Guard(guard, arguments.most_harm)
-    return Tuner(config, load_tokens(config.acoustic), corpora, guarded)
+    return Tuner(config, corpora, guarded)
 
 
 def _search(tuner: Tuner, arguments: argparse.Namespace, output: Path, console: Console) -> list[Trial]:

@@ -81,14 +81,23 @@ ADAPTER_INPUT = pa.schema(
 )
 """Columns that EMISSIONS rows have besides where an adapter is to follow."""
 
+SHORTLISTED = pa.struct(
+    [
+        _field("entity", pa.string(), "canonical form in the list"),
+        _field("strategies", pa.list_(pa.string()), "retrieval strategies that found it; none: the whole list is used"),
+    ]
+)
+
 ADAPTER_OUTPUT = pa.schema(
     [
         _field("adapted_ids", pa.list_(pa.int16()), "token_ids after the adapter, [T, k]; null where it did nothing"),
         _field("adapted_log_probs", pa.list_(pa.float16()), "their log-probabilities", "nat"),
-        _field("attended", pa.list_(pa.float16()), "attention to each plausible entity: highest, sum, where, [E, 3]"),
+        _field("shortlist", pa.list_(SHORTLISTED), "the plausible entities of the utterance's list, in its order"),
+        _field("shortlist_version", pa.string(), "content hash of the list that they are from"),
+        _field("attended", pa.list_(pa.float16()), "attention to each of the shortlist: highest, sum, where, [E, 3]"),
     ]
 )
-"""Columns that they have in place of those once it has run."""
+"""Columns that they have in place of those once it has run. They depend on the list, so no cache ever holds them."""
 
 WORD = pa.struct(
     [
@@ -117,6 +126,7 @@ FOUND_ENTITY = pa.struct(
         _field("start_seconds", pa.float32(), "", "s"),
         _field("end_seconds", pa.float32(), "", "s"),
         _field("techniques", pa.list_(pa.string()), "techniques that fired on it"),
+        _field("strategies", pa.list_(pa.string()), "retrieval strategies that found it; none: the whole list is used"),
         _field("acoustic", pa.float32(), "acoustic share of its score", "nat"),
         _field("lm", pa.float32(), "language model share", "nat"),
         _field("boost", pa.float32(), "biasing share", "nat"),

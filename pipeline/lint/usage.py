@@ -26,7 +26,7 @@ from pipeline.lint.check import pronounce_all, union
 from pipeline.lint.findings import Finding, Lint
 from pipeline.lint.nearby import SoundTrie
 from pipeline.lint.sound import Sounds
-from pipeline.retrieval.phonetic import Shortlister
+from pipeline.retrieval.phonetic import Phonetic
 from pipeline.runs.cache import folder_of_cache
 from pipeline.runs.reader import Run
 from pipeline.storage import Location
@@ -167,7 +167,7 @@ def from_first_pass(
     """Return entity text -> what is expected of it, from the utterances whose phones it fits."""
     valid = EntityList(tuple(one for one in entities.entities if one.weight > 0 and sounds[one.text]))
     counts = np.zeros((len(FITTING_RATES), len(valid)), np.int64)
-    for fit in fits(_phone_log_probs(files), valid, Shortlister(config, pronouncer)):
+    for fit in fits(_phone_log_probs(files), valid, Phonetic(config, pronouncer)):
         for at, (limit, _) in enumerate(FITTING_RATES):
             before = FITTING_RATES[at - 1][0] if at else -math.inf
             counts[at] += (fit > before) & (fit <= limit) & np.isfinite(fit)
@@ -177,19 +177,19 @@ def from_first_pass(
 
 
 def fits(
-    utterances: Iterable[npt.NDArray[np.float16]], entities: EntityList, shortlister: Shortlister
+    utterances: Iterable[npt.NDArray[np.float16]], entities: EntityList, phonetic: Phonetic
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Yield for each utterance, [T, P], the nats per phone at which every entity fits it, [E]; inf where it does not.
 
     Every entity must have a pronunciation.
     """
-    compiled = shortlister.compile(entities)
+    compiled = phonetic.compile(entities)
     ends = np.flatnonzero(compiled.trie.terminal >= 0)
     lengths = np.empty(len(compiled.starts) - 1, np.float32)
     lengths[compiled.trie.terminal[ends]] = compiled.trie.depth[ends]
     owners = np.repeat(np.arange(len(lengths)), np.diff(compiled.starts))  # pronunciation of each of compiled.owners
     for phones in utterances:
-        costs = shortlister.costs(phones, compiled)
+        costs = phonetic.costs(phones, compiled)
         fit = np.full(len(entities), np.inf, np.float32)
         np.minimum.at(fit, compiled.owners, np.where(costs < _FAR, costs / lengths, np.inf)[owners])
         yield fit

@@ -2,17 +2,17 @@
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.audio.decode import Samples, decode_audio
 from pipeline.errors import RowError
-from pipeline.schemas import ADAPTER_INPUT, EMISSIONS, ORIGIN, with_origin
+from pipeline.recognition.emission_rows import emission_columns, with_adapter_input
+from pipeline.schemas import EMISSIONS, ORIGIN, with_origin
 from pipeline.types.emissions import Emissions
 
 if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
@@ -37,7 +37,7 @@ def pack(lengths: Sequence[float], budget: float) -> list[list[int]]:
     return batches
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Encoder:
     """The first pass over tables of audio rows.
 
@@ -45,12 +45,14 @@ class Encoder:
     batch_seconds: padded audio seconds per forward pass
     list_column:   column with the utterance's own entity list, carried along, or None
     adapter:       rows get ADAPTER_INPUT, what it needs to run later without the model
+    device_seconds: time spent in the model so far: what keeps a GPU busy, and not the reading of audio around it
     """
 
     model: CtcModel
     batch_seconds: float
     list_column: str | None = None
     adapter: "AdapterRunner | None" = None
+    device_seconds: float = 0.0
 
     def encode(self, audio: pa.Table) -> pa.Table:
         """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set."""
@@ -97,10 +99,16 @@ class Encoder:
 
     def _hear(self, waveforms: Sequence[Samples]) -> list[Emissions]:
         """Encode one batch; with an adapter, keep of the states what it needs."""
-        if self.adapter is None:
-            return self.model.encode(waveforms)
-        heard = self.model.encode(waveforms, with_states=True)
-        return [self._for_adapter(self.adapter, one) for one in heard]
+        heard = self._timed(waveforms)
+        return heard if self.adapter is None else [self._for_adapter(self.adapter, one) for one in heard]
+
+    def _timed(self, waveforms: Sequence[Samples]) -> list[Emissions]:
+        """Run the model; it returns numpy arrays, so the device has finished when it does."""
+        began = time.perf_counter()
+        try:
+            return self.model.encode(waveforms, with_states=self.adapter is not None)
+        finally:
+            self.device_seconds += time.perf_counter() - began
 
     @staticmethod
     def _for_adapter(adapter: "AdapterRunner", heard: Emissions) -> Emissions:
@@ -124,23 +132,13 @@ class Encoder:
             "audio_sha256": [row.get("audio_sha256") or _sha256(row["audio"]) for row in rows],
             "model_id": [self.model.model_id] * len(rows),
             "frame_seconds": [self.model.frame_seconds] * len(rows),
-            "frames": [None if e is None else e.tokens.frames for e in emissions],
-            "k": [None if e is None else e.tokens.ids.shape[1] for e in emissions],
-            "token_ids": flat_lists([None if e is None else e.tokens.ids for e in emissions], pa.int16()),
-            "token_log_probs": flat_lists([None if e is None else e.tokens.values for e in emissions], pa.float16()),
-            "phones": [_phones(e) for e in emissions],
-            "phone_log_probs": flat_lists([None if e is None else e.phone_log_probs for e in emissions], pa.float16()),
+            **emission_columns(emissions),
             "entities": own.cast(pa.list_(pa.string())),
             **{name: origin[name].cast(EMISSIONS.field(name).type) for name in ORIGIN},
             "error": list(errors),
         }
         table = pa.table(columns, schema=EMISSIONS)
-        if self.adapter is None:
-            return table
-        inputs = [[None if e is None else getattr(e, name) for e in emissions] for name in ("last", "query")]
-        for field, arrays in zip(ADAPTER_INPUT, inputs, strict=True):
-            table = table.append_column(field, flat_lists(arrays, pa.float16()))
-        return table
+        return table if self.adapter is None else with_adapter_input(table, emissions)
 
 
 def encode_or_split(
@@ -162,19 +160,3 @@ def encode_or_split(
 def _sha256(audio: dict[str, Any] | None) -> str | None:
     data = (audio or {}).get("bytes")
     return None if data is None else hashlib.sha256(data).hexdigest()
-
-
-def _phones(emissions: Emissions | None) -> int | None:
-    if emissions is None or emissions.phone_log_probs is None:
-        return None
-    return int(emissions.phone_log_probs.shape[1])
-
-
-def flat_lists(arrays: Sequence[npt.NDArray[Any] | None], kind: pa.DataType) -> pa.ListArray:
-    """Return one flat list per array, null for None, without a Python object per number."""
-    lengths = [0 if array is None else array.size for array in arrays]
-    parts = [array.ravel() for array in arrays if array is not None]
-    values = np.concatenate(parts) if parts else np.zeros(0, kind.to_pandas_dtype())
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    mask = pa.array([array is None for array in arrays], pa.bool_())
-    return pa.ListArray.from_arrays(offsets, pa.array(values, kind), mask=mask)

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
-from pipeline.recognition.transcribe import FAILURES, Transcriber, read_emissions
+from pipeline.recognition.emission_rows import read_emissions
+from pipeline.recognition.failures import FAILURES
 from pipeline.reprocess.changes import Change, change_of
 from pipeline.reprocess.touched import Touching
-from pipeline.schemas import ADAPTER_INPUT, TRANSCRIPTS
+from pipeline.schemas import TRANSCRIPTS
 from pipeline.types.entity import EntityList
 
 
@@ -26,11 +27,11 @@ class Redone:
     recomputed: int
 
 
-class Adapts(Protocol):
-    """What runs over EMISSIONS rows before they are transcribed: the contextual adapter with the new lists."""
+class Transcribes(Protocol):
+    """The recogniser as of a full run with the new lists."""
 
-    def adapt(self, emissions: pa.Table) -> pa.Table:
-        """Return the rows as the transcriber reads them."""
+    def transcribe(self, emissions: pa.Table) -> pa.Table:
+        """Return TRANSCRIPTS rows of EMISSIONS rows, in their order."""
         ...
 
 
@@ -38,17 +39,16 @@ class Adapts(Protocol):
 class Redo:
     """Loaded once per worker.
 
-    transcriber: as of a full run with the new lists
-    old:         the lists of the run as it is
-    own_lists:   whether the utterances' own lists apply too
-    adapter:     as of a full run with the new lists, if there is one
+    recogniser: as of a full run with the new lists
+    old, new:   the lists of the run as it is, and those to come
+    own_lists:  whether the utterances' own lists apply too
     """
 
-    transcriber: Transcriber
+    recogniser: Transcribes
     old: EntitySource
+    new: EntitySource
     own_lists: bool
     touching: Touching
-    adapter: Adapts | None = None
 
     def redo(self, written: pa.Table, emissions: pa.Table) -> Redone:
         """Return the new version of ``written`` (TRANSCRIPTS); ``emissions`` holds their first pass, in any order.
@@ -62,7 +62,7 @@ class Redo:
             emissions = emissions.set_column(place, field, pa.nulls(len(emissions), field.type))
         touched, versions = self._look(emissions)
         again = np.flatnonzero([len(entities) > 0 for entities in touched])
-        anew = self._transcribe(emissions.take(again)) if len(again) else TRANSCRIPTS.empty_table()
+        anew = self.recogniser.transcribe(emissions.take(again)) if len(again) else TRANSCRIPTS.empty_table()
         rows = _merged(_with_versions(written, versions), anew, again)
         changes = [
             change
@@ -71,21 +71,16 @@ class Redo:
         ]
         return Redone(rows, changes, len(again))
 
-    def _transcribe(self, emissions: pa.Table) -> pa.Table:
-        if self.adapter is not None and ADAPTER_INPUT.names[0] in emissions.column_names:
-            emissions = self.adapter.adapt(emissions)
-        return self.transcriber.transcribe(emissions)
-
     def _look(self, emissions: pa.Table) -> tuple[list[EntityList], list[str]]:
         """Return for each row the entities by which the change touches it, and the version of its new list."""
         touched, versions = [], []
         for scalars, heard in read_emissions(emissions):
             old = self.old.of(scalars["utterance_id"], scalars["entities"])
-            new = self.transcriber.entities.of(scalars["utterance_id"], scalars["entities"])
+            new = self.new.of(scalars["utterance_id"], scalars["entities"])
             versions.append(new.version)
             try:
                 touched.append(self.touching.touches(heard, old, new))
-            except FAILURES:  # what the full run would make of this row, the transcriber says
+            except FAILURES:  # what the full run would make of this row, the recogniser says
                 touched.append(new if len(new) else old)
         return touched, versions
 

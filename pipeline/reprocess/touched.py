@@ -1,14 +1,15 @@
 """Which entities differ between two lists, and in which utterances that can matter.
 
-An utterance's transcript depends on its shortlist alone, and an entity is on the shortlist or not whatever else is on
-the list (pipeline.retrieval.phonetic). So the transcript can change only if an entity that differs between the old
-list and the new one, in whichever of the two it stands, is plausible in the audio. That is exact in one direction:
-rows that it leaves out are those that a full run would write again as they are.
+An utterance's transcript depends on its shortlist alone. Where all retrieval strategies are pointwise, an entity is on
+the shortlist or not whatever else is on the list (pipeline.retrieval.strategy). So the transcript can change only if an
+entity that differs between the old list and the new one, in whichever of the two it stands, is plausible in the audio.
+That is exact in one direction: rows that it leaves out are those that a full run would write again as they are. With
+a strategy that is not pointwise every row whose list differs is done again.
 """
 
 import dataclasses
 
-from pipeline.retrieval.phonetic import Shortlister
+from pipeline.retrieval.shortlist import Shortlister
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
 
@@ -30,19 +31,19 @@ def _untagged(entity: Entity) -> Entity:
 class Touching:
     """Decides for each utterance whether a change of its list touches it; remembers what differs between lists."""
 
-    def __init__(self, shortlister: Shortlister | None) -> None:
-        """Without a shortlister every entity counts as plausible everywhere, as it does when transcribing."""
+    def __init__(self, shortlister: Shortlister) -> None:
+        """``shortlister``: as of the run; without strategies every entity is plausible everywhere."""
         self._shortlister = shortlister
         self._differences: dict[tuple[int, int], tuple[EntityList, EntityList, EntityList]] = {}
 
     def touches(self, heard: Emissions | None, old: EntityList, new: EntityList) -> EntityList:
-        """Return the differing entities that are plausible in the audio; none for a row with an error."""
+        """Return the differing entities by which the row is touched; none for a row with an error."""
         if heard is None or old is new:
             return EMPTY
         differing = self._differing(old, new)
-        if self._shortlister is None or not differing.entities:
+        if not self._shortlister.pointwise:
             return differing
-        return self._shortlister.shortlist(heard.phone_log_probs, differing)
+        return self._shortlister.shortlist(heard, differing).entities
 
     def _differing(self, old: EntityList, new: EntityList) -> EntityList:
         key = (id(old), id(new))

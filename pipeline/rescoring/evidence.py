@@ -19,10 +19,11 @@ from pipeline.lexicon.phone_index import PhoneIndex, nearest_distance
 from pipeline.lexicon.phones import Pronunciation
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.lexicon.subwords import SubwordScorer
-from pipeline.rescoring.aligned import Aligned, Fit, Variants, align_hypothesis, floored
+from pipeline.rescoring.aligned import Fit, Variants, align_hypothesis, floored
 from pipeline.rescoring.context import ContextScorer
 from pipeline.rescoring.proposals import Proposal
-from pipeline.retrieval.phonetic import Shortlister
+from pipeline.rescoring.scene import Scene
+from pipeline.retrieval.phonetic import Phonetic
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import Hypothesis
@@ -83,22 +84,6 @@ _READINGS = 3  # pronunciations of a text that are compared
 Vector = npt.NDArray[np.float64]
 
 
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """One utterance as the unbiased search hears it."""
-
-    aligned: Aligned
-    subwords: npt.NDArray[np.float32]  # [T, V], floored
-    best_spelled: npt.NDArray[np.float32]  # [T] log-probability of the best piece
-    adapted: npt.NDArray[np.float32] | None  # [T, V] ``subwords`` after the contextual adapter
-    attended: dict[str, tuple[float, float]]  # highest and summed attention by entity; nothing without an adapter
-    least: npt.NDArray[np.float32]  # [T] phone cost of the best path
-    texts: list[str]
-    index: PhoneIndex
-    listed: dict[str, Variants]
-    close: int  # entities that the phones fit closely
-
-
 class Evidence:
     """Holds the models that proposals are measured with."""
 
@@ -114,7 +99,7 @@ class Evidence:
         self._config, self._pronouncer, self._lists = config, pronouncer, lists
         self._subwords, self._pieces = SubwordScorer(tokens), len(tokens.pieces)
         self._context = ContextScorer(language_model)
-        self._close = Shortlister(_CLOSE, pronouncer, keep=1)
+        self._close = Phonetic(_CLOSE, pronouncer, keep=1)
 
     def scene(self, unbiased: Hypothesis, emissions: Emissions, entities: EntityList) -> Scene | None:
         """Return the utterance prepared for ``measure``; None without a phone head or room for the words."""
@@ -137,8 +122,12 @@ class Evidence:
             [word.text for word in unbiased.words],
             PhoneIndex((text, one) for text, variants in listed.items() for one in variants),
             listed,
-            len(self._close.shortlist(emissions.phone_log_probs, entities)),
+            self._fitting(emissions.phone_log_probs, entities),
         )
+
+    def _fitting(self, phone_log_probs: npt.NDArray[np.float16], entities: EntityList) -> int:
+        """Return how many entities the phones fit closely."""
+        return len(self._close.matching(phone_log_probs, self._close.compile(entities)))
 
     def _dense(self, tokens: SparseLogProbs) -> npt.NDArray[np.float32]:
         return np.maximum(tokens.dense(self._pieces), np.float32(_SUBWORD_FLOOR))

@@ -18,10 +18,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import PhoneFusionConfig
+from pipeline.config import PhoneFusionConfig, RunConfig
 from pipeline.lexicon.phones import PHONE_IDS
-from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.rescoring.aligned import Variants, floored, units_of
+from pipeline.rescoring.technique import Sounds, Technique
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import Hypothesis
@@ -108,7 +108,7 @@ class _Growing:
         return self._room[: self.size]
 
 
-class Sounds:
+class FlatSounds:
     """Pronunciations of words and entities as flat arrays that the kernel reads; grows with what it meets."""
 
     def __init__(self) -> None:
@@ -134,13 +134,25 @@ class Sounds:
         return self._first.values, self._starts.values, self._phones.values
 
 
-class PhoneFusion:
-    """Holds the pronunciations met so far; ``fuse`` is a pure function of its arguments."""
+class PhoneFusion(Technique):
+    """Holds the pronunciations met so far."""
 
-    def __init__(self, config: PhoneFusionConfig, pronouncer: Pronouncer, lists: ListPronouncer) -> None:
-        self._config, self._pronouncer, self._lists = config, pronouncer, lists
-        self._sounds = Sounds()
+    part = "phone_fusion"
+
+    def __init__(self, config: PhoneFusionConfig, sounds: Sounds, n_best: int | None = None) -> None:
+        """``n_best``: hypotheses that are kept of those that were compared; None: all."""
+        self._config, self._pronouncer, self._lists, self._kept = config, sounds.pronouncer, sounds.lists, n_best
+        self._sounds = FlatSounds()
         self._words: dict[str, int] = {}  # numbers of single words: most of what there is to look up
+
+    @classmethod
+    def build(cls, config: RunConfig, sounds: Sounds) -> "PhoneFusion":
+        """Keep as many hypotheses as are written."""
+        return cls(config.phone_fusion or PhoneFusionConfig(), sounds, config.beam.n_best)
+
+    def order(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
+        """Return the best of the n-best in their new order."""
+        return self.fuse(nbest, emissions, entities)[: self._kept]
 
     def fuse(self, hypotheses: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best in its new order with ``total`` and ``phone_cost`` set.

@@ -19,8 +19,9 @@ from pipeline.config import GuardConfig
 from pipeline.decoding.spans import entity_spans
 from pipeline.errors import ConfigError, ModelError
 from pipeline.rescoring.aligned import Fit
-from pipeline.rescoring.evidence import FEATURES, Evidence, Scene
+from pipeline.rescoring.evidence import FEATURES, Evidence
 from pipeline.rescoring.proposals import Proposal, apply_proposals
+from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.trees import Trees
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis

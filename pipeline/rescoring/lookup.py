@@ -1,4 +1,4 @@
-"""D4: words that the recogniser doubts are looked up among the entities by how they sound.
+"""Words that the recogniser doubts are looked up among the entities by how they sound.
 
 A span of one to ``max_words`` words with a doubtful word in it (the recogniser often breaks one name into two common
 words) gives a phone string, read off the phone head between the span's aligned boundaries. Entities near to it are
@@ -7,7 +7,7 @@ aligned in the span's place, between its neighbours; the cheapest replaces the s
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,14 @@ import numpy.typing as npt
 from pipeline.config import LexiconConfig
 from pipeline.lexicon.alignment import IMPOSSIBLE
 from pipeline.lexicon.phone_index import PhoneIndex
-from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.rescoring.aligned import Aligned, Fit, Variants, align_hypothesis, floored
 from pipeline.rescoring.edit import Edit, apply_edits, edited_words
 from pipeline.rescoring.proposals import Proposal
+from pipeline.rescoring.scene import Scene
+from pipeline.rescoring.technique import Sounds, Technique
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
-from pipeline.types.hypothesis import EntitySpan, Hypothesis
+from pipeline.types.hypothesis import EntitySpan, Hypothesis, distinct
 
 TECHNIQUE = "lexicon"
 _PLACES = 2  # in which an entity that is attended to is proposed
@@ -37,43 +38,43 @@ class Replacement:
     fit: Fit
 
 
-class LexiconLookup:
-    """Holds the pronouncer and remembers the index of each list; ``apply`` is a pure function of its arguments."""
+class LexiconLookup(Technique):
+    """Holds the pronouncer and remembers the index of the last list."""
 
-    def __init__(
-        self,
-        config: LexiconConfig,
-        pronouncer: Pronouncer,
-        lists: ListPronouncer,
-        known: Callable[[str], bool],
-    ) -> None:
-        """``known``: whether the language model's vocabulary has a word."""
-        self._config, self._pronouncer, self._lists, self._known = config, pronouncer, lists, known
+    part = "lexicon"
+
+    def __init__(self, config: LexiconConfig, sounds: Sounds) -> None:
+        self._config, self._pronouncer, self._lists = config, sounds.pronouncer, sounds.lists
+        self._known = sounds.knows
         self._index: tuple[str, PhoneIndex] | None = None
 
-    def apply(self, hypotheses: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
+    def correct(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best, with the best hypothesis corrected and put first where an entity fits better.
 
         Its gain in phone cost is added to ``boost`` and ``total``; the uncorrected one stays as the second.
         """
-        if emissions.phone_log_probs is None or not entities.entities or not hypotheses or not hypotheses[0].words:
-            return list(hypotheses)
+        if emissions.phone_log_probs is None or not entities.entities or not nbest or not nbest[0].words:
+            return list(nbest)
         listed = self._lists.pronounce(entities)
         log_probs = floored(emissions.phone_log_probs, self._config.floor)
-        aligned = align_hypothesis(hypotheses[0], log_probs, self._pronouncer, listed)
+        aligned = align_hypothesis(nbest[0], log_probs, self._pronouncer, listed)
         if aligned.alignment.cost >= IMPOSSIBLE:
-            return list(hypotheses)
+            return list(nbest)
         found = self._replacements(aligned, self._searched(entities, listed), listed, self._config.min_gain)
         chosen = _without_overlap(found)
-        return [_replaced(aligned, chosen), *hypotheses] if chosen else list(hypotheses)
+        return distinct([_replaced(aligned, chosen), *nbest]) if chosen else list(nbest)
 
-    def propose(
+    def propose(self, scene: Scene, entities: EntityList, emissions: Emissions) -> list[Proposal]:
+        """Return what sounds like words of the unbiased hypothesis; the guard decides by more than the sound."""
+        return self.sounding(scene.aligned, entities, emissions.attended)
+
+    def sounding(
         self, aligned: Aligned, entities: EntityList, attended: npt.NDArray[np.float16] | None = None
     ) -> list[Proposal]:
         """Return every entity that sounds at least ``least_gain`` nats better than words of ``aligned``.
 
-        For the guard, which decides by more than the sound. ``attended`` [E, 3], what the contextual adapter says of
-        ``entities`` (pipeline.types.emissions), adds those that it hears, in the places where it does.
+        ``attended`` [E, 3], what the contextual adapter says of ``entities`` (pipeline.types.emissions), adds those
+        that it hears, in the places where it does.
         """
         if not entities.entities:
             return []

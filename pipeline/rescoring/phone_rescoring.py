@@ -1,4 +1,4 @@
-"""D3: re-score the n-best by how well its pronunciations fit the phone head.
+"""The n-best re-scored by how well its pronunciations fit the phone head.
 
     total'(h) = total(h) - weight * (cost(h) - min over the contest of cost)
 
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from pipeline.config import RescoringConfig
 from pipeline.lexicon.alignment import IMPOSSIBLE
-from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.rescoring.aligned import Aligned, align_hypothesis, floored
+from pipeline.rescoring.technique import Sounds, Technique
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis
@@ -39,23 +39,25 @@ def counterpart(words: Sequence[str], other: Sequence[str], start: int, end: int
     return first, last, min(there, until), until
 
 
-class Rescorer:
-    """Holds the pronouncer; ``rescore`` is a pure function of its arguments."""
+class PhoneRescoring(Technique):
+    """Holds the pronouncer."""
 
-    def __init__(self, config: RescoringConfig, pronouncer: Pronouncer, lists: ListPronouncer) -> None:
-        self._config, self._pronouncer, self._lists = config, pronouncer, lists
+    part = "rescoring"
 
-    def rescore(self, hypotheses: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
+    def __init__(self, config: RescoringConfig, sounds: Sounds) -> None:
+        self._config, self._pronouncer, self._lists = config, sounds.pronouncer, sounds.lists
+
+    def order(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best in its new order with ``total`` and ``phone_cost`` set for those in the contest."""
-        named = [hypothesis for hypothesis in hypotheses if hypothesis.entities]
+        named = [hypothesis for hypothesis in nbest if hypothesis.entities]
         if emissions.phone_log_probs is None or not entities.entities or not named:
-            return list(hypotheses)
+            return list(nbest)
         log_probs = floored(emissions.phone_log_probs, self._config.floor)
         listed = self._lists.pronounce(entities)
-        plain = [hypothesis for hypothesis in hypotheses if not hypothesis.entities]
+        plain = [hypothesis for hypothesis in nbest if not hypothesis.entities]
         contest = [align_hypothesis(one, log_probs, self._pronouncer, listed) for one in [*named, *plain[:1]]]
         if any(aligned.alignment.cost >= IMPOSSIBLE for aligned in contest):
-            return list(hypotheses)  # more phones than frames: the costs cannot be compared
+            return list(nbest)  # more phones than frames: the costs cannot be compared
         least = min(aligned.alignment.cost for aligned in contest)
         rival = contest[-1] if plain else None
         scored = [self._scored(aligned, rival, least) for aligned in contest]

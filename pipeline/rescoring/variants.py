@@ -1,4 +1,4 @@
-"""D5: alternative spellings of entities, as one would spell them by ear, all meaning the one canonical form.
+"""Alternative spellings of entities, as one would spell them by ear, all meaning the one canonical form.
 
 The joint n-gram of the G2P model is run backwards: from an entity's pronunciations to the likeliest spellings of that
 sound; and a table of which letters the recogniser writes for which, learned from its own mistakes, respells the name
@@ -10,26 +10,29 @@ under an alias of ours is written in its canonical form.
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config import G2gConfig
 from pipeline.lexicon.confusions import read_table, respell
-from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.rescoring.edit import Edit, apply_edits
+from pipeline.rescoring.technique import Sounds, Technique
+from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
-from pipeline.types.hypothesis import Hypothesis
+from pipeline.types.hypothesis import Hypothesis, distinct
 
 TECHNIQUE = "g2g"
 _PRONUNCIATIONS = 3  # of a word that are spelled back
 
 
-class SpellingVariants:
+class SpellingVariants(Technique):
     """Holds the pronouncer; remembers words and the last lists. Deterministic."""
 
-    def __init__(self, config: G2gConfig, pronouncer: Pronouncer, known: Callable[[str], bool], keep: int = 64) -> None:
-        """``known``: whether the language model's vocabulary has a word; such words never become variants."""
-        self._config, self._pronouncer, self._known, self._keep = config, pronouncer, known, keep
+    part = "g2g"
+
+    def __init__(self, config: G2gConfig, sounds: Sounds, keep: int = 64) -> None:
+        """Words that ``sounds`` knows never become variants; ``keep``: expanded lists that are remembered."""
+        self._config, self._pronouncer, self._known, self._keep = config, sounds.pronouncer, sounds.knows, keep
         self._confusions = read_table(Path(config.confusions)) if config.confusions else {}
         self._words: dict[str, list[tuple[str, float]]] = {}
         self._lists: dict[str, EntityList] = {}
@@ -41,6 +44,12 @@ class SpellingVariants:
                 self._lists.pop(next(iter(self._lists)))
             self._lists[entities.version] = self._make(entities)
         return self._lists[entities.version]
+
+    def order(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
+        """Return the hypotheses with variants in their canonical form, each text once, where it stands first."""
+        if not entities.entities:
+            return list(nbest)
+        return distinct([self.canonical(hypothesis, entities) for hypothesis in nbest])
 
     def canonical(self, hypothesis: Hypothesis, entities: EntityList) -> Hypothesis:
         """Write what was found under a variant in its canonical form. ``entities`` is the list before ``expand``."""

@@ -1,6 +1,6 @@
-"""The shortlist: which entities of a list are plausible in an utterance, from the first pass's phones alone.
+"""The strategy ``phonetic``: entities are plausible by the phones that the first pass heard, and by nothing else.
 
-An entity is on the shortlist if and only if one of its pronunciations p_1..p_m lies somewhere in the audio at
+An entity is found if and only if one of its pronunciations p_1..p_m lies somewhere in the audio at
 
     cost(p) <= min(per_phone * (m - spare), most)
 
@@ -29,11 +29,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import RunConfig, ShortlistConfig
+from pipeline.config import ShortlistConfig
 from pipeline.lexicon.phones import PHONE_IDS, Pronunciation, substitution_costs
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.strategy import Strategy
 from pipeline.trie import Trie, build_trie
-from pipeline.types.entity import EMPTY, Entity, EntityList
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import Entity, EntityList
 
 _FIRST_CODE = ord("A")  # phones as characters of a trie
 _ROUNDING = np.float32(1e-3)  # so that what is left out early would not have come in
@@ -58,8 +60,12 @@ class CompiledList:
     silent: npt.NDArray[np.int32]
 
 
-class Shortlister:
-    """Loaded once per worker; deterministic. ``select`` is a pure function of its arguments."""
+class Phonetic(Strategy):
+    """Loaded once per worker; deterministic. ``matching`` is a pure function of its arguments."""
+
+    name = "phonetic"
+    part = "shortlist"
+    pointwise = True
 
     def __init__(self, config: ShortlistConfig, pronouncer: Pronouncer, keep: int = 256) -> None:
         """``keep``: compiled lists that are remembered."""
@@ -68,17 +74,14 @@ class Shortlister:
         self._compiled: dict[int, CompiledList] = {}
         self._confused = (substitution_costs() * np.float32(config.confusion)).astype(np.float32)
 
-    def shortlist(self, phone_log_probs: npt.NDArray[np.float16] | None, entities: EntityList) -> EntityList:
-        """Return the entities that are plausible in the audio, in their order; all of them without a phone head."""
-        if phone_log_probs is None or not entities.entities:
-            return entities
-        chosen = self.select(phone_log_probs, self.compile(entities))
-        if len(chosen) == len(entities):
-            return entities
-        return EntityList(tuple(entities.entities[k] for k in chosen)) if len(chosen) else EMPTY
+    def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
+        """Return the indices, ascending, of the entities that fit; None without a phone head."""
+        if heard.phone_log_probs is None:
+            return None
+        return self.matching(heard.phone_log_probs, self.compile(entities))
 
-    def select(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.int32]:
-        """Return the indices, ascending, of the entities on the shortlist; see the module's text for the formula.
+    def matching(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.int32]:
+        """Return the indices, ascending, of the entities that fit; see the module's text for the formula.
 
         phone_log_probs: [T, 40] in nats, column 0 the blank
         """
@@ -123,11 +126,6 @@ class Shortlister:
                 kept = known[entity.text] = entity, tuple(_codes(one) for one in self._pronouncer.entity(entity))
             said.append(kept[1])
         return said
-
-
-def build_shortlister(config: RunConfig, pronouncer: Pronouncer | None = None) -> Shortlister | None:
-    """Return the shortlister, or None where it is off. Raises ModelError for missing pronunciation models."""
-    return None if config.shortlist is None else Shortlister(config.shortlist, pronouncer or Pronouncer())
 
 
 def compile_list(entities: EntityList, pronunciations: Sequence[Sequence[str]]) -> CompiledList:

@@ -7,26 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
 from pipeline.recognition.adapt import AdapterPass
-from pipeline.recognition.transcribe import Transcriber, read_emissions
+from pipeline.recognition.emission_rows import read_emissions
+from pipeline.recognition.transcribe import Transcriber
 from pipeline.schemas import EMISSIONS_REQUIRED
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.inputs import read_lists, read_references
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
+from pipeline.types.shortlist import Shortlist
 
 _QUICK = Bootstrap(replicates=1)  # intervals are not looked at while searching
 
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """Emissions of one utterance with what was said in it."""
+    """Emissions of one utterance with what was said in it; its shortlist, once an adapter has run."""
 
     reference: Reference
     heard: Emissions
+    shortlist: Shortlist | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,12 +115,8 @@ def adapted(corpus: Corpus, adapter: AdapterPass) -> Corpus:
                 f"{name}: its first pass carries no states for the adapter; encode the audio again with it, "
                 "or leave it out (adapter: null in --config)."
             )
-        listed = dataclasses.replace(adapter, entities=EntitySource(corpus.lists.of(name)))
-        said = listed.row(name, None, one.heard)
-        if said is not None:
-            heard = dataclasses.replace(one.heard, adapted=said.tokens, attended=said.attended)
-            one = dataclasses.replace(one, heard=heard)
-        done.append(one)
+        heard, shortlist = adapter.row(one.heard, corpus.lists.of(name))
+        done.append(dataclasses.replace(one, heard=heard, shortlist=shortlist))
     return dataclasses.replace(corpus, utterances=tuple(done))
 
 
@@ -129,7 +127,7 @@ def evaluate(transcriber: Transcriber, corpus: Corpus, progress: Callable[[], ob
         name = one.reference.utterance_id
         entities = corpus.lists.of(name)
         start = time.process_time()
-        nbest, _ = transcriber.hypotheses(one.heard, entities)
+        nbest, _ = transcriber.hypotheses(one.heard, entities, one.shortlist)
         seconds += time.process_time() - start
         written[name] = Written(nbest[0].text, one.reference.duration_seconds)
         if progress is not None:

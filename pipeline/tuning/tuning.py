@@ -11,9 +11,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.config import SWITCHES, RunConfig, override, without
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.tuning.evaluation import Corpus, Evaluation, evaluate
-from pipeline.types.tokens import Tokens
 
 Values = dict[str, float]
 
@@ -56,9 +55,9 @@ class Trial:
 class Tuner:
     """Evaluates sets of values on data sets and guard, all with the same base configuration."""
 
-    def __init__(self, config: RunConfig, tokens: Tokens, corpora: Sequence[Corpus], guard: Guard | None) -> None:
-        """Decode everything once without the lists; raises ConfigError or ModelError as build_decoder does."""
-        self._config, self._tokens, self._corpora, self._guard = config, tokens, corpora, guard
+    def __init__(self, config: RunConfig, corpora: Sequence[Corpus], guard: Guard | None) -> None:
+        """Decode everything once without the lists; raises ConfigError or ModelError as Recogniser.load does."""
+        self._config, self._corpora, self._guard = config, corpora, guard
         plain = functools.reduce(without, SWITCHES, config)
         self.unbiased = self._trial({}, plain, ())
 
@@ -67,7 +66,7 @@ class Tuner:
         return self._trial(values, configured(self._config, values), self.unbiased.evaluations)
 
     def _trial(self, values: Values, config: RunConfig, unbiased: Sequence[Evaluation]) -> Trial:
-        transcriber = build_transcriber(config, self._tokens)
+        transcriber = Recogniser.load(config, encodes=False).transcriber
         evaluations = tuple(evaluate(transcriber, corpus) for corpus in self._corpora)
         guard = None if self._guard is None else evaluate(transcriber, self._guard.corpus)
         objective = sum(one.rate("f1") for one in evaluations) / len(evaluations)

@@ -1,6 +1,7 @@
 """What a search finds: words, entities and hypotheses with their scores."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -44,3 +45,11 @@ class Hypothesis:
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
+
+
+def distinct(nbest: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Return each text once, where it stands first."""
+    first: dict[str, Hypothesis] = {}
+    for hypothesis in nbest:
+        first.setdefault(hypothesis.text, hypothesis)
+    return list(first.values())

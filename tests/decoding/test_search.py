@@ -23,11 +23,15 @@ from pipeline.config import (
     without,
 )
 from pipeline.decoding.build import build_decoder
+from pipeline.entities.lists import EntitySource
 from pipeline.errors import ConfigError
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.transcribe import Transcriber
+from pipeline.rescoring.stage import build_stage
+from pipeline.retrieval.shortlist import Shortlister
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.tokens import Tokens
+from tests.support.hearing import sounds
 from tests.support.inventory import CHARACTERS, LETTERS, TOKENS, emissions_of, spell, write_arpa
 
 SMALL = Tokens(("", "▁", "▁a", "b", "ab"), 0, lambda text: [], lambda text, count: [])
@@ -143,7 +147,9 @@ def test_the_search_goes_further_only_where_a_guard_judges():
     assert decode(emissions, listed("kat"), without(config, "guard")) == decoder.decode(emissions, listed("kat"))
     off = build_decoder(dataclasses.replace(config, boosting=None, boost_class=None), CHARACTERS)
     assert off.decode(emissions, listed("kat"), judged=True)[0].text == "call cat now"
-    without_phones = build_transcriber(config, CHARACTERS).hypotheses(Emissions(emissions, None), listed("kat"))
+    stage = build_stage(config, CHARACTERS, sounds())
+    transcriber = Transcriber(decoder, EntitySource(), "", stage, Shortlister())
+    without_phones = transcriber.hypotheses(Emissions(emissions, None), listed("kat"))
     assert without_phones[0][0].text == "call cat now"
 
 

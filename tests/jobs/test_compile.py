@@ -8,12 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 _RUN = """
 import pyarrow.parquet as pq
-from pipeline.acoustic.loading import load_model
-from pipeline.recognition.adapt import build_adapter_pass
 from pipeline.config import joint
-from pipeline.recognition.encode import Encoder
 from pipeline.entities.lists import load_entities
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 import numba.core.caching as caching
 
 def refuse(self, sig, data):
@@ -21,10 +18,9 @@ def refuse(self, sig, data):
 
 caching.Cache.save_overload = refuse
 config, source = joint(), load_entities("examples/entities.csv")
-model, adapter = load_model(config.acoustic), build_adapter_pass(config, source)
+recogniser = Recogniser.load(config, source, config_fingerprint="x")
 rows = pq.read_table("examples/demo.parquet").slice(20, 6)
-heard = adapter.adapt(Encoder(model, 240.0, None, adapter.runner).encode(rows))
-table = build_transcriber(config, model.tokens, source, "x").transcribe(heard)
+table = recogniser.transcribe(recogniser.encode(rows))
 assert table["error"].null_count == len(table)
 """
 

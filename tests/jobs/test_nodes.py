@@ -12,12 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.verify import main as verify
-from pipeline.acoustic.loading import load_model
 from pipeline.config import AcousticConfig, BeamConfig, RunConfig
 from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import load_entities
-from pipeline.recognition.encode import Encoder
-from pipeline.recognition.transcribe import build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 from tests.support.attempts import Attempt, compare, read_rows, transcript_files, watched
 from tests.support.local_cluster import LocalCluster, local_cluster, transcribe, workers
 from tests.support.transcribing import noises, write_corpus
@@ -40,14 +38,12 @@ def alone(audio: Path, model: Path) -> list[dict[str, Any]]:
     config = RunConfig(
         acoustic=AcousticConfig(model=str(model)), language_model=None, beam=BeamConfig(decoder="greedy")
     )
-    acoustic = load_model(config.acoustic)
-    encoder = Encoder(acoustic, config.acoustic.batch_seconds)
-    transcriber = build_transcriber(config, acoustic.tokens, load_entities(None), config_fingerprint(config))
+    recogniser = Recogniser.load(config, load_entities(None), config_fingerprint=config_fingerprint(config))
     blocks = pq.ParquetFile(audio).iter_batches(BLOCK)
     return [
         row
         for block in blocks
-        for row in transcriber.transcribe(encoder.encode(pa.Table.from_batches([block]))).to_pylist()
+        for row in recogniser.transcribe(recogniser.encode(pa.Table.from_batches([block]))).to_pylist()
     ]
 
 

@@ -54,7 +54,7 @@ class Finished:
         return content
 
     def full(self, *names: str):  # type: ignore[no-untyped-def]
-        return in_order(self.bench.transcriber(source(*names)).transcribe(self.emissions))
+        return in_order(self.bench.recogniser(source(*names)).transcribe(self.emissions))
 
     def new(self, record: dict[str, Any]) -> RunFolder:
         return RunFolder(self.bench.output.join(record["fingerprint"]))
@@ -182,7 +182,7 @@ def test_on_an_object_store(tmp_path: Path, model: Path, capsys: pytest.CaptureF
         options = options_for(endpoint)
         out = bench(model, new_bucket(options).join("out"))
         emissions = heard(model, TEXTS[:6], 5)
-        written = in_order(out.transcriber(source("Dog")).transcribe(emissions))
+        written = in_order(out.recogniser(source("Dog")).transcribe(emissions))
         run = out.run(written, source("Dog"), out.cache(emissions))
         (tmp_path / "new.txt").write_text("Zelensky\n")
         command = ["--run", run.root.uri, "--entities", str(tmp_path / "new.txt"), "--num-workers", "1", "--publish"]
@@ -190,7 +190,7 @@ def test_on_an_object_store(tmp_path: Path, model: Path, capsys: pytest.CaptureF
         assert reprocess.main([*command, "--summary", str(tmp_path / "s.json")]) == 0
         record = json.loads((tmp_path / "s.json").read_text())[0]
         new = RunFolder(out.output.join(record["fingerprint"]))
-        full = in_order(out.transcriber(source("Zelensky")).transcribe(emissions))
+        full = in_order(out.recogniser(source("Zelensky")).transcribe(emissions))
         assert rows_of(new).equals(full)
         assert problems(new) == []
         assert json.loads(storage.read_bytes(out.output.join("latest.json")))["run"] == record["fingerprint"]

@@ -18,9 +18,12 @@ from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.loading import build_list
 from pipeline.errors import ConfigError, InputError
-from pipeline.recognition.adapt import AdapterPass, build_adapter_pass
+from pipeline.recognition.emission_rows import read_emissions, shortlist_of
 from pipeline.recognition.encode import Encoder
-from pipeline.recognition.transcribe import Transcriber, build_transcriber, read_emissions
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.transcribe import Transcriber
+from pipeline.rescoring.stage import RescoringStage
+from pipeline.retrieval.shortlist import Shortlister
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity, write_emissions
 from pipeline.schemas import ADAPTER_OUTPUT, EMISSIONS
 from pipeline.types.entity import Entity, EntityList
@@ -52,73 +55,66 @@ def audio(*names: str) -> pa.Table:
     return pa.table({"utterance_id": list(names), "audio": pa.array(rows, kind)})
 
 
-def first_pass(settings: RunConfig, adapter: AdapterPass, names: tuple[str, ...]) -> pa.Table:
-    return Encoder(load_model(settings.acoustic), 60.0, None, adapter.runner).encode(audio(*names))
-
-
-def adapter_pass(settings: RunConfig, *entities: str) -> AdapterPass:
+def recogniser(settings: RunConfig, *entities: str) -> Recogniser:
     source = EntitySource(build_list([(row, {"entity": text}) for row, text in enumerate(entities, start=1)]))
-    made = build_adapter_pass(settings, source)
-    assert made is not None
-    return made
+    return Recogniser.load(settings, source)
 
 
 def test_from_the_cache_as_from_the_encoder_and_as_from_another_process(base: Path) -> None:
     settings = config(base)
-    adapter = adapter_pass(settings, "quirinus", "zebedee")
-    emissions = first_pass(settings, adapter, ("a", "b"))
-    straight = adapter.adapt(emissions)
+    ours = recogniser(settings, "quirinus", "zebedee")
+    emissions = ours.encode(audio("a", "b"))
+    straight = ours.adapt(emissions)
     assert straight.column_names == [*EMISSIONS.names, *ADAPTER_OUTPUT.names]
     assert straight["adapted_ids"].null_count == 0
 
     file = io.BytesIO()
     write_emissions(emissions, file)
     cached = pq.read_table(io.BytesIO(file.getvalue()))
-    assert adapter_pass(settings, "zebedee", "quirinus").adapt(cached).equals(straight)
+    assert recogniser(settings, "zebedee", "quirinus").adapt(cached).equals(straight)
+    assert ours.adapt(straight) is straight  # it has run
     heard = [one for _, one in read_emissions(straight)]
     assert all(one is not None and one.searched is one.adapted and one.adapted is not one.tokens for one in heard)
 
 
 def test_an_empty_list_gives_the_unbiased_transcripts(base: Path) -> None:
     settings = config(base)
-    nothing, names = adapter_pass(settings), ("a", "b")
-    emissions = first_pass(settings, nothing, names)
-    adapted = nothing.adapt(emissions)
+    nothing, names = recogniser(settings), ("a", "b")
+    adapted = nothing.adapt(nothing.encode(audio(*names)))
     assert adapted["adapted_ids"].null_count == adapted["attended"].null_count == 2
     plain = Encoder(load_model(settings.acoustic), 60.0).encode(audio(*names))
     assert adapted.select(EMISSIONS.names).equals(plain)
-    transcriber = build_transcriber(settings, load_model(settings.acoustic).tokens)
-    assert transcriber.transcribe(adapted).equals(transcriber.transcribe(plain))
+    assert nothing.transcribe(adapted).equals(nothing.transcribe(plain))
 
 
 def test_the_search_reads_what_the_adapter_wrote(base: Path) -> None:
     settings = config(base)
-    adapter = adapter_pass(settings, "quirinus")
-    adapted = adapter.adapt(first_pass(settings, adapter, ("a",)))
-    transcriber = build_transcriber(settings, load_model(settings.acoustic).tokens)
-    texts = [transcriber.transcribe(table)["text"][0].as_py() for table in (adapted, adapted.select(EMISSIONS.names))]
+    ours = recogniser(settings, "quirinus")
+    adapted = ours.adapt(ours.encode(audio("a")))
+    texts = [ours.transcribe(table)["text"][0].as_py() for table in (adapted, adapted.select(EMISSIONS.names))]
     assert texts[0] != texts[1]
 
 
 def test_the_search_is_given_what_is_attended_to_and_the_rest_is_still_marked(base: Path) -> None:
     settings = config(base)
-    adapter = adapter_pass(settings, "quirinus")
-    ((_, heard),) = read_emissions(adapter.adapt(first_pass(settings, adapter, ("a",))))
+    ours = recogniser(settings, "quirinus")
+    ((_, heard),) = read_emissions(ours.adapt(ours.encode(audio("a"))))
     assert heard is not None
     seen: list[EntityList] = []
 
     class Spy:
-        def decode(self, emissions: object, entities: EntityList) -> list[Hypothesis]:
+        def decode(self, emissions: object, entities: EntityList, judged: bool = False) -> list[Hypothesis]:
             seen.append(entities)
             return [Hypothesis((Word("zebedee", 0, 1, 1.0), Word("quirinus", 1, 2, 1.0)), 0.0, 0.0, 0.0, 0.0, ())]
 
     three = EntityList((Entity("zebedee", "Zebedee"), Entity("quirinus", "Quirinus"), Entity("ida", "Ida")))
     attention = np.array([[0.01, 0.1, 3], [0.5, 2.0, 3], [np.nan] * 3], np.float16)  # of the last it cannot say
-    transcriber = Transcriber(Spy(), EntitySource(), "", least_attention=0.1)
+    alone = RescoringStage(()), Shortlister()
+    transcriber = Transcriber(Spy(), EntitySource(), "", *alone, least_attention=0.1)
     nbest, _ = transcriber.hypotheses(dataclasses.replace(heard, attended=attention), three)
     assert [entity.text for entity in seen[0].entities] == ["quirinus", "ida"]
     assert [span.entity for span in nbest[0].entities] == ["zebedee", "quirinus"]
-    Transcriber(Spy(), EntitySource(), "").hypotheses(heard, three)  # a run without an adapter
+    Transcriber(Spy(), EntitySource(), "", *alone).hypotheses(heard, three)  # a run without an adapter
     assert seen[-1] is three
     with pytest.raises(ValueError, match="saw 1 plausible entities, here are 3"):
         transcriber.hypotheses(heard, three)
@@ -127,7 +123,9 @@ def test_the_search_is_given_what_is_attended_to_and_the_rest_is_still_marked(ba
 def test_a_first_pass_without_states_is_an_error_of_its_row(base: Path) -> None:
     settings = config(base)
     plain = Encoder(load_model(settings.acoustic), 60.0).encode(audio("a"))
-    assert "cache it anew" in adapter_pass(settings, "quirinus").adapt(plain)["error"][0].as_py()
+    adapter = recogniser(settings, "quirinus").adapter
+    assert adapter is not None
+    assert "cache it anew" in adapter.adapt(plain)["error"][0].as_py()
 
 
 def test_which_adapter_a_run_takes(base: Path, tmp_path: Path) -> None:
@@ -187,6 +185,17 @@ def test_the_page_shows_entities_words_and_no_bias(base: Path, tmp_path: Path) -
 def test_weights_of_zero_take_an_entity_off(base: Path) -> None:
     settings = config(base)
     source = EntitySource(EntityList((Entity("quirinus", "Quirinus", weight=0.0),)))
-    adapter = build_adapter_pass(settings, source)
-    assert adapter is not None
-    assert adapter.adapt(first_pass(settings, adapter, ("a",)))["adapted_ids"].null_count == 1
+    off = Recogniser.load(settings, source)
+    assert off.adapt(off.encode(audio("a")))["adapted_ids"].null_count == 1
+
+
+def test_the_shortlist_travels_with_the_row_and_belongs_to_one_list(base: Path) -> None:
+    ours = recogniser(config(base), "quirinus", "zebedee")
+    adapted = ours.adapt(ours.encode(audio("a")))
+    whole = ours.adapter.lists.of("a", None)  # type: ignore[union-attr]
+    ((scalars, _),) = read_emissions(adapted)
+    carried = shortlist_of(scalars, whole)
+    assert carried is not None
+    assert (carried.entities, carried.strategies, carried.list_version) == (whole, ((), ()), whole.version)
+    other = ours.with_lists(EntitySource(EntityList((Entity("ida", "Ida"),))))
+    assert f"the adapter saw the list {whole.version}" in other.transcribe(adapted)["error"][0].as_py()

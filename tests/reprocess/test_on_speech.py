@@ -1,6 +1,5 @@
 """The contract of reprocessing on real speech, with the shipped models and every technique of the joint preset."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,9 @@ import pytest
 
 from jobs import reprocess
 from pipeline.acoustic.adapter_files import settle
-from pipeline.acoustic.loading import load_model
 from pipeline.config import RunConfig, joint
 from pipeline.entities.lists import EntitySource, SharedEntities
-from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.recognition.adapt import load_runner
-from pipeline.recognition.encode import Encoder
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.runs.folder import RunFolder
 from pipeline.storage import open_filesystem
 from tests.support.finished_runs import Bench, rows_of
@@ -35,10 +31,7 @@ def config() -> RunConfig:
 @pytest.fixture(scope="module")
 def emissions(config: RunConfig) -> pa.Table:
     batch = next(pq.ParquetFile(SHARED / "librispeech_test_clean_dev.parquet").iter_batches(UTTERANCES))
-    adapter = load_runner(config, Pronouncer())
-    assert adapter is not None
-    encoder = Encoder(load_model(config.acoustic), config.acoustic.batch_seconds, adapter=adapter)
-    return encoder.encode(pa.Table.from_batches([batch]))
+    return Recogniser.load(config, transcribes=False).encode(pa.Table.from_batches([batch]))
 
 
 def spoken(ids: set[str]) -> list[str]:
@@ -55,14 +48,14 @@ def source(words: list[str]) -> EntitySource:
 def test_new_versions_are_full_runs(tmp_path: Path, config: RunConfig, emissions: pa.Table) -> None:
     words = spoken(set(emissions["utterance_id"].to_pylist()))
     bench = Bench(config, open_filesystem(str(tmp_path)), rows=16)
-    transcriber = bench.transcriber(source(words[1:]))
+    recogniser = bench.recogniser(source(words[1:]))
     cache = bench.cache(emissions)
-    run = bench.run(bench.transcribed(transcriber, emissions), transcriber.entities, cache)
+    run = bench.run(recogniser.transcribe(emissions), source(words[1:]), cache)
     assert cache.facts()["mb_per_audio_hour"] * 1e6 < MOST_BYTES
     lists = {"more": words, "less": words[2:], "others": words[::2]}
     for (name, listed), record in zip(lists.items(), reprocessed(tmp_path, run, lists), strict=True):
         new = RunFolder(bench.output.join(record["fingerprint"]))
-        full = bench.transcribed(dataclasses.replace(transcriber, entities=source(listed)), emissions)
+        full = recogniser.with_lists(source(listed)).transcribe(emissions)
         assert rows_of(new).equals(full.sort_by("utterance_id").combine_chunks()), name
         assert record["reprocess"]["totals"]["recomputed"] < UTTERANCES / (1 if name == "others" else 4), name
 

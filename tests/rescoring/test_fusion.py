@@ -10,6 +10,7 @@ from pipeline.lexicon.alignment import IMPOSSIBLE, align_words
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.rescoring.fusion import PhoneFusion
+from pipeline.rescoring.technique import Sounds
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis, Word
@@ -20,7 +21,7 @@ WORDS = ["tomato", "a", "the", "read", "eight", "bob", "bees", "'"]
 
 
 def fusion_of(**fields: float) -> PhoneFusion:
-    return PhoneFusion(PhoneFusionConfig(**fields), PRONOUNCER, LISTS)  # type: ignore[arg-type]
+    return PhoneFusion(PhoneFusionConfig(**fields), Sounds(PRONOUNCER, LISTS, PRONOUNCER.knows))  # type: ignore[arg-type]
 
 
 def random_log_probs(frames: int, seed: int) -> np.ndarray:

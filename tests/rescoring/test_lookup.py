@@ -7,6 +7,7 @@ from pipeline.lexicon.phones import parse_phones
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.rescoring.aligned import align_hypothesis, floored, heard_phones
 from pipeline.rescoring.lookup import LexiconLookup
+from pipeline.rescoring.technique import Sounds
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from tests.support.speech import hypothesis, said, spoken
 
@@ -23,11 +24,11 @@ NAMES = EntityList(
 
 def lookup(**fields: float) -> LexiconLookup:
     config = LexiconConfig(**fields)  # type: ignore[arg-type]
-    return LexiconLookup(config, PRONOUNCER, ListPronouncer(PRONOUNCER), PRONOUNCER.knows)
+    return LexiconLookup(config, Sounds(PRONOUNCER, ListPronouncer(PRONOUNCER), PRONOUNCER.knows))
 
 
 def test_one_name_heard_as_three_words() -> None:
-    best, second = lookup().apply([hypothesis("met the lens key today", -10.0)], said(MET), NAMES)
+    best, second = lookup().correct([hypothesis("met the lens key today", -10.0)], said(MET), NAMES)
     assert best.text == "met zelensky today"
     assert second.text == "met the lens key today"
     (span,) = best.entities
@@ -46,9 +47,9 @@ def test_what_is_attended_to_is_tried_where_it_is() -> None:
     given = hypothesis("met the lens key today", -10.0, confidence=0.99)  # nothing is doubtful
     work = lookup(excess=50.0)
     aligned = align_hypothesis(given, floored(said(labels).phone_log_probs, -8.0), PRONOUNCER, {})
-    assert work.propose(aligned, NAMES) == []
+    assert work.sounding(aligned, NAMES) == []
     attended = np.array([[0.0, 0.0, 0.0], [0.1, 0.2, 8.0], [0.9, 3.0, 9.0]], np.float16)
-    first, *others = work.propose(aligned, NAMES, attended)
+    first, *others = work.sounding(aligned, NAMES, attended)
     assert (first.text, first.first, first.last) == ("zelensky", 1, 4)
     assert [one.text for one in others] in ([], ["zelensky"])
 
@@ -56,7 +57,7 @@ def test_what_is_attended_to_is_tried_where_it_is() -> None:
 def test_a_name_of_two_words_and_later_entities_move() -> None:
     labels = "F UW UW - Y AE NG - M EH T Z EH L EH N S K IY"
     given = [hypothesis("foo young met zelensky", -10.0, "zelensky")]
-    best = lookup().apply(given, said(labels), NAMES)[0]
+    best = lookup().correct(given, said(labels), NAMES)[0]
     assert best.text == "fu yang met zelensky"
     assert [(span.entity, span.start_word, span.end_word) for span in best.entities] == [
         ("fu yang", 0, 2),
@@ -67,27 +68,27 @@ def test_a_name_of_two_words_and_later_entities_move() -> None:
 
 def test_sure_and_known_words_are_left_alone() -> None:
     given = [hypothesis("met the lens key today", -10.0, confidence=0.99)]
-    assert lookup(excess=50.0).apply(given, said(MET), NAMES) == given
-    assert lookup(excess=0.5).apply(given, said(MET), NAMES)[0].text == "met zelensky today"
+    assert lookup(excess=50.0).correct(given, said(MET), NAMES) == given
+    assert lookup(excess=0.5).correct(given, said(MET), NAMES)[0].text == "met zelensky today"
 
 
 def test_an_unknown_word_is_doubtful_however_sure() -> None:
     given = [hypothesis("met zelenskee today", -10.0, confidence=0.99)]
-    assert lookup(excess=50.0, min_gain=-1.0).apply(given, said(MET), NAMES)[0].text == "met zelensky today"
+    assert lookup(excess=50.0, min_gain=-1.0).correct(given, said(MET), NAMES)[0].text == "met zelensky today"
 
 
 def test_what_was_said_stays() -> None:
     lens = "M M EH - T T DH AH L EH N N Z K - IY T T AH D EY EY - -"
     given = [hypothesis("met the lens key today", -10.0, confidence=0.1)]
-    assert lookup().apply(given, said(lens), NAMES) == given
+    assert lookup().correct(given, said(lens), NAMES) == given
 
 
 def test_nothing_to_do_gives_the_same_list() -> None:
     given = [hypothesis("met the lens key today", -10.0)]
     silent = type(said(MET))(said(MET).tokens)
-    assert lookup().apply(given, said(MET), EMPTY) == given
-    assert lookup().apply(given, silent, NAMES) == given
-    assert lookup().apply([hypothesis("", -1.0)], said(MET), NAMES) == [hypothesis("", -1.0)]
+    assert lookup().correct(given, said(MET), EMPTY) == given
+    assert lookup().correct(given, silent, NAMES) == given
+    assert lookup().correct([hypothesis("", -1.0)], said(MET), NAMES) == [hypothesis("", -1.0)]
 
 
 def test_heard_phones_collapse_repeats_and_blanks() -> None:

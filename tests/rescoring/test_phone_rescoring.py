@@ -2,7 +2,8 @@ import pytest
 
 from pipeline.config import RescoringConfig
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
-from pipeline.rescoring.phone_rescoring import Rescorer, counterpart
+from pipeline.rescoring.phone_rescoring import PhoneRescoring, counterpart
+from pipeline.rescoring.technique import Sounds
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from tests.support.speech import hypothesis, said
 
@@ -12,8 +13,8 @@ MET = "M M EH - T T Z Z EH L EH N N S K - IY T T AH D EY EY - -"
 NAMES = EntityList((Entity("zelensky", "Zelenskyy", pronunciations=("Z EH L EH N S K IY",)),))
 
 
-def rescorer(**fields: float) -> Rescorer:
-    return Rescorer(RescoringConfig(**fields), PRONOUNCER, ListPronouncer(PRONOUNCER))  # type: ignore[arg-type]
+def rescorer(**fields: float) -> PhoneRescoring:
+    return PhoneRescoring(RescoringConfig(**fields), Sounds(PRONOUNCER, ListPronouncer(PRONOUNCER), PRONOUNCER.knows))  # type: ignore[arg-type]
 
 
 def nbest() -> list:
@@ -25,7 +26,7 @@ def nbest() -> list:
 
 
 def test_the_phones_choose_the_name() -> None:
-    found = rescorer(weight=0.5).rescore(nbest(), said(MET), NAMES)
+    found = rescorer(weight=0.5).order(nbest(), said(MET), NAMES)
     assert found[0].text == "met zelensky today"
     assert [h.total for h in found] == sorted((h.total for h in found), reverse=True)
     (span,) = found[0].entities
@@ -36,7 +37,7 @@ def test_the_phones_choose_the_name() -> None:
 
 
 def test_without_weight_only_the_explanation_is_new() -> None:
-    found = rescorer(weight=0.0).rescore(nbest(), said(MET), NAMES)
+    found = rescorer(weight=0.0).order(nbest(), said(MET), NAMES)
     assert [(h.text, h.total) for h in found] == [(h.text, h.total) for h in nbest()]
 
 
@@ -46,21 +47,21 @@ def test_plain_hypotheses_keep_their_order() -> None:
         hypothesis("met the lens key today", -10.0),
         hypothesis("met zelensky", -40.0, "zelensky"),
     ]
-    found = rescorer(weight=1.0).rescore(mixed, said(MET), NAMES)
+    found = rescorer(weight=1.0).order(mixed, said(MET), NAMES)
     assert [h.text for h in found if not h.entities] == ["met the lens key to day", "met the lens key today"]
     assert found[0].text == "met the lens key to day"
 
 
 def test_fewer_frames_than_phones_gives_the_same_list() -> None:
-    assert rescorer().rescore(nbest(), said("M EH T Z EH L"), NAMES) == nbest()
+    assert rescorer().order(nbest(), said("M EH T Z EH L"), NAMES) == nbest()
 
 
 def test_nothing_to_do_gives_the_same_list() -> None:
     plain = [hypothesis("met the lens key today", -10.0), hypothesis("met today", -11.0)]
-    assert rescorer().rescore(plain, said(MET), NAMES) == plain
-    assert rescorer().rescore(nbest(), said(MET), EMPTY) == nbest()
+    assert rescorer().order(plain, said(MET), NAMES) == plain
+    assert rescorer().order(nbest(), said(MET), EMPTY) == nbest()
     silent = type(said(MET))(said(MET).tokens)
-    assert rescorer().rescore(nbest(), silent, NAMES) == nbest()
+    assert rescorer().order(nbest(), silent, NAMES) == nbest()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from pipeline.config import G2gConfig
-from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.technique import Sounds
 from pipeline.rescoring.variants import SpellingVariants
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.hypothesis import EntitySpan
@@ -17,7 +18,7 @@ NAMES = EntityList(
 
 
 def variants(**fields: float) -> SpellingVariants:
-    return SpellingVariants(G2gConfig(**fields), PRONOUNCER, COMMON.__contains__)  # type: ignore[arg-type]
+    return SpellingVariants(G2gConfig(**fields), Sounds(PRONOUNCER, ListPronouncer(PRONOUNCER), COMMON.__contains__))  # type: ignore[arg-type]
 
 
 def test_names_are_spelled_by_ear() -> None:

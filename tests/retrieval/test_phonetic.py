@@ -11,9 +11,10 @@ from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint
 from pipeline.errors import ConfigError
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.recognition.transcribe import build_transcriber
-from pipeline.retrieval.phonetic import Shortlister, build_shortlister
-from pipeline.types.emissions import Emissions, sparsify
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.retrieval.phonetic import Phonetic
+from pipeline.retrieval.shortlist import Shortlister, build_shortlister
+from pipeline.types.emissions import Emissions, SparseLogProbs, sparsify
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from tests.support.speech import spoken
 
@@ -27,8 +28,8 @@ def pronouncer() -> Pronouncer:
 
 
 @pytest.fixture(scope="module")
-def shortlister(pronouncer: Pronouncer) -> Shortlister:
-    return Shortlister(ShortlistConfig(), pronouncer)
+def phonetic(pronouncer: Pronouncer) -> Phonetic:
+    return Phonetic(ShortlistConfig(), pronouncer)
 
 
 def listed(**pronunciations: str) -> EntityList:
@@ -36,13 +37,22 @@ def listed(**pronunciations: str) -> EntityList:
     return EntityList(tuple(entities))
 
 
+def heard_as(phones: np.ndarray | None) -> Emissions:
+    nothing = np.zeros((0 if phones is None else len(phones), 0))
+    return Emissions(SparseLogProbs(nothing.astype(np.int16), nothing.astype(np.float16)), phones)
+
+
+def plausible(phonetic: Phonetic, phones: np.ndarray | None, entities: EntityList) -> EntityList:
+    return Shortlister([phonetic]).shortlist(heard_as(phones), entities).entities
+
+
 def texts(found: EntityList) -> list[str]:
     return [entity.text for entity in found.entities]
 
 
-def test_what_is_heard_is_on_it_and_what_is_not_is_not(shortlister: Shortlister) -> None:
+def test_what_is_heard_is_on_it_and_what_is_not_is_not(phonetic: Phonetic) -> None:
     entities = listed(zelensky=SAID, gorbachev="G AO R B AH CH AO F", met="M EH T")
-    assert texts(shortlister.shortlist(MET, entities)) == ["met", "zelensky"]
+    assert texts(plausible(phonetic, MET, entities)) == ["met", "zelensky"]
 
 
 @pytest.mark.parametrize(
@@ -54,22 +64,22 @@ def test_what_is_heard_is_on_it_and_what_is_not_is_not(shortlister: Shortlister)
         "Z AH L EH N S K IY",
     ],
 )
-def test_a_small_difference_does_not_matter(shortlister: Shortlister, said: str) -> None:
-    assert texts(shortlister.shortlist(MET, listed(name=said))) == ["name"]
+def test_a_small_difference_does_not_matter(phonetic: Phonetic, said: str) -> None:
+    assert texts(plausible(phonetic, MET, listed(name=said))) == ["name"]
 
 
-def test_short_ones_must_fit_better(shortlister: Shortlister) -> None:
-    assert texts(shortlister.shortlist(MET, listed(same="M EH T", other="M AH K"))) == ["same"]
+def test_short_ones_must_fit_better(phonetic: Phonetic) -> None:
+    assert texts(plausible(phonetic, MET, listed(same="M EH T", other="M AH K"))) == ["same"]
 
 
-def test_a_cost_is_the_cheapest_lay_by_hand(shortlister: Shortlister) -> None:
+def test_a_cost_is_the_cheapest_lay_by_hand(phonetic: Phonetic) -> None:
     """Two sure phones with an uncertain one between: skipped, taken, or replaced."""
     frames = np.full((3, 40), -12.0, np.float32)
     for frame, phone in enumerate(("S", "T", "AA")):
         frames[frame, PHONE_IDS[phone] + 1] = -0.05
     frames[1, 0] = -2.05  # the blank is 2 nats below T
     config = ShortlistConfig(per_phone=10.0, spare=0.0, most=100.0)
-    wide = Shortlister(config, Pronouncer())
+    wide = Phonetic(config, Pronouncer())
     costs = {}
     for said in ("S T AA", "S AA", "S K AA", "S T L AA"):
         compiled = wide.compile(listed(name=said))
@@ -80,7 +90,7 @@ def test_a_cost_is_the_cheapest_lay_by_hand(shortlister: Shortlister) -> None:
     assert 0.0 < costs["S K AA"] <= config.clip
 
 
-def test_the_other_entities_do_not_matter(shortlister: Shortlister) -> None:
+def test_the_other_entities_do_not_matter(phonetic: Phonetic) -> None:
     """Pointwise: each entity comes in or not as it does in a list of its own."""
     rng = np.random.default_rng(0)
     phones = list(PHONE_IDS)
@@ -89,30 +99,30 @@ def test_the_other_entities_do_not_matter(shortlister: Shortlister) -> None:
     logits = rng.normal(size=(60, 40)) * 3
     frames = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float16)
     for heard in (MET, frames):
-        together = texts(shortlister.shortlist(heard, listed(**said)))
-        alone = [name for name in sorted(said) if len(shortlister.shortlist(heard, listed(**{name: said[name]})))]
+        together = texts(plausible(phonetic, heard, listed(**said)))
+        alone = [name for name in sorted(said) if len(plausible(phonetic, heard, listed(**{name: said[name]})))]
         assert together == alone
         assert 0 < len(together) < len(said)
 
 
-def test_all_pass_without_phones_and_none_is_none(shortlister: Shortlister) -> None:
+def test_all_pass_without_phones_and_none_is_none(phonetic: Phonetic) -> None:
     entities = listed(zelensky=SAID)
-    assert shortlister.shortlist(None, entities) is entities
-    assert shortlister.shortlist(MET, entities) is entities
-    assert shortlister.shortlist(MET, EMPTY) is EMPTY
-    assert shortlister.shortlist(MET[:0], entities) is EMPTY
+    assert plausible(phonetic, None, entities) is entities
+    assert plausible(phonetic, MET, entities) is entities
+    assert plausible(phonetic, MET, EMPTY) is EMPTY
+    assert plausible(phonetic, MET[:0], entities) is EMPTY
 
 
-def test_homophones_and_several_pronunciations(shortlister: Shortlister) -> None:
+def test_homophones_and_several_pronunciations(phonetic: Phonetic) -> None:
     two = Entity("kernel", "Kernel", pronunciations=("K ER N AH L", SAID))
     same = Entity("zelenskyj", "Zelenskyj", pronunciations=(SAID,))
-    assert texts(shortlister.shortlist(MET, EntityList((two, same)))) == ["kernel", "zelenskyj"]
+    assert texts(plausible(phonetic, MET, EntityList((two, same)))) == ["kernel", "zelenskyj"]
 
 
 def test_on_in_the_joint_preset_off_without(pronouncer: Pronouncer) -> None:
-    assert build_shortlister(joint(), pronouncer) is not None
-    assert build_shortlister(RunConfig(), pronouncer) is None
-    assert build_shortlister(dataclasses.replace(joint(), shortlist=None), pronouncer) is None
+    assert [one.name for one in build_shortlister(joint(), pronouncer).strategies] == ["phonetic"]
+    assert build_shortlister(RunConfig(), pronouncer).strategies == ()
+    assert build_shortlister(dataclasses.replace(joint(), shortlist=None), pronouncer).strategies == ()
 
 
 def utterance() -> Emissions:
@@ -135,25 +145,27 @@ def utterance() -> Emissions:
 
 def test_lists_with_the_same_shortlist_give_the_same_transcript() -> None:
     config = dataclasses.replace(joint(), language_model=None)
-    transcriber = build_transcriber(config, load_tokens(config.acoustic))
+    transcriber = Recogniser.load(config, encodes=False).transcriber
     far = {"gorbachev": "G AO R B AH CH AO F", "zelensky": SAID, "vancomycin": "V AE NG K OW M AY S IH N"}
     name = {"nilsson": "N IH L S AH N"}
     heard = utterance()
     unbiased, none = transcriber.hypotheses(heard, EMPTY)
-    assert transcriber.hypotheses(heard, listed(**far)) == (unbiased, none)
+    again, found = transcriber.hypotheses(heard, listed(**far))
+    assert (again, found.entities) == (unbiased, none.entities)
     biased, chosen = transcriber.hypotheses(heard, listed(**name))
     assert biased[0].text == "we met nilsson"
     assert unbiased[0].text != biased[0].text
-    assert transcriber.hypotheses(heard, listed(**name, **far)) == (biased, chosen)
+    again, found = transcriber.hypotheses(heard, listed(**name, **far))
+    assert (again, found.entities, found.strategies) == (biased, chosen.entities, (("phonetic",),))
 
 
 def test_the_guard_is_asked_about_what_differs_from_the_unbiased_transcript() -> None:
     config = dataclasses.replace(joint(), language_model=None)
-    transcriber = build_transcriber(config, load_tokens(config.acoustic))
+    transcriber = Recogniser.load(config, encodes=False).transcriber
     heard, names = utterance(), listed(nilsson="N IH L S AH N", gorbachev="G AO R B AH CH AO F")
     unbiased, asked = transcriber.proposals(heard, names)
     assert unbiased.text == transcriber.hypotheses(heard, EMPTY)[0][0].text == "we met nilsen"
     assert [proposal.text for proposal, _ in asked] == ["nilsson"]
     assert transcriber.proposals(heard, EMPTY) == (unbiased, [])
     with pytest.raises(ConfigError, match="no guard"):
-        build_transcriber(RunConfig(language_model=None), load_tokens(config.acoustic)).proposals(heard, names)
+        Recogniser.load(RunConfig(language_model=None), encodes=False).transcriber.proposals(heard, names)

@@ -11,13 +11,11 @@ from jobs.run.preflight import source_version
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.acoustic import checkpoint
-from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig, override
 from pipeline.config.fingerprint import config_fingerprint, fingerprint, model_fingerprint, run_fingerprint
 from pipeline.entities import snapshot
 from pipeline.entities.lists import EntitySource
-from pipeline.recognition.adapt import build_adapter_pass
-from pipeline.recognition.transcribe import Transcriber, build_transcriber
+from pipeline.recognition.recogniser import Recogniser
 from pipeline.runs.cache import Cache, CacheFolder
 from pipeline.runs.corpus import scan_emissions
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity, write_emissions
@@ -40,16 +38,9 @@ class Bench:
     cached_rows: int = 64
     audio: str = fingerprint("audio that is not there: reprocessing needs none")
 
-    def transcriber(self, source: EntitySource) -> Transcriber:
-        """Load everything that decodes."""
-        tokens = load_tokens(self.config.acoustic)
-        return build_transcriber(self.config, tokens, source, config_fingerprint(self.config))
-
-    def transcribed(self, transcriber: Transcriber, emissions: pa.Table) -> pa.Table:
-        """Return the TRANSCRIPTS rows of a full run with the transcriber's lists."""
-        if adapter := build_adapter_pass(self.config, transcriber.entities):
-            emissions = adapter.adapt(emissions)
-        return transcriber.transcribe(emissions)
+    def recogniser(self, source: EntitySource) -> Recogniser:
+        """Load everything that transcribes, with lists."""
+        return Recogniser.load(self.config, source, config_fingerprint=config_fingerprint(self.config), encodes=False)
 
     def cache(self, emissions: pa.Table) -> Cache:
         """Write the first pass."""

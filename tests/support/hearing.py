@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from pipeline.acoustic.loading import load_tokens
 from pipeline.config import BeamConfig, RunConfig, joint
 from pipeline.entities.lists import EntitySource
 from pipeline.lexicon.phones import PHONE_IDS
-from pipeline.recognition.encode import flat_lists
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.recognition.emission_rows import flat_lists
 from pipeline.recognition.transcribe import Transcriber
-from pipeline.rescoring.stage import PhoneticPass, build_phonetics
-from pipeline.retrieval.phonetic import Shortlister, build_shortlister
+from pipeline.rescoring.stage import RescoringStage, build_stage
+from pipeline.rescoring.technique import Sounds
+from pipeline.retrieval.shortlist import Shortlister, build_shortlister
 from pipeline.schemas import EMISSIONS, with_origin
 from pipeline.types.emissions import sparsify
 from pipeline.types.tokens import Tokens
@@ -24,17 +27,19 @@ CONFIG: RunConfig = dataclasses.replace(joint(), language_model=None, beam=BeamC
 
 
 @functools.cache
-def phonetics() -> PhoneticPass:
-    made = build_phonetics(CONFIG)
-    assert made is not None
-    return made
+def sounds() -> Sounds:
+    pronouncer = Pronouncer()
+    return Sounds(pronouncer, ListPronouncer(pronouncer), pronouncer.knows)
+
+
+@functools.cache
+def _stage() -> RescoringStage:
+    return build_stage(CONFIG, load_tokens(CONFIG.acoustic), sounds())
 
 
 @functools.cache
 def shortlister() -> Shortlister:
-    made = build_shortlister(CONFIG, phonetics().pronouncer)
-    assert made is not None
-    return made
+    return build_shortlister(CONFIG, sounds().pronouncer)
 
 
 @functools.cache
@@ -45,7 +50,7 @@ def _decoder():  # type: ignore[no-untyped-def]
 
 
 def transcriber(source: EntitySource) -> Transcriber:
-    return Transcriber(_decoder(), source, "config", phonetics(), shortlister())
+    return Transcriber(_decoder(), source, "config", _stage(), shortlister())
 
 
 def hear(
@@ -79,7 +84,7 @@ def hear(
 def _heard(text: str, seed: int, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
     """[T, pieces] and [T, 40] log-probs; where one is doubtful, another is nearly as likely."""
     generator = np.random.default_rng(seed)
-    said = (phonetics().pronouncer.pronounce(word)[:1] for word in text.split())
+    said = (sounds().pronouncer.pronounce(word)[:1] for word in text.split())
     phones = [PHONE_IDS[phone] + 1 for one in said for phones in one for phone in phones]
     pieces = tokens.encoder(f" {text}" if tokens is CHARACTERS else text)
     frames = 2 * max(len(pieces), len(phones)) + 2

@@ -1,0 +1,57 @@
+"""The shortlist of an utterance: what any strategy finds of its list goes on to adapter, search and rescoring.
+
+STRATEGIES names them all. A new one is a class in a file of its own, a part of the configuration and a line there.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.config import RunConfig
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.phonetic import Phonetic
+from pipeline.retrieval.strategy import Strategy
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EMPTY, EntityList
+from pipeline.types.shortlist import Shortlist, whole
+
+STRATEGIES: tuple[type[Strategy], ...] = (Phonetic,)
+
+
+class Shortlister:
+    """Holds the strategies that a run uses; without any, every entity of a list is plausible everywhere."""
+
+    def __init__(self, strategies: Sequence[Strategy] = ()) -> None:
+        self.strategies = tuple(strategies)
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether an entity is on the shortlist or not whatever else is on the list."""
+        return all(strategy.pointwise for strategy in self.strategies)
+
+    def shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
+        """Return the entities that any strategy finds, in their order; all where none can say of this audio."""
+        found = [(one.name, one.select(heard, entities)) for one in self.strategies] if len(entities) else []
+        said = [(name, indices) for name, indices in found if indices is not None]
+        if not said:
+            return whole(entities)
+        names: dict[int, list[str]] = {}
+        for name, indices in said:
+            for index in indices.tolist():
+                names.setdefault(index, []).append(name)
+        chosen = sorted(names)
+        return Shortlist(_kept(entities, chosen), tuple(tuple(names[at]) for at in chosen), entities.version)
+
+
+WHOLE_LISTS = Shortlister()
+"""Without any strategy: every entity of a list is plausible everywhere."""
+
+
+def _kept(entities: EntityList, chosen: Sequence[int]) -> EntityList:
+    """Return the list of the chosen entities; the list itself if they are all, as what was compiled of it is kept."""
+    if len(chosen) == len(entities):
+        return entities
+    return EntityList(tuple(entities.entities[index] for index in chosen)) if chosen else EMPTY
+
+
+def build_shortlister(config: RunConfig, pronouncer: Pronouncer) -> Shortlister:
+    """Return the shortlister with the strategies that ``config`` turns on."""
+    return Shortlister([one.build(config, pronouncer) for one in STRATEGIES if getattr(config, one.part) is not None])

@@ -1,0 +1,37 @@
+"""What a retrieval strategy is: one way to find the entities of a list that are plausible in an utterance."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import RunConfig
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EntityList
+
+
+class Strategy:
+    """Loaded once per worker; deterministic.
+
+    name:      what TRANSCRIPTS says of entities that it found
+    part:      field of RunConfig that turns it on
+    pointwise: whether it is a property of the entity and the audio alone that an entity is found, and never of the
+               others on the list: then a changed list is brought into a run by looking at what changed
+    """
+
+    name: ClassVar[str]
+    part: ClassVar[str]
+    pointwise: ClassVar[bool]
+
+    def __init__(self, config: Any, pronouncer: Pronouncer) -> None:
+        """``config``: its part of the configuration."""
+
+    @classmethod
+    def build(cls, config: RunConfig, pronouncer: Pronouncer) -> Self:
+        """Return the strategy as ``config``, which turns it on, has it."""
+        return cls(getattr(config, cls.part), pronouncer)
+
+    def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
+        """Return the indices, ascending, of the entities that are plausible; None if it cannot say of this audio."""
+        raise NotImplementedError
