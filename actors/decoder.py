@@ -17,8 +17,8 @@ class DecoderActor:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.recognition.recogniser import Recogniser
 
-        source = snapshot.load(lists)
-        self._recogniser = Recogniser.load(config, source, config_fingerprint=config_fingerprint, encodes=False)
+        recogniser = Recogniser.load(config, config_fingerprint=config_fingerprint, encodes=False)
+        self._recogniser = recogniser.with_lists(snapshot.load(lists, recogniser.parts.tokens.alphabet))
         self._meter = meter
 
     def __call__(self, emissions: pa.Table) -> pa.Table:

@@ -27,9 +27,10 @@ class EncoderActor:
 
         if not torch.cuda.is_available():
             torch.set_num_threads(threads)
-        source = None if lists is None else snapshot.load(lists)
-        self._recogniser = Recogniser.load(config, source, list_column=list_column, transcribes=False)
-        self._adapts, self._meter = lists is not None, meter
+        recogniser = Recogniser.load(config, list_column=list_column, transcribes=False)
+        if lists is not None:
+            recogniser = recogniser.with_lists(snapshot.load(lists, recogniser.parts.tokens.alphabet))
+        self._recogniser, self._adapts, self._meter = recogniser, lists is not None, meter
 
     def __call__(self, audio: pa.Table) -> pa.Table:
         with Batch(self._meter, "encode", audio) as batch:

@@ -49,10 +49,11 @@ class Reprocessor:
         fingerprint = settings.config_fingerprint
         recogniser = Recogniser.load(settings.config, config_fingerprint=fingerprint, encodes=False)
         self._settings = settings
-        old, touching = snapshot.load(settings.old_lists), Touching(recogniser.parts.shortlister)
+        alphabet = recogniser.parts.tokens.alphabet
+        old, touching = snapshot.load(settings.old_lists, alphabet), Touching(recogniser.parts.shortlister)
         self._targets: list[tuple[NewVersion, Redo]] = []
         for target in settings.targets:
-            lists = snapshot.load(target.lists)
+            lists = snapshot.load(target.lists, alphabet)
             redo = Redo(recogniser.with_lists(lists), old, lists, settings.own_lists, touching)
             self._targets.append((target.version, redo))
 

@@ -29,6 +29,7 @@ from pipeline.scoring.inputs import (
 )
 from pipeline.scoring.metrics import RATE_NAMES, show_p
 from pipeline.scoring.output import comparison_metrics, write_json
+from pipeline.text import ENGLISH, Alphabet
 
 _LABELS = ("Run A", "Run B")
 _NAMED = 10  # entities named on the terminal
@@ -62,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         comparison,
         _LABELS,
         (run_facts(run_folder_of(arguments.first)), run_facts(run_folder_of(arguments.second))),
-        _examples(arguments),
+        _examples(arguments, corpus.alphabet),
         against_first=arguments.reference is None,
     )
     document = build_comparison(page)
@@ -80,15 +81,16 @@ def _run(arguments: argparse.Namespace) -> Result:
 
 def _corpus(arguments: argparse.Namespace) -> ScoringSet:
     if arguments.reference is None:
-        return scoring_set_of_run(arguments.first, arguments.lists, arguments.list_column)
+        return scoring_set_of_run(arguments.first, arguments.lists, arguments.list_column, ENGLISH)
     run = run_folder_of(arguments.second)
-    return load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run)
+    return load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run, ENGLISH)
 
 
-def _examples(arguments: argparse.Namespace) -> ExampleSource:
+def _examples(arguments: argparse.Namespace, alphabet: Alphabet) -> ExampleSource:
     return ExampleSource(
         transcripts=transcripts_of(arguments.second) if is_parquet(arguments.second) else None,
         audio=arguments.reference if arguments.reference and is_parquet(arguments.reference) else None,
+        alphabet=alphabet,
     )
 
 

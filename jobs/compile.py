@@ -17,6 +17,7 @@ from jobs.demo import EXAMPLES
 from pipeline.config import baseline, joint
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.recognition.recogniser import Recogniser
+from pipeline.text import ENGLISH
 
 _UTTERANCES = 3
 """Full of names: every technique has something to do."""
@@ -26,7 +27,7 @@ def compile_all() -> Result:
     """Transcribe a few examples without and with their list."""
     started = time.time()
     audio = pq.read_table(EXAMPLES / "demo.parquet").slice(0, _UTTERANCES)
-    listed = load_entities(str(EXAMPLES / "entities.csv"))
+    listed = load_entities(str(EXAMPLES / "entities.csv"), alphabet=ENGLISH)
     for config, source in ((baseline(), EntitySource()), (joint(), listed)):
         recogniser = Recogniser.load(config, source)
         recogniser.transcribe(recogniser.encode(audio))

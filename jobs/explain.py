@@ -25,11 +25,12 @@ from pipeline.acoustic.adapter_runner import AdapterRunner
 from pipeline.audio.decode import decode_audio
 from pipeline.config import RunConfig
 from pipeline.decoding.greedy import GreedyDecoder
-from pipeline.entities.lists import EntitySource, load_entities
+from pipeline.entities.lists import load_entities
 from pipeline.errors import InputError
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.report import attention_page
 from pipeline.report.attention_page import Explained
+from pipeline.text import ENGLISH
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 
@@ -81,7 +82,7 @@ def explain(options: argparse.Namespace) -> Result:
     column = options.entities_column or (OWN_LISTS if options.entities is None else None)
     if options.entities_column and options.entities_column not in row:
         raise InputError(f"{options.audio}: has no column '{options.entities_column}'; it has {sorted(row)}.")
-    source = load_entities(options.entities) if options.entities else EntitySource()
+    source = load_entities(options.entities or None, alphabet=ENGLISH)
     entities = source.of(options.utterance, row.get(column) if column else None)
     one = explained(config, row, entities)
     options.output.write_text(attention_page.render(one), encoding="utf-8")

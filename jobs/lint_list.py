@@ -32,6 +32,7 @@ from pipeline.lint.check import lint
 from pipeline.lint.findings import KINDS, SEVERITIES, Lint
 from pipeline.lint.usage import check_usage
 from pipeline.storage.s3_options import Options, parse_options
+from pipeline.text import ENGLISH
 
 _STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 
@@ -61,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise ConfigError(f"--shown must be 0 or more, got {arguments.shown}.")
     started = time.monotonic()
     options = parse_options(arguments.storage_options)
-    source = load_entities(arguments.list, arguments.column, options)
+    source = load_entities(arguments.list, arguments.column, options, ENGLISH)
     config = with_file(joint(), arguments.config)
     found = lint(source, config, rows=_rows(arguments.list, options))
     if arguments.audio_run:

@@ -25,6 +25,7 @@ from pipeline.entities.lists import load_entities
 from pipeline.errors import ConfigError
 from pipeline.runs.pointer import Pointer
 from pipeline.storage.s3_options import parse_options
+from pipeline.text import ENGLISH
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -95,7 +96,7 @@ def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]
         output = storage.open_filesystem(arguments.output, options) if arguments.output else old.folder.root.parent
         storage.check_writable(output)
         wanted = lists if len(arguments.run) == 1 else [lists[at]]
-        sources = [(name, load_entities(given, arguments.entities_column, options)) for name, given in wanted]
+        sources = [(name, load_entities(given, arguments.entities_column, options, ENGLISH)) for name, given in wanted]
         jobs.append((old, [plan_new(old, output, name, source) for name, source in sources]))
     return jobs
 

@@ -34,6 +34,7 @@ from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import all_metrics, write_json, write_scores
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
+from pipeline.text import ENGLISH, Alphabet
 
 _NAMED = 5  # ids and entries named on the terminal
 
@@ -79,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     storage.check_writable(output)
     scored = arguments.transcripts or arguments.hypotheses
     run = run_folder_of(scored)
-    corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run)
+    corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run, ENGLISH)
     bootstrap = Bootstrap(arguments.replicates, arguments.seed)
     result = corpus.score(scored, bootstrap)
     baseline = corpus.score(arguments.baseline, bootstrap) if arguments.baseline else None
@@ -89,8 +90,8 @@ def _run(arguments: argparse.Namespace) -> Result:
         baseline,
         arguments.title,
         run_facts(run),
-        _examples(scored, arguments.reference),
-        _knowledge(arguments, run),
+        _examples(scored, arguments.reference, corpus.alphabet),
+        _knowledge(arguments, run, corpus.alphabet),
         variants,
         read_attention(arguments.attention) if arguments.attention else (),
     )
@@ -104,19 +105,20 @@ def _run(arguments: argparse.Namespace) -> Result:
     return Result(metrics | {"output": output.uri})
 
 
-def _knowledge(arguments: argparse.Namespace, run: RunFolder | None) -> Knowledge:
+def _knowledge(arguments: argparse.Namespace, run: RunFolder | None, alphabet: Alphabet) -> Knowledge:
     vocabulary = arguments.vocabulary or vocabulary_of(run)
-    training = [count_words(path) for path in arguments.training_text]
+    training = [count_words(path, alphabet) for path in arguments.training_text]
     return Knowledge(
-        vocabulary=set(count_words(vocabulary)) if vocabulary else None,
+        vocabulary=set(count_words(vocabulary, alphabet)) if vocabulary else None,
         training_words=sum(training, Counter()) if training else None,
     )
 
 
-def _examples(scored: str, reference: str) -> ExampleSource:
+def _examples(scored: str, reference: str, alphabet: Alphabet) -> ExampleSource:
     return ExampleSource(
         transcripts=transcripts_of(scored) if is_parquet(scored) else None,
         audio=reference if is_parquet(reference) else None,
+        alphabet=alphabet,
     )
 
 

@@ -23,6 +23,7 @@ from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.errors import InputError, ModelError
 from pipeline.lexicon.pronunciation import PHONES, Pronouncer
+from pipeline.text import Alphabet
 from pipeline.training import feature_cache
 from pipeline.training.base_loop import Trainer, TrainingConfig
 from pipeline.training.batches import Example, Source, label
@@ -73,7 +74,7 @@ def build_network(options: argparse.Namespace, vocabulary: int) -> tuple[CtcNetw
     return network, backbone
 
 
-def cache_entries(options: argparse.Namespace, network: CtcNetwork) -> list[tuple[Path, float]]:
+def cache_entries(options: argparse.Namespace, network: CtcNetwork, alphabet: Alphabet) -> list[tuple[Path, float]]:
     """Return the index paths of every training file at every speed, with weights, computing what is missing."""
     entries = []
     for pattern in options.train:
@@ -86,7 +87,9 @@ def cache_entries(options: argparse.Namespace, network: CtcNetwork) -> list[tupl
                 index = options.cache / f"{Path(file).stem}.speed{speed:g}.index.parquet"
                 if not options.cached_only:
                     stack = network.head.config.stack
-                    feature_cache.build(Path(file), options.cache, network.backbone, speed, stack, options.device)
+                    feature_cache.build(
+                        Path(file), options.cache, network.backbone, speed, stack, options.device, alphabet
+                    )
                 if index.exists():
                     entries.append((index, float(weight or 1.0)))
     return entries
@@ -112,7 +115,7 @@ class Labels:
 def sources(options: argparse.Namespace, network: CtcNetwork, labels: Labels) -> Sequence[Source]:
     """Return what an epoch draws from, without the validation speakers."""
     by_file: dict[tuple[str, float], list[Example]] = {}
-    for index, weight in cache_entries(options, network):
+    for index, weight in cache_entries(options, network, labels.tokens.alphabet):
         kept = [e for e in labels.examples(index) if e.utterance.speaker not in options.validation_speakers]
         by_file.setdefault((index.name.partition(".speed")[0], weight), []).extend(kept)
     return [Source(tuple(examples), weight) for (_, weight), examples in sorted(by_file.items())]
@@ -121,11 +124,12 @@ def sources(options: argparse.Namespace, network: CtcNetwork, labels: Labels) ->
 def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
     labels = Labels(options.tokeniser)
+    alphabet = labels.tokens.alphabet
     network, backbone = build_network(options, len(labels.tokens.pieces))
     config = TrainingConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(TrainingConfig)})
     held_out = [
         example
-        for index, _ in cache_entries(options, network)
+        for index, _ in cache_entries(options, network, alphabet)
         if ".speed1." in index.name
         for example in labels.examples(index)
         if example.utterance.speaker in options.validation_speakers
@@ -138,7 +142,7 @@ def train(options: argparse.Namespace) -> Result:
     checkpoint.save(options.output, network, backbone, options.tokeniser, PHONES)
     for parquet in options.report:
         stack = network.head.config.stack
-        index = feature_cache.build(parquet, options.cache, network.backbone, 1.0, stack, options.device)
+        index = feature_cache.build(parquet, options.cache, network.backbone, 1.0, stack, options.device, alphabet)
         trainer.log(kind="report", file=parquet.name, **trainer.evaluate(labels.examples(index)))
     return Result({"output": str(options.output)})
 

@@ -87,9 +87,8 @@ def train(options: argparse.Namespace) -> Result:
     training, held_out = hear(options, base)
     tokens = checkpoint.load_tokens(base / checkpoint.TOKENISER)
     pronouncer, config = Pronouncer(), settings(options, TextConfig)
-    windows = TextWindows(
-        files, tokens.encoder, pronouncer, sorted(read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz")), config
-    )
+    words = sorted(read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz"))
+    windows = TextWindows(files, tokens.encoder, pronouncer, words, config, tokens.alphabet)
     segments = SpokenSegments.collect(training, pronouncer)
     trainer = SpellingTrainer(network, settings(options, SpellingTraining), options.output / "training", tokens.decode)
     trainer.run(SpellingData(windows, segments, training, tokens.encoder, config), held_out)

@@ -20,6 +20,7 @@ from rich.progress import track
 
 from jobs.cli.command import Result, is_terminal, job_parser, run_command
 from pipeline.acoustic.adapter_files import settle
+from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig, joint
 from pipeline.config.config_file import with_file
 from pipeline.errors import ConfigError, InputError, StorageError
@@ -89,8 +90,9 @@ def _load(arguments: argparse.Namespace, config: RunConfig, output: Path) -> tup
     ]
     references = _one_each(arguments.reference or arguments.audio, len(sources), "--reference")
     lists = _one_each(arguments.lists, len(sources), "--lists")
-    corpora = [load_corpus(*paths) for paths in zip(sources, references, lists, strict=True)]
-    guard = None if arguments.guard is None else load_corpus(sources[0], references[0], arguments.guard)
+    alphabet = load_tokens(config.acoustic).alphabet
+    corpora = [load_corpus(*paths, alphabet) for paths in zip(sources, references, lists, strict=True)]
+    guard = None if arguments.guard is None else load_corpus(sources[0], references[0], arguments.guard, alphabet)
     return corpora, guard
 
 

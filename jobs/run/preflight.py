@@ -18,6 +18,7 @@ from pipeline.runs.corpus import Corpus, column_names, id_hashes, scan_corpus, s
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
 from pipeline.runs.folder import RunFolder
 from pipeline.storage.s3_options import Options, parse_options
+from pipeline.text import ENGLISH
 
 CACHES = "emissions"
 """Folder below the output where the first passes are cached, if no other is named."""
@@ -55,7 +56,7 @@ def prepare(arguments: argparse.Namespace) -> Transcription:
     """Check the command's inputs and make the run's folder; raises RollcallError with what to do."""
     check_counts(arguments)
     options = parse_options(arguments.storage_options)
-    source = load_entities(arguments.entities, arguments.entities_column, options)
+    source = load_entities(arguments.entities, arguments.entities_column, options, ENGLISH)
     cache = open_cache(storage.open_filesystem(arguments.emissions, options)) if arguments.emissions else None
     files = storage.list_parquet(arguments.audio, options) if cache is None else cache.folder.files()
     list_column = _list_column(arguments, files, source, cache)

@@ -22,6 +22,7 @@ from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.acoustic.spelling import SpellingConfig
 from pipeline.errors import ModelError, RowError
+from pipeline.text import ENGLISH
 from pipeline.types.tokens import WORD_START, Tokens
 
 FORMAT = "rollcall-ctc-1"
@@ -124,6 +125,7 @@ def load_tokens(tokeniser: Path) -> Tokens:
         blank=BLANK,
         encoder=functools.partial(_encode, processor),
         sampler=functools.partial(_sample, processor),
+        alphabet=ENGLISH,
     )
 
 

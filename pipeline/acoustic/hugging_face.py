@@ -24,6 +24,7 @@ from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError
+from pipeline.text import ENGLISH
 from pipeline.types.emissions import FLOOR_LOG_PROB, Emissions, sparsify
 from pipeline.types.tokens import Tokens
 
@@ -70,7 +71,7 @@ def load_hugging_face_tokens(config: AcousticConfig) -> Tokens:
     _check_files(directory)
     with _explained(directory):
         settings, tokenizer = _read_settings(directory)
-    return fold_tokens(tokenizer, settings.vocab_size, settings.pad_token_id).tokens
+    return fold_tokens(tokenizer, settings.vocab_size, settings.pad_token_id, ENGLISH).tokens
 
 
 def _read_settings(directory: Path) -> tuple[Any, Any]:
@@ -174,7 +175,7 @@ class HuggingFaceCtc:
         self._device = choose_device(config.device)
         self._dtype = choose_dtype(config.dtype, self._device)
         self._network, self._extractor, self._top_k = network.eval().to(self._device), extractor, config.top_k
-        folded = fold_tokens(tokenizer, network.config.vocab_size, network.config.pad_token_id)
+        folded = fold_tokens(tokenizer, network.config.vocab_size, network.config.pad_token_id, ENGLISH)
         self.tokens, self._fold = folded.tokens, folded.fold
         self._parakeet = network.config.model_type == "parakeet_ctc"
         self._encoder = network.encoder if self._parakeet else network.base_model.encoder

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ModelError, RowError
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, Alphabet, normalise
 from pipeline.types.tokens import WORD_START, Tokens
 
 NEVER = -1
@@ -31,7 +31,7 @@ class FoldedTokens:
     fold: npt.NDArray[np.int64]
 
 
-def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None) -> FoldedTokens:
+def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None, alphabet: Alphabet = ENGLISH) -> FoldedTokens:
     """Read the pieces of a transformers tokenizer; raises ModelError if it does not fit the head or has no words."""
     raw = {id_: piece for piece, id_ in tokenizer.get_vocab().items()}
     if max(raw) >= vocabulary_size:
@@ -41,7 +41,7 @@ def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None) -> Fold
     delimiter = getattr(tokenizer, "word_delimiter_token", None)
     special = set(tokenizer.all_special_ids) | {id_ for id_, piece in raw.items() if _MARKUP.fullmatch(piece)}
     special = {id_ for id_ in special if raw[id_] != delimiter} | {blank}
-    written = {id_: _normalise_piece(piece, delimiter) for id_, piece in raw.items() if id_ not in special}
+    written = {id_: _normalise_piece(piece, delimiter, alphabet) for id_, piece in raw.items() if id_ not in special}
     if not any(piece.startswith(WORD_START) for piece in written.values()):
         raise ModelError(f"no piece begins a word: neither a delimiter ('{delimiter}') nor pieces with '{WORD_START}'.")
     ids = _representatives(raw, written)
@@ -52,15 +52,16 @@ def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None) -> Fold
     pieces = tuple(written.get(id_, "") for id_ in range(vocabulary_size))
     segmenter = _Segmenter(ids, _piece_scores(tokenizer, ids), whole_words=delimiter is not None)
     encoder = segmenter if delimiter is not None else _Native(tokenizer, raw, fold, segmenter)
-    return FoldedTokens(Tokens(pieces, blank, encoder.best, encoder.several), fold)
+    return FoldedTokens(Tokens(pieces, blank, encoder.best, encoder.several, alphabet), fold)
 
 
-def _normalise_piece(piece: str, delimiter: str | None) -> str:
+def _normalise_piece(piece: str, delimiter: str | None, alphabet: Alphabet) -> str:
     if piece == delimiter:
         return WORD_START
     start = piece.startswith(WORD_START)
     # The leading letter keeps an apostrophe that stands inside a word: pieces such as "'s".
-    body = normalise("a" + piece.removeprefix(WORD_START))[1:].strip().replace(" ", WORD_START)
+    normalised = normalise(alphabet.letters[0] + piece.removeprefix(WORD_START), alphabet)
+    body = normalised[1:].strip().replace(" ", WORD_START)
     return WORD_START + body.lstrip("'") if start else body
 
 

@@ -17,6 +17,7 @@ from pipeline.entities.loading import (
     open_text,
 )
 from pipeline.errors import InputError, RowError
+from pipeline.text import ENGLISH, Alphabet
 from pipeline.types.entity import EMPTY, Entity, EntityList, Rejected
 
 LIST_COLUMNS = ("entities", "list")
@@ -28,7 +29,8 @@ RawLists = Iterable[tuple[int, str, Sequence[Any]]]
 class SharedEntities:
     """Entities by the way they are written, each built once however many lists name it."""
 
-    def __init__(self) -> None:
+    def __init__(self, alphabet: Alphabet = ENGLISH) -> None:
+        self._alphabet = alphabet
         self._known: dict[str, Entity | str] = {}
 
     def list_of(self, entries: Sequence[Any], row: int = 0) -> EntityList:
@@ -48,7 +50,7 @@ class SharedEntities:
             return "is empty" if entry is None else f"must be text, got {type(entry).__name__}"
         if entry not in self._known:
             try:
-                self._known[entry] = entity_of(entry)
+                self._known[entry] = entity_of(entry, self._alphabet)
             except RowError as error:
                 self._known[entry] = str(error)
         return self._known[entry]
@@ -97,16 +99,19 @@ def _join(parts: Sequence[EntityList]) -> EntityList:
     return EntityList(tuple(entities[text] for text in sorted(entities))) if entities else EMPTY
 
 
-def load_entities(path: str | None, column: str | None = None, storage_options: StorageOptions = None) -> EntitySource:
+def load_entities(
+    path: str | None, column: str | None = None, storage_options: StorageOptions = None, alphabet: Alphabet = ENGLISH
+) -> EntitySource:
     """Return what ``path`` holds: one list for all utterances, or one per utterance; None is no list.
 
     ``column`` names the per-utterance list column of a parquet or JSONL file. Raises InputError.
     """
+    shared = SharedEntities(alphabet)
     if path is None:
-        return EntitySource()
+        return EntitySource(shared=shared)
     if is_per_utterance(path, storage_options):
-        return EntitySource(lists=load_lists(path, column, storage_options))
-    return EntitySource(corpus=load_entity_list(path, storage_options))
+        return EntitySource(lists=load_lists(path, column, storage_options, alphabet), shared=shared)
+    return EntitySource(corpus=load_entity_list(path, storage_options, alphabet), shared=shared)
 
 
 def is_per_utterance(path: str, storage_options: StorageOptions = None) -> bool:
@@ -128,7 +133,9 @@ def is_per_utterance(path: str, storage_options: StorageOptions = None) -> bool:
     return isinstance(record, dict) and "entity" not in record and _id_column(list(record)) is not None
 
 
-def load_lists(path: str, column: str | None = None, storage_options: StorageOptions = None) -> UtteranceLists:
+def load_lists(
+    path: str, column: str | None = None, storage_options: StorageOptions = None, alphabet: Alphabet = ENGLISH
+) -> UtteranceLists:
     """Return one entity list per utterance.
 
     Takes parquet and JSONL with ``utterance_id`` and a list column (``column``, else ``entities`` or ``list``); the
@@ -143,7 +150,7 @@ def load_lists(path: str, column: str | None = None, storage_options: StorageOpt
         raw = _json_lists(path, column, storage_options)
     else:
         raw = _tsv_lists(path, column, storage_options)
-    shared = SharedEntities()
+    shared = SharedEntities(alphabet)
     by_id: dict[str, EntityList] = {}
     for row, utterance_id, entries in raw:
         if utterance_id in by_id:

@@ -18,6 +18,7 @@ from pipeline import storage
 from pipeline.entities.spelling import spellings
 from pipeline.errors import InputError, RowError
 from pipeline.lexicon.phones import parse_phones
+from pipeline.text import ENGLISH, Alphabet
 from pipeline.types.entity import Entity, EntityList, Rejected
 
 COLUMNS = ("entity", "aliases", "pronunciations", "weight", "tags")
@@ -29,7 +30,7 @@ _READ_ROWS = 65_536  # rows per parquet batch; bounds memory
 StorageOptions = Mapping[str, Any] | None
 
 
-def load_entity_list(path: str, storage_options: StorageOptions = None) -> EntityList:
+def load_entity_list(path: str, storage_options: StorageOptions = None, alphabet: Alphabet = ENGLISH) -> EntityList:
     """Return the list at ``path``, sorted, each entity once, with what could not be used in ``rejected``.
 
     The format follows the file name: .csv, .tsv, .jsonl and .parquet have a field ``entity`` and may have ``aliases``,
@@ -37,10 +38,10 @@ def load_entity_list(path: str, storage_options: StorageOptions = None) -> Entit
     Raises StorageError or InputError if the file as a whole cannot be read; a bad entry is rejected alone, with its
     row and reason.
     """
-    return build_list(read_rows(path, storage_options))
+    return build_list(read_rows(path, storage_options), alphabet)
 
 
-def build_list(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> EntityList:
+def build_list(rows: Iterable[tuple[int, Mapping[str, Any]]], alphabet: Alphabet = ENGLISH) -> EntityList:
     """Return the list of ``(row number, fields)``, fields being those of COLUMNS; duplicates are merged."""
     entities: dict[str, Entity] = {}
     rejected: list[Rejected] = []
@@ -48,35 +49,35 @@ def build_list(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> EntityList:
     for row, fields in rows:
         entry = fields.get("entity")
         try:
-            entity = _entity(entry, fields, row, rejected)
+            entity = _entity(entry, fields, row, rejected, alphabet)
         except RowError as error:
             rejected.append(Rejected(row, str(entry)[:_SHOWN], str(error)))
             continue
         known = entities.get(entity.text)
         if known is not None:
             merged.append(Rejected(row, str(entry)[:_SHOWN], f"same as '{known.display_as}', merged with it"))
-            entity = _merge(known, entity)
+            entity = _merge(known, entity, alphabet)
         entities[entity.text] = entity
     ordered = tuple(entities[text] for text in sorted(entities))
     return EntityList(ordered, tuple(rejected), tuple(merged))
 
 
-def entity_of(entry: str) -> Entity:
+def entity_of(entry: str, alphabet: Alphabet = ENGLISH) -> Entity:
     """Return the entity of one bare spelling; raises RowError with the reason if it cannot be used."""
-    text, *aliases = spellings(entry)
+    text, *aliases = spellings(entry, alphabet)
     return Entity(text, entry.strip(), tuple(aliases)) if aliases else Entity(text, entry.strip())
 
 
-def _entity(entry: Any, fields: Mapping[str, Any], row: int, rejected: list[Rejected]) -> Entity:
+def _entity(entry: Any, fields: Mapping[str, Any], row: int, rejected: list[Rejected], alphabet: Alphabet) -> Entity:
     if entry is None:
         raise RowError("is empty")
     if not isinstance(entry, str):
         raise RowError(f"must be text, got {type(entry).__name__}")
     if len(fields) == 1:
-        return entity_of(entry)
-    forms, problem = _forms(entry)
+        return entity_of(entry, alphabet)
+    forms, problem = _forms(entry, alphabet)
     for alias in _texts(fields, "aliases"):
-        more, reason = _forms(alias)
+        more, reason = _forms(alias, alphabet)
         forms += more
         if reason:
             rejected.append(Rejected(row, alias[:_SHOWN], f"as an alias of '{entry[:_SHOWN]}' {reason}"))
@@ -101,9 +102,9 @@ def _pronunciations(entry: str, given: list[str], row: int, rejected: list[Rejec
     return kept
 
 
-def _forms(entry: str) -> tuple[list[str], str]:
+def _forms(entry: str, alphabet: Alphabet) -> tuple[list[str], str]:
     try:
-        return spellings(entry), ""
+        return spellings(entry, alphabet), ""
     except RowError as error:
         return [], str(error)
 
@@ -130,7 +131,7 @@ def _weight(value: Any) -> float:
     return weight
 
 
-def _merge(first: Entity, second: Entity) -> Entity:
+def _merge(first: Entity, second: Entity, alphabet: Alphabet) -> Entity:
     """Join two entries of one entity; the result does not depend on which came first, so neither does the version."""
 
     def union(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
@@ -139,7 +140,7 @@ def _merge(first: Entity, second: Entity) -> Entity:
     return dataclasses.replace(
         first,
         # The spelling that says most: "Kraków" before "krakow".
-        display_as=max(first.display_as, second.display_as, key=lambda shown: (_marks(shown), shown)),
+        display_as=max(first.display_as, second.display_as, key=lambda shown: (_marks(shown, alphabet), shown)),
         aliases=tuple(alias for alias in union(first.aliases, second.aliases) if alias != first.text),
         pronunciations=union(first.pronunciations, second.pronunciations),
         weight=max(first.weight, second.weight, key=lambda weight: (abs(weight - 1), weight)),  # the stated one
@@ -147,8 +148,8 @@ def _merge(first: Entity, second: Entity) -> Entity:
     )
 
 
-def _marks(shown: str) -> int:
-    return sum(not "a" <= character <= "z" for character in shown)
+def _marks(shown: str, alphabet: Alphabet) -> int:
+    return sum(character not in alphabet.letters for character in shown)
 
 
 def read_rows(path: str, storage_options: StorageOptions = None) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.entities.lists import EntitySource, UtteranceLists
+from pipeline.entities.lists import EntitySource, SharedEntities, UtteranceLists
 from pipeline.storage import Location, attempt, exists, read_bytes, write_atomic
+from pipeline.text import ENGLISH, Alphabet
 from pipeline.types.entity import Entity, EntityList
 
 _TEXTS = pa.list_(pa.string())
@@ -44,16 +45,17 @@ def save(source: EntitySource, folder: Location) -> None:
     _write(pa.table(columns, schema=LISTS), folder.join(_LISTS_FILE))
 
 
-def load(folder: Location) -> EntitySource:
-    """Return what ``save`` wrote; raises StorageError."""
+def load(folder: Location, alphabet: Alphabet = ENGLISH) -> EntitySource:
+    """Return what ``save`` wrote; lists that stand in rows will be read in ``alphabet``. Raises StorageError."""
+    shared = SharedEntities(alphabet)
     entities = _read_entities(folder)
     if not exists(folder.join(_LISTS_FILE)):
-        return EntitySource(corpus=EntityList(entities))
+        return EntitySource(corpus=EntityList(entities), shared=shared)
     by_id = {
         utterance_id: EntityList(tuple(entities[row] for row in rows))
         for utterance_id, rows in _rows(folder.join(_LISTS_FILE))
     }
-    return EntitySource(lists=UtteranceLists(by_id))
+    return EntitySource(lists=UtteranceLists(by_id), shared=shared)
 
 
 def load_union(folder: Location) -> EntityList:

@@ -6,51 +6,58 @@ import unicodedata
 
 from pipeline.entities.numbers import speak
 from pipeline.errors import RowError
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, Alphabet, normalise
 
 MAX_CHARACTERS = 200
 """Longest entry. A name of 200 characters takes over ten seconds to say; longer ones are pasted text, not names."""
 
 _SYMBOLS = str.maketrans({"&": " and ", "%": " percent ", "+": " plus ", "@": " at "})
 _HAS_DIGIT = re.compile(r"[0-9]")
-_PLAIN = re.compile(r"[a-z]+(?: [a-z]+)*\Z")
 
 
-def spellings(entry: str) -> list[str]:
+def spellings(entry: str, alphabet: Alphabet = ENGLISH) -> list[str]:
     """Return the normalised spellings of ``entry``, the one that is spoken likeliest first.
 
-    Digits are spoken out; the written form follows as a further spelling, so that references with digits match too.
+    Digits are spoken out, in English and so only where the alphabet can write that; the written form follows as a
+    further spelling, so that references with digits match too.
     Raises RowError with the reason if nothing of it can be recognised, or if only a part could be.
 
     >>> spellings("COVID-19")
     ['covid nineteen', 'covid one nine', 'covid 19']
     """
-    if len(entry) <= MAX_CHARACTERS and _PLAIN.match(entry):
+    if len(entry) <= MAX_CHARACTERS and alphabet.plain.match(entry):
         return [entry]  # most entries of most lists; 10 times faster than what follows
-    _check(entry)
+    _check(entry, alphabet)
     compatible = unicodedata.normalize("NFKC", entry)
-    forms = [normalise(variant) for variant in speak(compatible.translate(_SYMBOLS))]
+    variants = speak(compatible.translate(_SYMBOLS)) if alphabet.writes_english else [compatible]
+    forms = [normalise(variant, alphabet) for variant in variants]
     if _HAS_DIGIT.search(compatible) or "&" in compatible:
-        forms.append(normalise(compatible))
+        forms.append(normalise(compatible, alphabet))
     forms = [form for form in dict.fromkeys(forms) if form]
     if not forms:
         raise RowError("has no letter or digit that can be spoken")
     return forms
 
 
-def _check(entry: str) -> None:
+def _check(entry: str, alphabet: Alphabet) -> None:
     if not entry.strip():
         raise RowError("is empty")
     if len(entry) > MAX_CHARACTERS:
         raise RowError(f"has {len(entry)} characters, at most {MAX_CHARACTERS} are allowed")
-    if entry.isascii():
+    if entry.isascii() and alphabet.writes_english:
         return
-    foreign = "".join(dict.fromkeys(character for character in entry if not _is_writable(character)))
+    foreign = "".join(dict.fromkeys(character for character in entry if not _is_writable(character, alphabet)))
     if foreign:
-        raise RowError(f"has letters that an English recogniser cannot write ('{foreign[:20]}'); give a Latin spelling")
+        raise RowError(_foreign(foreign[:20], alphabet))
+
+
+def _foreign(letters: str, alphabet: Alphabet) -> str:
+    if alphabet == ENGLISH:
+        return f"has letters that an English recogniser cannot write ('{letters}'); give a Latin spelling"
+    return f"has letters that the model cannot write ('{letters}'); give a spelling in its own, {alphabet.letters}"
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_writable(character: str) -> bool:
+def _is_writable(character: str, alphabet: Alphabet) -> bool:
     """False for a letter or digit that normalisation would silently lose; marks and symbols may be lost."""
-    return not character.isalnum() or bool(normalise(character))
+    return not character.isalnum() or alphabet.writes(character)

@@ -13,7 +13,7 @@ from pipeline.errors import ModelError
 from pipeline.lexicon import spoken
 from pipeline.lexicon.g2p import LETTERS, load_g2p
 from pipeline.lexicon.phones import PHONES, Pronunciation, parse_phones
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, normalise
 from pipeline.types.entity import Entity, EntityList
 
 __all__ = ["PHONES", "Pronouncer", "Pronunciation"]
@@ -55,7 +55,8 @@ class Pronouncer:
         """Return the pronunciations of an entity: its own if the user gave some, else those of its spellings."""
         if entity.pronunciations:
             return tuple(dict.fromkeys(parse_phones(given) for given in entity.pronunciations))
-        shown = entity.display_as if normalise(entity.display_as) == entity.text else entity.text
+        same = normalise(entity.display_as, ENGLISH) == normalise(entity.text, ENGLISH)
+        shown = entity.display_as if same else entity.text
         found = [phones for text in (shown, *entity.aliases) for phones in self.pronounce(text)]
         return tuple(dict.fromkeys(found))
 
@@ -140,8 +141,9 @@ def _best(found: Weighted, count: int) -> Weighted:
 
 
 def _fold_accents(text: str) -> str:
-    """Fold accents as normalise does, keeping capitals, full stops and everything else that tells how to read."""
-    return "".join(character if character.isascii() else _recase(normalise(character), character) for character in text)
+    """Fold accents to the letters that the G2P reads, keeping capitals, full stops and all that tells how to read."""
+    folded = (c if c.isascii() else _recase(normalise(c, ENGLISH), c) for c in text)
+    return "".join(folded)
 
 
 def _recase(folded: str, original: str) -> str:

@@ -14,7 +14,7 @@ import soundfile
 from pipeline import storage
 from pipeline.audio.decode import SAMPLE_RATE, decode_audio
 from pipeline.errors import RowError
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, Alphabet, normalise
 
 Times = Sequence[tuple[float, float]]
 """(start, end) seconds of each word of a normalised hypothesis."""
@@ -50,20 +50,23 @@ class ExampleSource:
 
     transcripts: str | None = None
     audio: str | None = None
+    alphabet: Alphabet = ENGLISH
 
     def load(self, ids: Sequence[str], clip_bytes: int) -> Examples:
         """Return the times of ``ids``, and clips in the order of ``ids`` until ``clip_bytes`` are full."""
         wanted = set(ids)
         return Examples(
-            _times(self.transcripts, wanted), _reasons(self.transcripts, wanted), _clips(self.audio, ids, clip_bytes)
+            _times(self.transcripts, wanted, self.alphabet),
+            _reasons(self.transcripts, wanted),
+            _clips(self.audio, ids, clip_bytes),
         )
 
 
-def _times(path: str | None, ids: set[str]) -> dict[str, Times]:
+def _times(path: str | None, ids: set[str], alphabet: Alphabet) -> dict[str, Times]:
     times: dict[str, Times] = {}
     for row in _rows(path, ids, "words"):
         words = row["words"] or []
-        text = [normalise(word["word"]) for word in words]
+        text = [normalise(word["word"], alphabet) for word in words]
         if all(word and " " not in word for word in text):  # else words and normalised words do not match one to one
             times[row["utterance_id"]] = [(word["start_seconds"], word["end_seconds"]) for word in words]
     return times
@@ -144,4 +147,4 @@ def data_uri(clip: bytes) -> str:
     return f"data:audio/ogg;base64,{base64.b64encode(clip).decode()}"
 
 
-NO_EXAMPLES = ExampleSource()
+NO_EXAMPLES = ExampleSource(alphabet=ENGLISH)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pipeline.scoring.groups import GroupScore, score_groups
 from pipeline.scoring.inputs import is_parquet, open_text, parquet_rows
 from pipeline.scoring.score import ScoreResult
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, Alphabet, normalise
 
 _SEEN = ((100, "seen 100 times or more"), (10, "seen 10 to 99 times"), (1, "seen 1 to 9 times"), (0, "unseen"))
 _LINES = 1000  # normalised at once: a list of words has few per line, and a call costs more than a word
@@ -77,7 +77,7 @@ def _in_vocabulary(entity: str, vocabulary: Collection[str]) -> str:
     return "in the vocabulary" if all(word in vocabulary for word in entity.split()) else "outside the vocabulary"
 
 
-def count_words(path: str) -> Counter[str]:
+def count_words(path: str, alphabet: Alphabet = ENGLISH) -> Counter[str]:
     """Return the normalised words of a text file (``.gz`` too) or of the ``text`` column of parquet, counted.
 
     Raises InputError or StorageError.
@@ -85,7 +85,7 @@ def count_words(path: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     lines = _lines(path)
     while chunk := list(itertools.islice(lines, _LINES)):
-        counts.update(normalise("\n".join(chunk)).split())
+        counts.update(normalise("\n".join(chunk), alphabet).split())
     return counts
 
 

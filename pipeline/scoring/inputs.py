@@ -17,7 +17,7 @@ from pipeline.runs.find import find_run, transcripts_of
 from pipeline.runs.folder import RunFolder
 from pipeline.scoring.bootstrap import DEFAULT, Bootstrap
 from pipeline.scoring.score import NO_LISTS, Lists, Reference, ScoreResult, Written, score
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, Alphabet, normalise
 
 _HEADERS = {("id", "text"), ("utterance_id", "text"), ("id", "reference"), ("id", "hypothesis")}
 _IS21_FIELDS = 4  # id, reference, its rare words, its list; the last two as JSON
@@ -25,11 +25,15 @@ _IS21_FIELDS = 4  # id, reference, its rare words, its list; the last two as JSO
 
 @dataclasses.dataclass(frozen=True)
 class ScoringSet:
-    """What systems are scored on. ``unscored``: ids of the reference that have no text, and so cannot be scored."""
+    """What systems are scored on. ``unscored``: ids of the reference that have no text, and so cannot be scored.
+
+    alphabet: of the references and the lists, in which what systems wrote is read too
+    """
 
     references: tuple[Reference, ...]
     unscored: tuple[str, ...]
     lists: Lists
+    alphabet: Alphabet = ENGLISH
 
     @property
     def listless(self) -> list[str]:
@@ -49,39 +53,47 @@ class ScoringSet:
     def score(self, path: str, bootstrap: Bootstrap = DEFAULT) -> ScoreResult:
         """Score the transcripts, run directory or TSV at ``path``; raises InputError or StorageError."""
         unscored = set(self.unscored)
-        written = {name: text for name, text in read_written(path).items() if name not in unscored}
+        written = {name: text for name, text in read_written(path, self.alphabet).items() if name not in unscored}
         return score(self.references, written, self.lists, bootstrap)
 
 
 def load_scoring_set(
-    reference: str, lists: str | None = None, column: str | None = None, run: RunFolder | None = None
+    reference: str,
+    lists: str | None = None,
+    column: str | None = None,
+    run: RunFolder | None = None,
+    alphabet: Alphabet = ENGLISH,
 ) -> ScoringSet:
     """Read references and lists (see read_references and read_lists); raises InputError or StorageError.
 
     If neither ``lists`` nor the references have lists, those that ``run`` was made with apply.
     """
-    references, unscored = read_references(reference)
-    found = read_lists(lists, reference, column)
+    references, unscored = read_references(reference, alphabet)
+    found = read_lists(lists, reference, column, alphabet)
     if found is NO_LISTS:
-        found = _lists_of_run(run) or NO_LISTS
-    return ScoringSet(tuple(references), tuple(unscored), found)
+        found = _lists_of_run(run, alphabet) or NO_LISTS
+    return ScoringSet(tuple(references), tuple(unscored), found, alphabet)
 
 
-def scoring_set_of_run(path: str, lists: str | None = None, column: str | None = None) -> ScoringSet:
+def scoring_set_of_run(
+    path: str, lists: str | None = None, column: str | None = None, alphabet: Alphabet = ENGLISH
+) -> ScoringSet:
     """Return what the run at ``path`` wrote as references: what another run changed shows without knowing the truth.
 
     ``lists`` or the run's own lists apply. Raises InputError or StorageError.
     """
-    written = read_written(path)
+    written = read_written(path, alphabet)
     references = tuple(Reference(name, one.text, one.duration_seconds) for name, one in written.items())
     if lists is not None:
-        return ScoringSet(references, (), read_lists(lists, path, column))
-    return ScoringSet(references, (), _lists_of_run(run_folder_of(path)) or NO_LISTS)
+        return ScoringSet(references, (), read_lists(lists, path, column, alphabet), alphabet)
+    return ScoringSet(references, (), _lists_of_run(run_folder_of(path), alphabet) or NO_LISTS, alphabet)
 
 
-def _lists_of_run(run: RunFolder | None) -> Lists | None:
+def _lists_of_run(run: RunFolder | None, alphabet: Alphabet) -> Lists | None:
     """Return the lists that a run was made with; None if it has none that it knows of."""
-    return Lists(snapshot.load(run.lists).of) if run is not None and storage.exists(run.lists) else None
+    if run is None or not storage.exists(run.lists):
+        return None
+    return Lists(snapshot.load(run.lists, alphabet).of)
 
 
 def run_folder_of(path: str) -> RunFolder | None:
@@ -89,7 +101,7 @@ def run_folder_of(path: str) -> RunFolder | None:
     return find_run(path) if is_parquet(path) else None
 
 
-def read_references(path: str) -> tuple[list[Reference], list[str]]:
+def read_references(path: str, alphabet: Alphabet = ENGLISH) -> tuple[list[Reference], list[str]]:
     """Return the references of AUDIO parquet (a file or folder, with ``text``) or of a TSV (id, text, more fields).
 
     The second value names the rows without a text, which cannot be scored. Raises InputError or StorageError.
@@ -99,13 +111,15 @@ def read_references(path: str) -> tuple[list[Reference], list[str]]:
     if not known:
         raise InputError(f"{path}: no row has a reference text; needed is a 'text' column or lines of id<tab>text.")
     references = [
-        Reference(row["utterance_id"], normalise(row["text"]), row.get("duration_seconds"), row.get("speaker"))
+        Reference(
+            row["utterance_id"], normalise(row["text"], alphabet), row.get("duration_seconds"), row.get("speaker")
+        )
         for row in known
     ]
     return references, [row["utterance_id"] for row in rows if row["text"] is None]
 
 
-def read_written(path: str) -> dict[str, Written]:
+def read_written(path: str, alphabet: Alphabet = ENGLISH) -> dict[str, Written]:
     """Return a system's output by id: TRANSCRIPTS parquet, a run directory, or a TSV of id and text.
 
     Raises InputError for an id that comes twice, for a directory of several runs, and for what is neither.
@@ -115,7 +129,8 @@ def read_written(path: str) -> dict[str, Written]:
         name = row["utterance_id"]
         if name in written:
             raise InputError(f"{path}: id '{name}' comes twice; every id may have one hypothesis.")
-        written[name] = Written(normalise(row["text"] or ""), row.get("duration_seconds"), row.get("error"))
+        text = normalise(row["text"] or "", alphabet)
+        written[name] = Written(text, row.get("duration_seconds"), row.get("error"))
     return written
 
 
@@ -125,31 +140,31 @@ def _rows(path: str, optional: Sequence[str]) -> list[dict[str, Any]]:
     return [{"utterance_id": name, "text": text} for name, text in _tsv_rows(path)]
 
 
-def read_lists(path: str | None, references: str, column: str | None = None) -> Lists:
+def read_lists(path: str | None, references: str, column: str | None = None, alphabet: Alphabet = ENGLISH) -> Lists:
     """Return the lists at ``path``; without one, those that ``references`` carries, if it does.
 
     A parquet file that has both ``entities`` and ``list`` (what was spoken, and the list it was spoken from) is read
     for its ``list``. ``column`` names the column instead. Raises InputError.
     """
     if path is None:
-        return _own_lists(references, column) or NO_LISTS
+        return _own_lists(references, column, alphabet) or NO_LISTS
     if is_parquet(path) and storage.open_filesystem(path).filesystem.isdir(storage.open_filesystem(path).path):
-        return _parquet_lists(path, column) or NO_LISTS
-    source = load_entities(path, column or _list_column(path))
+        return _parquet_lists(path, column, alphabet) or NO_LISTS
+    source = load_entities(path, column or _list_column(path), alphabet=alphabet)
     rejected = source.corpus.rejected if source.lists is None else source.lists.rejected
-    return Lists(source.of, _is21_spoken(path), rejected)
+    return Lists(source.of, _is21_spoken(path, alphabet), rejected)
 
 
-def _own_lists(references: str, column: str | None) -> Lists | None:
+def _own_lists(references: str, column: str | None, alphabet: Alphabet) -> Lists | None:
     """The lists that references carry: a column of AUDIO parquet, or the benchmark's TSV."""
     if is_parquet(references):
-        return _parquet_lists(references, column)
+        return _parquet_lists(references, column, alphabet)
     with open_text(references) as file:
         is_benchmark = len(str(file.readline()).split("\t")) == _IS21_FIELDS
-    return read_lists(references, references, column) if is_benchmark else None
+    return read_lists(references, references, column, alphabet) if is_benchmark else None
 
 
-def _parquet_lists(path: str, column: str | None) -> Lists | None:
+def _parquet_lists(path: str, column: str | None, alphabet: Alphabet) -> Lists | None:
     """The per-utterance lists of AUDIO parquet, one file or many; None if no utterance has one."""
     columns = (column,) if column else LIST_COLUMNS
     rows = parquet_rows(path, ("utterance_id",), columns)
@@ -157,7 +172,7 @@ def _parquet_lists(path: str, column: str | None) -> Lists | None:
     if not names:
         return None
     chosen = "list" if "list" in names else names[0]
-    shared = SharedEntities()
+    shared = SharedEntities(alphabet)
     by_id = {row["utterance_id"]: shared.list_of(row.get(chosen) or (), at) for at, row in enumerate(rows, start=1)}
     lists = UtteranceLists(by_id)
     return Lists(lists.of, rejected=lists.rejected)
@@ -170,7 +185,7 @@ def _list_column(path: str) -> str | None:
         return "list" if set(LIST_COLUMNS) <= set(file.schema_arrow.names) else None
 
 
-def _is21_spoken(path: str) -> dict[str, frozenset[str]] | None:
+def _is21_spoken(path: str, alphabet: Alphabet) -> dict[str, frozenset[str]] | None:
     """The rare words that each utterance contains, if ``path`` is a TSV of the is21_deep_bias benchmark."""
     if not path.endswith(".tsv"):
         return None
@@ -180,7 +195,8 @@ def _is21_spoken(path: str) -> dict[str, frozenset[str]] | None:
             cells = line.rstrip("\r\n").split("\t")
             if len(cells) != _IS21_FIELDS or not cells[2].startswith("["):
                 return None
-            spoken[cells[0]] = frozenset(normalise(word) for word in _words(path, row, cells[2]))
+            words = _words(path, row, cells[2])
+            spoken[cells[0]] = frozenset(normalise(word, alphabet) for word in words)
     return spoken
 
 

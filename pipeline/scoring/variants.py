@@ -52,6 +52,6 @@ def _variant(where: str, entry: Any, corpus: ScoringSet, bootstrap: Bootstrap) -
     if kind == ABLATION and not isinstance(entry.get("name"), str):
         raise InputError(f"{where}: an ablation needs a name, got {entry.get('name')!r}.")
     if isinstance(entry.get("lists"), str):
-        corpus = dataclasses.replace(corpus, lists=read_lists(entry["lists"], entry["lists"]))
+        corpus = dataclasses.replace(corpus, lists=read_lists(entry["lists"], entry["lists"], alphabet=corpus.alphabet))
     name = str(entry.get("name") or f"{value:g}")
     return Variant(kind, name, None if value is None else float(value), corpus.score(entry["transcripts"], bootstrap))

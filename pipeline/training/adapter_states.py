@@ -151,11 +151,16 @@ def _encoded(parquet: Path, model: CtcModel, hardening: Hardening, most: int | N
             heard = _hear(row, model, hardening)
             if heard is not None:
                 taken += 1
-                yield row["utterance_id"], row.get("speaker") or "", normalise(row["text"]), heard
+                yield (
+                    row["utterance_id"],
+                    row.get("speaker") or "",
+                    normalise(row["text"], model.tokens.alphabet),
+                    heard,
+                )
 
 
 def _hear(row: dict[str, Any], model: CtcModel, hardening: Hardening) -> Emissions | None:
-    text = normalise(row["text"] or "")
+    text = normalise(row["text"] or "", model.tokens.alphabet)
     if not text or any(character.isdigit() for character in text):
         return None  # what is spoken for a digit is not known
     try:

@@ -22,7 +22,7 @@ from pipeline.acoustic.interface import SAMPLE_RATE
 from pipeline.acoustic.precision import autocast, choose_dtype
 from pipeline.audio.decode import decode_audio
 from pipeline.errors import InputError, RowError
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, Alphabet, normalise
 
 INDEX = pa.schema(
     [
@@ -63,10 +63,12 @@ def extract(
     return stacked
 
 
-def _rows(parquet: Path, max_seconds: float) -> Iterator[tuple[str, str, str, npt.NDArray[np.float32]]]:
+def _rows(
+    parquet: Path, max_seconds: float, alphabet: Alphabet
+) -> Iterator[tuple[str, str, str, npt.NDArray[np.float32]]]:
     for batch in pq.ParquetFile(parquet).iter_batches(batch_size=64):
         for row in batch.to_pylist():
-            text = normalise(row["text"] or "")
+            text = normalise(row["text"] or "", alphabet)
             if not text or any(character.isdigit() for character in text):
                 continue  # what is spoken for a digit is not known
             try:
@@ -77,7 +79,10 @@ def _rows(parquet: Path, max_seconds: float) -> Iterator[tuple[str, str, str, np
                 yield row["utterance_id"], row["speaker"] or "", text, samples
 
 
-def build(parquet: Path, cache: Path, backbone: WhisperBackbone, speed: float, stack: int, device: str = "cpu") -> Path:
+def build(
+    parquet: Path, cache: Path, backbone: WhisperBackbone, speed: float, stack: int, device: str = "cpu",
+    alphabet: Alphabet = ENGLISH,
+) -> Path:  # fmt: skip
     """Write the cache entry of one parquet file at one speed unless it exists; return its index path.
 
     Rows without text, with digits, unreadable, or outside 0.5 s to 30 s are left out.
@@ -90,7 +95,7 @@ def build(parquet: Path, cache: Path, backbone: WhisperBackbone, speed: float, s
     rows, position = [], 0
     limit = backbone.positions * FRAME_SAMPLES / SAMPLE_RATE * min(speed, 1.0)
     with open(features, "wb") as sink:
-        for utterance_id, speaker, text, samples in _rows(parquet, limit):
+        for utterance_id, speaker, text, samples in _rows(parquet, limit, alphabet):
             block = extract(backbone, samples, speed, stack, device)
             sink.write(block.tobytes())
             rows.append((utterance_id, speaker, text, position, len(block)))

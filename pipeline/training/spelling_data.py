@@ -19,7 +19,7 @@ import torch
 from pipeline.errors import InputError, RowError
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, Alphabet, normalise
 from pipeline.training.adapter_states import StateRow
 from pipeline.training.spoken_text import PAUSE, Said, SpokenSegments
 
@@ -85,14 +85,14 @@ class TextWindows:
 
     def __init__(
         self, files: Sequence[tuple[Path, float]], encode: Callable[[str], list[int]], pronouncer: Pronouncer,
-        dictionary: Sequence[str], config: TextConfig,
+        dictionary: Sequence[str], config: TextConfig, alphabet: Alphabet = ENGLISH,
     ) -> None:  # fmt: skip
         """``files``: plain text with weights, a sentence per line in reading order, an empty line between books.
 
         Raises InputError where there is no text.
         """
         self._encode, self._pronouncer, self._config = encode, pronouncer, config
-        books = [(book, weight) for path, weight in files for book in _books(path)]
+        books = [(book, weight) for path, weight in files for book in _books(path, alphabet)]
         if not books:
             raise InputError(f"--text {' '.join(str(path) for path, _ in files)}: no words in it.")
         self._books = [book for book, _ in books]
@@ -199,13 +199,13 @@ def _pronounced(word: _Word, generator: np.random.Generator) -> Said:
     return word.said[0 if first else 1 + int(generator.integers(others))]
 
 
-def _books(path: Path) -> Iterator[list[str]]:
+def _books(path: Path, alphabet: Alphabet) -> Iterator[list[str]]:
     """Yield the words of each book with _STOP where there is punctuation."""
     book: list[str] = []
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             for piece in line.split():
-                book += normalise(piece).split()
+                book += normalise(piece, alphabet).split()
                 if _PUNCTUATION.search(piece) and book and book[-1] != _STOP:
                     book.append(_STOP)
             if not line.strip() and book:

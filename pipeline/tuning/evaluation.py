@@ -15,6 +15,7 @@ from pipeline.schemas import EMISSIONS_REQUIRED
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.inputs import read_lists, read_references
 from pipeline.scoring.score import Lists, Reference, ScoreResult, Written, score
+from pipeline.text import ENGLISH, Alphabet
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
 from pipeline.types.shortlist import Shortlist
@@ -72,19 +73,21 @@ class Evaluation:
         return float("nan") if value is None else float(value)
 
 
-def load_corpus(emissions: str, references: str | None = None, lists: str | None = None) -> Corpus:
+def load_corpus(
+    emissions: str, references: str | None = None, lists: str | None = None, alphabet: Alphabet = ENGLISH
+) -> Corpus:
     """Join EMISSIONS parquet with references (by default the same file's ``text``) and lists.
 
     Raises InputError if a file lacks columns or if no utterance has both emissions and a text.
     """
-    said, _ = read_references(references or emissions)
+    said, _ = read_references(references or emissions, alphabet)
     by_id = {reference.utterance_id: reference for reference in said}
     utterances = [Labelled(by_id[name], heard) for name, heard in _emissions(emissions) if name in by_id]
     if not utterances:
         raise InputError(f"{emissions}: none of its utterances has a text in {references or emissions}.")
     return Corpus(
         tuple(sorted(utterances, key=lambda one: one.reference.utterance_id)),
-        read_lists(lists, references or emissions),
+        read_lists(lists, references or emissions, alphabet=alphabet),
     )
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from pipeline.text import ENGLISH, Alphabet
+
 WORD_START = "▁"
 """SentencePiece's mark of a piece that begins a word."""
 
@@ -16,12 +18,14 @@ class Tokens:
     blank:   id of the CTC blank
     encoder: normalised text -> piece ids, the model's own best segmentation; raises RowError if it cannot
     sampler: normalised text, how many -> that many or fewer different segmentations, the best first
+    alphabet: what the pieces are written in, and so every text that the model reads or writes
     """
 
     pieces: tuple[str, ...]
     blank: int
     encoder: Callable[[str], list[int]]
     sampler: Callable[[str, int], list[list[int]]]
+    alphabet: Alphabet = ENGLISH
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of CTC-collapsed ids."""
