@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from jobs.cli.command import FAILED, OK, Result, add_scoring_inputs, job_parser, run_command
-from jobs.score import print_summary
+from jobs.cli.score_tables import print_summary
 from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.report import ComparisonInput, ExampleSource, build_comparison

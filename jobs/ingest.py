@@ -8,31 +8,25 @@ that appears whole. The same command resumes: shards that are there are kept.
 """
 
 import argparse
-import dataclasses
-import functools
 import json
 import sys
 import time
-from collections.abc import Iterator
 
-import pyarrow as pa
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.run.ingest_run import run_ingest
 from pipeline.audio.segmentation import MIN_MAX_SECONDS
-from pipeline.errors import InputError, RollcallError, StorageError
+from pipeline.errors import InputError
 from pipeline.ingest.layouts import FORMATS, Source, detect
-from pipeline.ingest.plan import Plan, finished_units, make_plan, scratch_folder, shard
-from pipeline.ingest.shards import Counts, IngestJob, ingest_unit, read_counts
-from pipeline.storage import Location, check_writable, open_filesystem, remove, write_atomic
+from pipeline.ingest.plan import Plan, make_plan
+from pipeline.ingest.shards import Counts, IngestJob
+from pipeline.storage import Location, check_writable, open_filesystem, write_atomic
 from pipeline.storage.s3_options import parse_options
 
 MAX_SECONDS = 28.0
 """The default model takes 30 s; the rest is room for its own padding."""
-_EXAMPLES = 10  # errors that the summary quotes; all of them are in the rows
-_TASKS = 10_000  # Ray Data tasks at most; more units than that share tasks
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -73,7 +67,7 @@ def _ingest(arguments: argparse.Namespace) -> Result:
     settings = {"format": source.format, "max_seconds": arguments.max_seconds}
     plan = make_plan(source, root, output, settings)
     print(f"{source.location.uri}: {source.format}, {plan.utterances} utterances in {plan.recordings} recordings")
-    counts = _work(IngestJob(source.location, output, arguments.max_seconds), plan, arguments.workers)
+    counts = run_ingest(IngestJob(source.location, output, arguments.max_seconds), plan, arguments.workers)
     return _finish(arguments, source, output, plan, counts, time.monotonic() - started)
 
 
@@ -86,59 +80,6 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _folder(location: Location) -> Location:
     return location.parent if location.filesystem.isfile(location.path) else location
-
-
-def _work(job: IngestJob, plan: Plan, workers: int | None) -> Counts:
-    """Work off the units whose shards are missing, with a progress bar, and count all of them."""
-    remove(scratch_folder(job.output))  # left by a run that was killed
-    total, finished = Counts(), finished_units(job.output)
-    for unit in sorted(finished):
-        total.add(read_counts(shard(job.output, unit)), _EXAMPLES)
-    missing = [unit for unit in range(plan.units) if unit not in finished]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("shards", total=plan.units, completed=plan.units - len(missing))
-        for counts in _results(job, missing, workers):
-            total.add(counts, _EXAMPLES)
-            progress.update(task, advance=1, description=f"shards, {total.audio_seconds / 3600:.2f} h")
-    remove(scratch_folder(job.output))
-    return total
-
-
-def _results(job: IngestJob, units: list[int], workers: int | None) -> Iterator[Counts]:
-    """Yield the counts of each unit as it is done; one unit alone is done here, sooner than Ray would start."""
-    if len(units) <= 1:
-        yield from (ingest_unit(job, unit) for unit in units)
-        return
-    import ray.data
-
-    from jobs.run.session import ray_session
-
-    with ray_session():
-        items = [{"unit": unit} for unit in units]
-        done = ray.data.from_items(items, override_num_blocks=min(len(units), _TASKS)).map_batches(
-            functools.partial(ingest_batch, job=job),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ray.data.TaskPoolStrategy(size=workers),
-        )
-        for row in done.iter_rows():
-            if row["failure"] is not None:
-                raise StorageError(str(row["failure"]))
-            yield Counts(**json.loads(row["counts"]))
-
-
-def ingest_batch(batch: pa.Table, job: IngestJob) -> pa.Table:
-    """Work off the units of a batch [N]; a storage failure comes back as text, for the driver to stop cleanly."""
-    rows = []
-    for unit in batch["unit"].to_pylist():
-        try:
-            counts = ingest_unit(job, unit)
-            rows.append({"counts": json.dumps(dataclasses.asdict(counts)), "failure": None})
-        except RollcallError as error:
-            rows.append({"counts": None, "failure": str(error)})
-    return pa.Table.from_pylist(rows, schema=pa.schema([("counts", pa.string()), ("failure", pa.string())]))
 
 
 def _finish(

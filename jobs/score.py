@@ -16,11 +16,8 @@ import argparse
 import sys
 from collections import Counter
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from jobs.cli.command import Result, add_scoring_inputs, job_parser, run_command
+from jobs.cli.score_tables import print_summary
 from pipeline import storage
 from pipeline.report import ExampleSource, ReportInput, build_report, read_attention
 from pipeline.runs.facts import run_facts, vocabulary_of
@@ -28,9 +25,7 @@ from pipeline.runs.find import transcripts_of
 from pipeline.runs.folder import RunFolder
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.breakdowns import Knowledge, count_words
-from pipeline.scoring.difference import differences
 from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, run_folder_of
-from pipeline.scoring.metrics import GROUPS, RATE_NAMES, Rate, show
 from pipeline.scoring.output import all_metrics, write_json, write_scores
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
@@ -122,15 +117,6 @@ def _examples(scored: str, reference: str, alphabet: Alphabet) -> ExampleSource:
     )
 
 
-def print_summary(
-    result: ScoreResult, baseline: ScoreResult | None = None, labels: tuple[str, str] = ("baseline", "this run")
-) -> None:
-    """Print the headline table; with a baseline, both systems and the change."""
-    console = Console()
-    console.print(_words_table(result))
-    console.print(_rates_table(result, baseline, labels))
-
-
 def print_notes(result: ScoreResult, corpus: ScoringSet, output: str) -> None:
     """Print what a reader must know before trusting the table, and where the files are."""
     failed = [utterance.utterance_id for utterance in result.utterances if utterance.error is not None]
@@ -145,37 +131,6 @@ def print_notes(result: ScoreResult, corpus: ScoringSet, output: str) -> None:
         if names:
             print(f"{len(names)} {text}: {', '.join(names[:_NAMED])}", file=sys.stderr)
     print(f"written: {output}/metrics.json, scores.parquet, report.html")
-
-
-def _words_table(result: ScoreResult) -> Table:
-    table = Table("", "words", "substitutions", "insertions", "deletions", box=box.SIMPLE_HEAD)
-    table.title = f"{len(result.utterances)} utterances"
-    for group in GROUPS:
-        counts = result.word_counts(group)
-        numbers = (counts.words, counts.substitutions, counts.insertions, counts.deletions)
-        table.add_row(RATE_NAMES[group], *map(str, numbers))
-    return table
-
-
-def _rates_table(result: ScoreResult, baseline: ScoreResult | None, labels: tuple[str, str]) -> Table:
-    names = [*labels, "change"] if baseline is not None else [labels[1]]
-    table = Table("", *names, box=box.SIMPLE_HEAD)
-    changes = differences(baseline, result) if baseline is not None else {}
-    for name, label in RATE_NAMES.items():
-        cells = [_cell(name, result.rates[name])]
-        if baseline is not None:
-            cells = [_cell(name, baseline.rates[name]), *cells, _cell(name, changes[name].change, signed=True)]
-        table.add_row(label, *cells)
-    table.caption = f"in brackets: {result.bootstrap.confidence:.0%} bootstrap interval over utterances"
-    return table
-
-
-def _cell(name: str, rate: Rate, signed: bool = False) -> str:
-    shown = show(name, rate.value, signed)
-    if rate.low is None:
-        return shown
-    interval = f"{show(name, rate.low, signed)}, {show(name, rate.high, signed)}".replace("%", "")
-    return f"{shown} [dim]\\[{interval}][/]"
 
 
 if __name__ == "__main__":

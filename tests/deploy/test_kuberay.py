@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from jobs import submit
+from jobs.run.submission import Submission
 from jobs.transcribe import build_parser
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kuberay"
@@ -109,7 +110,7 @@ def manifest(name: str) -> dict[str, Any]:
     return content
 
 
-def build_submission(arguments: list[str]) -> submit.Submission:
+def build_submission(arguments: list[str]) -> Submission:
     """What jobs.submit makes of the container's arguments."""
     return submit.read_submission(submit.build_parser().parse_args(arguments))
 

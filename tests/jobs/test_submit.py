@@ -3,6 +3,8 @@
 import pytest
 
 from jobs import submit
+from jobs.run import submission
+from jobs.run.submission import Submission
 from tests.support.local_cluster import free_port
 
 
@@ -25,13 +27,13 @@ def test_bad_arguments_end_before_anything_is_sent(
 
 
 def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(submit, "_PAUSE", 0.01)
+    monkeypatch.setattr(submission, "_PAUSE", 0.01)
     assert submit.main(["--address", f"http://127.0.0.1:{free_port()}", "--", "verify", "x"]) == 1
     assert "Check the address" in capsys.readouterr().err
 
 
 def test_the_name_is_that_of_the_command_and_nothing_secret_is_in_it() -> None:
-    def read(*arguments: str) -> submit.Submission:
+    def read(*arguments: str) -> Submission:
         return submit.read_submission(submit.build_parser().parse_args([*arguments, "--", "lint-list", "a b.txt"]))
 
     plain, other = read(), read("--env", "KEY=secret", "--attempts", "9")
