@@ -5,7 +5,6 @@ import dataclasses
 import logging
 import math
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from jobs.cli.command import FAILED
+from jobs.run.leftovers import kill_marked, marking
 from pipeline.errors import RollcallError
 
 _STORE_PER_CPU = 160 << 20
@@ -116,56 +116,58 @@ def _share(cpus: float, actors: int) -> float:
 def ray_session() -> Iterator[None]:
     """Connect to RAY_ADDRESS or start a local Ray without dashboard, and leave it at the end.
 
-    A process that is connected already stays so.
+    At the end of a local Ray every process of it is gone. A process that is connected already stays so.
     """
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's core logs harmless things as errors
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere, and one process less
     os.environ.setdefault("RAY_worker_niceness", "0")  # its own 15 starves the work on machines that do anything else
-    connected = ray.is_initialized()
-    if not connected:
-        _connect(os.environ.get("RAY_ADDRESS"))
+    with contextlib.nullcontext() if ray.is_initialized() else _connected(os.environ.get("RAY_ADDRESS")):
+        _set_up_ray_data()
+        yield
+
+
+def _set_up_ray_data() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False  # jobs.run.progress draws its own
     context.target_max_block_size = BLOCK_BYTES
     warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")  # a small corpus is no fault
     context.issue_detectors_config.detectors = []  # every 30 s they tell users to set memory options they cannot reach
-    try:
-        yield
-    finally:
-        if not connected:
-            ray.shutdown()
 
 
-def _connect(address: str | None) -> None:
+@contextlib.contextmanager
+def _connected(address: str | None) -> Iterator[None]:
     """Connect to a cluster, or start Ray here; raises StartError where a busy machine does not get it started.
 
     Ray gives its agents 15 s, not to be changed by a setting, to come up, and crashes where that is not enough.
     """
     local: _LocalOptions = {} if address else _local_options()
     for tries_left in reversed(range(_START_TRIES)):
-        before = _children()
-        try:
-            with _silent_stderr():
-                ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-            return
-        except Exception as error:  # Ray has no class of its own for this
-            if "timed out during startup" not in str(error):
-                raise
-            ray.shutdown()
-            for pid in _children() - before:  # what a start that failed leaves behind
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            if not tries_left:
-                raise StartError(f"Ray did not start in {_START_TRIES} tries: this machine is too busy. Try later, or "
-                                 "give RAY_ADDRESS of a cluster.") from error  # fmt: skip
+        with marking() as mark:
+            try:
+                with _silent_stderr():
+                    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+                break
+            except BaseException as error:  # Ray has no class of its own for a start that took too long
+                _disconnect(mark)
+                if "timed out during startup" not in str(error):
+                    raise
+                if not tries_left:
+                    raise StartError(f"Ray did not start in {_START_TRIES} tries: this machine is too busy. Try later, "
+                                     "or give RAY_ADDRESS of a cluster.") from error  # fmt: skip
+    try:
+        yield
+    finally:
+        _disconnect(mark)
 
 
-def _children() -> set[int]:
-    import psutil  # comes with Ray, which puts it on the path
-
-    return {child.pid for child in psutil.Process().children(recursive=True)}
+def _disconnect(mark: str) -> None:
+    """Leave Ray; of one that was started here, whose processes have the mark, nothing is left."""
+    try:
+        ray.shutdown()
+    finally:
+        kill_marked(mark)
 
 
 class _LocalOptions(TypedDict, total=False):
