@@ -27,6 +27,12 @@ SHELVES = (
 )  # fmt: skip
 """The packages and modules of ``pipeline``, in the order of the flow: each imports only what stands before it."""
 
+RUN_FILES = {
+    "run.json", "cache.json", "latest.json", "changes.parquet", "changes.html",
+    "_checkpoint", "_attempt", "_writing", "_changes", "_forgetting.json",
+}  # fmt: skip
+"""Names of files and folders of a run that nothing outside of ``pipeline/runs`` may put together."""
+
 HEIGHT = {name: at for at, shelf in enumerate(SHELVES) for name in ([shelf] if isinstance(shelf, str) else shelf)}
 
 
@@ -112,6 +118,22 @@ def test_tests_share_only_what_lies_in_support() -> None:
 def test_only_jobs_touch_ray_data() -> None:
     users = [path for path in modules("actors") if "ray.data" in path.read_text(encoding="utf-8")]
     assert users == []
+
+
+def texts(source: str) -> set[str]:
+    """Return the texts of a module that stand alone, which is how files are named; sentences with a name are none."""
+    return {
+        node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant) and type(node.value) is str
+    }
+
+
+def test_only_runs_know_how_a_run_lies_on_disk() -> None:
+    owners = {path for path in modules("pipeline") if path.parent.name == "runs"}
+    others = {path for package in ("pipeline", "actors", "jobs", "benchmarks") for path in modules(package)} - owners
+    owned = set().union(*(texts(path.read_text(encoding="utf-8")) for path in owners))
+    assert owned >= RUN_FILES
+    for path in others:
+        assert not texts(path.read_text(encoding="utf-8")) & RUN_FILES, path
 
 
 def test_the_checks_see_what_they_must() -> None:
