@@ -9,9 +9,6 @@ same command again to resume. The weights that validated best, averaged, are wri
 
 import argparse
 import dataclasses
-import functools
-import glob
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,12 +18,12 @@ from jobs.cli.command import Result, job_parser, run_command
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
-from pipeline.errors import InputError, ModelError
-from pipeline.lexicon.pronunciation import PHONES, Pronouncer
+from pipeline.errors import ModelError
+from pipeline.lexicon.pronunciation import PHONES
 from pipeline.text import Alphabet
 from pipeline.training import feature_cache
+from pipeline.training.base_data import Labels, cache_entries, held_out, training_sources
 from pipeline.training.base_loop import Trainer, TrainingConfig
-from pipeline.training.batches import Example, Source, label
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -74,51 +71,9 @@ def build_network(options: argparse.Namespace, vocabulary: int) -> tuple[CtcNetw
     return network, backbone
 
 
-def cache_entries(options: argparse.Namespace, network: CtcNetwork, alphabet: Alphabet) -> list[tuple[Path, float]]:
-    """Return the index paths of every training file at every speed, with weights, computing what is missing."""
-    entries = []
-    for pattern in options.train:
-        name, _, weight = pattern.partition("=")
-        files = sorted(glob.glob(name))
-        if not files and not options.cached_only:
-            raise InputError(f"--train {name}: no such file.")
-        for file in files:
-            for speed in options.speeds:
-                index = options.cache / f"{Path(file).stem}.speed{speed:g}.index.parquet"
-                if not options.cached_only:
-                    stack = network.head.config.stack
-                    feature_cache.build(
-                        Path(file), options.cache, network.backbone, speed, stack, options.device, alphabet
-                    )
-                if index.exists():
-                    entries.append((index, float(weight or 1.0)))
-    return entries
-
-
-class Labels:
-    """Turns cache entries into labelled examples; every file is labelled once, every word pronounced once."""
-
-    def __init__(self, tokeniser: Path) -> None:
-        self.tokens = checkpoint.load_tokens(tokeniser)
-        self._pronouncer = Pronouncer()
-        self._numbers = {phone: number for number, phone in enumerate(PHONES, start=1)}
-        self.examples = functools.cache(self._examples)
-        self._phones = functools.cache(self._pronounce)
-
-    def _pronounce(self, word: str) -> tuple[int, ...]:
-        return tuple(self._numbers[phone] for phone in self._pronouncer.pronounce(word)[0])
-
-    def _examples(self, index: Path) -> tuple[Example, ...]:
-        return label(feature_cache.load_index(index), self.tokens.encoder, self._phones)
-
-
-def sources(options: argparse.Namespace, network: CtcNetwork, labels: Labels) -> Sequence[Source]:
-    """Return what an epoch draws from, without the validation speakers."""
-    by_file: dict[tuple[str, float], list[Example]] = {}
-    for index, weight in cache_entries(options, network, labels.tokens.alphabet):
-        kept = [e for e in labels.examples(index) if e.utterance.speaker not in options.validation_speakers]
-        by_file.setdefault((index.name.partition(".speed")[0], weight), []).extend(kept)
-    return [Source(tuple(examples), weight) for (_, weight), examples in sorted(by_file.items())]
+def _entries(options: argparse.Namespace, network: CtcNetwork, alphabet: Alphabet) -> list[tuple[Path, float]]:
+    device = None if options.cached_only else options.device
+    return cache_entries(options.train, options.speeds, options.cache, network, device, alphabet)
 
 
 def train(options: argparse.Namespace) -> Result:
@@ -127,17 +82,11 @@ def train(options: argparse.Namespace) -> Result:
     alphabet = labels.tokens.alphabet
     network, backbone = build_network(options, len(labels.tokens.pieces))
     config = TrainingConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(TrainingConfig)})
-    held_out = [
-        example
-        for index, _ in cache_entries(options, network, alphabet)
-        if ".speed1." in index.name
-        for example in labels.examples(index)
-        if example.utterance.speaker in options.validation_speakers
-    ]
-    if not held_out:
-        raise InputError("--validation-speakers: none of them is in the training files; early stopping needs some.")
+    validation = held_out(_entries(options, network, alphabet), labels, options.validation_speakers)
     trainer = Trainer(network, config, options.output / "training", labels.tokens.decode)
-    trainer.run(lambda: sources(options, network, labels), held_out)
+    trainer.run(
+        lambda: training_sources(_entries(options, network, alphabet), labels, options.validation_speakers), validation
+    )
     trainer.use_best()
     checkpoint.save(options.output, network, backbone, options.tokeniser, PHONES)
     for parquet in options.report:
