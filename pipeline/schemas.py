@@ -4,6 +4,9 @@ Units stand in the field metadata (``unit``), meanings in ``about``. Rules that 
 ``utterance_id`` end to end; a row that cannot be processed keeps its id and has ``error`` set.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
 from pipeline.errors import InputError
@@ -198,6 +201,17 @@ def conform(table: pa.Table, schema: pa.Schema, required: tuple[str, ...], sourc
             came = table.schema.field(field.name).type
             raise InputError(f"{source}: column '{field.name}' is {came}, needed is {field.type} ({error}).") from error
     return pa.table(columns, schema=schema)
+
+
+def path_of_recording(row: Mapping[str, Any]) -> str | None:
+    """Return the audio file that an AUDIO row is of, as its source calls it; None if nobody knows.
+
+    Where there is no ``recording_path`` it is the path in the audio, unless that is what ingest calls a piece that it
+    cut, which is no file anywhere.
+    """
+    path: str | None = row.get("recording_path") or (row.get("audio") or {}).get("path")
+    is_piece = row.get("recording_id") is not None and path == f"{row.get('utterance_id')}.flac"
+    return None if is_piece else path
 
 
 def with_origin(table: pa.Table) -> pa.Table:

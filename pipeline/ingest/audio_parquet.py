@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, StorageError
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, without_suffix
+from pipeline.schemas import path_of_recording
 from pipeline.storage import Location, attempt, walk_parquet
 
 COLUMNS = {
@@ -17,7 +18,9 @@ COLUMNS = {
     "text": ("text", "sentence", "transcription", "transcript", "normalized_text", "raw_text"),
     "speaker": ("speaker", "speaker_id", "client_id"),
     "session": ("session", "session_id", "chapter_id", "meeting_id"),
+    "tenant": ("tenant", "tenant_id"),
     "entities": ("entities",),
+    **{name: (name,) for name in ("recording_id", "recording_path", "start_seconds", "end_seconds")},
 }
 """What the columns of public datasets are called; the first that is there is taken."""
 ROWS_PER_RECORDING = 256
@@ -28,12 +31,16 @@ _BUFFER = 1 << 20  # bytes read ahead, instead of whole column chunks
 
 @dataclasses.dataclass(frozen=True)
 class ParquetRow:
-    """One row of audio parquet: what is known of the utterance, its audio, and its own entity list."""
+    """One row of audio parquet: what is known of the utterance, its audio, and its own entity list.
+
+    place: recording_path and, of what was cut from a recording, recording_id, start_seconds and end_seconds
+    """
 
     utterance: Utterance
     data: bytes | None
     path: str | None
     entities: list[str] | None
+    place: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read_audio_parquet(source: Location, _root: Location) -> Recordings:
@@ -110,8 +117,19 @@ def _row(value: dict[str, Any], names: dict[str, str | None], recording: Recordi
 
     name = text("utterance_id") or row_id(recording.label, recording.row_group or 0, row)
     audio = value["audio"] or {}
-    utterance = Utterance(name, text("text"), text("speaker"), text("session"))
-    return ParquetRow(utterance, audio.get("bytes"), audio.get("path"), cell("entities"))
+    utterance = Utterance(name, text("text"), text("speaker"), text("session"), tenant=text("tenant"))
+    return ParquetRow(
+        utterance, audio.get("bytes"), audio.get("path"), cell("entities"), _place(value | {"utterance_id": name})
+    )
+
+
+def _place(row: dict[str, Any]) -> dict[str, Any]:
+    """Return where the row lies in its recording, as far as the parquet says."""
+    place = {"recording_path": path_of_recording(row)}
+    if row.get("recording_id") is None or row.get("start_seconds") is None:
+        return place
+    times = {name: None if row.get(name) is None else float(row[name]) for name in ("start_seconds", "end_seconds")}
+    return place | {"recording_id": str(row["recording_id"])} | times
 
 
 def row_id(label: str, group: int, row: int) -> str:
@@ -142,10 +160,12 @@ def _check_columns(schema: pa.Schema, location: Location) -> None:
     kind = schema.field("audio").type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         raise InputError(f"{location.uri}: column 'audio' is {kind}, needed is struct<bytes: binary, path: string>.")
-    for ours, allowed in (("utterance_id", _is_id), ("text", _is_text), ("entities", _is_list)):
+    wanted = {"utterance_id": _is_id, "text": _is_text, "entities": _is_list}
+    wanted |= {"start_seconds": _is_seconds, "end_seconds": _is_seconds}
+    for ours, allowed in wanted.items():
         name = pick(schema.names, ours)
         if name is not None and not allowed(schema.field(name).type):
-            needed = "list<string>" if ours == "entities" else "string"
+            needed = {"entities": "list<string>"}.get(ours, "double" if ours.endswith("_seconds") else "string")
             raise InputError(f"{location.uri}: column '{name}' is {schema.field(name).type}, needed is {needed}.")
 
 
@@ -160,6 +180,10 @@ def _is_id(kind: pa.DataType) -> bool:
 def _is_list(kind: pa.DataType) -> bool:
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     return bool(pa.types.is_null(kind) or (is_list and _is_text(kind.value_type)))
+
+
+def _is_seconds(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind))
 
 
 def _need_id(value: object, column: str, location: Location) -> str:

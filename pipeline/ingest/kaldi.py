@@ -95,7 +95,7 @@ def _recording(rows: list[tuple[object, ...]], folder: Location, root: Location)
         if isinstance(start, float) and isinstance(end, float) and end <= start:
             problem = error or f"segment '{name}': its end {end} must be after its start {start}."
         utterances.append(Utterance(str(name), _text(text), _text(speaker), None, _float(start), _float(end), problem))
-    return Recording(path, recording_id, tuple(utterances))
+    return Recording(path, recording_id, tuple(utterances), file=_text(address))
 
 
 def _open(address: object, recording_id: str, folder: Location, root: Location) -> tuple[str, str | None]:

@@ -11,12 +11,12 @@ from pipeline.ingest.recordings import Recording, Recordings, Utterance, resolve
 from pipeline.ingest.text_files import read_lines, seconds
 from pipeline.storage import Location
 
-_NEMO_TEXTS = ("audio_filepath", "text", "speaker", "session", "utterance_id")
+_NEMO_TEXTS = ("audio_filepath", "text", "speaker", "session", "tenant", "utterance_id")
 _COMMON_VOICE = ("client_id", "path", "sentence")
 
 
 def read_nemo(source: Location, root: Location) -> Recordings:
-    """Yield NeMo lines ``{"audio_filepath", "duration", "text", "offset", "speaker", "session", "utterance_id"}``.
+    """Yield the lines of a NeMo manifest: ``audio_filepath``, ``offset``, ``duration`` and the texts of _NEMO_TEXTS.
 
     Only ``audio_filepath`` is needed. With an ``offset`` the line is that part of the file; neighbouring lines of one
     file are read together. Raises InputError, naming the line, for what is not such JSON.
@@ -51,7 +51,8 @@ def _nemo_utterance(where: str, line: dict[str, Any], root: Location, path: str,
     name = line.get("utterance_id") or (file_id if start is None else span_id(file_id, start, end))
     if end is not None and start is not None and end <= start:
         error = error or f"{where}: 'duration' must be above zero, got {line['duration']!r}."
-    return Utterance(name, line.get("text"), line.get("speaker"), line.get("session"), start, end, error)
+    text, speaker, session, tenant = map(line.get, ("text", "speaker", "session", "tenant"))
+    return Utterance(name, text, speaker, session, start, end, error, tenant)
 
 
 def _id_of(path: str, root: Location) -> str:

@@ -23,13 +23,15 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     error: str | None = None
+    tenant: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
     """An audio file and its utterances, or rows ``first_row`` up to ``end_row`` of a row group of audio parquet.
 
-    ``path`` is as the source's filesystem writes it, ``label`` is relative to the source and for humans.
+    ``path`` is as the source's filesystem writes it, ``label`` is relative to the source and for humans; ``file`` is
+    what the source itself calls the file, where that is not the label.
     """
 
     path: str
@@ -39,6 +41,12 @@ class Recording:
     row_group: int | None = None
     first_row: int = 0
     end_row: int = 0
+    file: str | None = None
+
+    @property
+    def recording_path(self) -> str:
+        """The file as its source calls it."""
+        return self.label if self.file is None else self.file
 
     @property
     def recording_id(self) -> str:
@@ -54,8 +62,16 @@ Recordings = Iterator[Recording]
 
 
 def to_json(recording: Recording) -> dict[str, Any]:
-    """Plain values for the plan on disk; ``from_json`` is its inverse."""
-    return dataclasses.asdict(recording)
+    """Plain values for the plan on disk; ``from_json`` is its inverse.
+
+    What came later than the first plans stands in it only where it is known: a folder that was ingested before is then
+    found to be of the same plan, and so complete.
+    """
+    values = dataclasses.asdict(recording)
+    for part, name in [(values, "file"), *((one, "tenant") for one in values["utterances"])]:
+        if part[name] is None:
+            del part[name]
+    return values
 
 
 def from_json(values: dict[str, Any]) -> Recording:

@@ -38,10 +38,11 @@ class RowMaker:
                 yield from self._parquet_row(row)
             return
         planned_errors = [utterance for utterance in recording.utterances if utterance.error]
-        yield from (error_row(utterance, str(utterance.error), recording.label) for utterance in planned_errors)
+        made: Iterator[Row] = (error_row(one, str(one.error), recording.label) for one in planned_errors)
         wanted = [utterance for utterance in recording.utterances if not utterance.error]
         if wanted:
-            yield from self._file_rows(location, recording, wanted)
+            made = chain(made, self._file_rows(location, recording, wanted))
+        yield from (row | {"recording_path": recording.recording_path} for row in made)
 
     def _parquet_row(self, row: ParquetRow) -> Iterator[Row]:
         path = row.path or row.utterance.utterance_id
@@ -53,7 +54,7 @@ class RowMaker:
         for item in made:
             if item["recording_id"] is None:
                 item["audio"]["path"] = path
-            yield item | {"entities": row.entities}
+            yield item | _placed(item, row.place) | {"entities": row.entities}
 
     def _file_rows(self, location: Location, recording: Recording, wanted: list[Utterance]) -> Iterator[Row]:
         label = recording.label
@@ -95,7 +96,7 @@ class RowMaker:
         for piece in cut_at_silences(blocks, self._detector, self._max_seconds):
             placed = Piece(piece.start + offset, piece.samples)
             name = span_id(utterance.utterance_id, placed.start_seconds, placed.end_seconds)
-            part = Utterance(name, None, utterance.speaker, utterance.session)
+            part = Utterance(name, None, utterance.speaker, utterance.session, tenant=utterance.tenant)
             yield piece_row(part, placed, utterance.utterance_id)
 
     def _spans(self, file: BinaryIO, left: dict[str, Utterance], recording: Recording) -> Iterator[Row]:
@@ -128,12 +129,21 @@ class RowMaker:
             yield piece_row(utterance, piece, recording.recording_id)
 
 
+def _placed(item: Row, place: Row) -> Row:
+    """Return where a row of audio parquet lies: where it says itself and, if it was cut, that much later."""
+    if item["recording_id"] is None or "recording_id" not in place:
+        return place
+    times = {name: place["start_seconds"] + item[name] for name in ("start_seconds", "end_seconds")}
+    return place | times
+
+
 def audio_row(utterance: Utterance, data: bytes, samples: int, path: str) -> Row:
     """A row that carries encoded audio as it came; ``samples`` count at 16 kHz."""
     return {
         "utterance_id": utterance.utterance_id,
         "speaker": utterance.speaker,
         "session": utterance.session,
+        "tenant": utterance.tenant,
         "recording_id": None,
         "duration_seconds": samples / SAMPLE_RATE,
         "text": utterance.text,
@@ -159,6 +169,7 @@ def error_row(utterance: Utterance, message: str, path: str) -> Row:
         "utterance_id": utterance.utterance_id,
         "speaker": utterance.speaker,
         "session": utterance.session,
+        "tenant": utterance.tenant,
         "recording_id": None,
         "start_seconds": utterance.start,
         "end_seconds": utterance.end,

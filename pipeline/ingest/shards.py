@@ -20,7 +20,8 @@ from pipeline.storage import Location, attempt, publish
 _ROW_GROUP_BYTES = 32 << 20  # of audio: what a writer holds, and a reader must
 _COUNTS_KEY = b"rollcall.counts"
 _EXAMPLES = 3  # errors that a shard's counts quote
-_REPEATING = ["speaker", "session", "recording_id"]  # worth a dictionary; encoded audio is not, nor compression
+_REPEATING = ["speaker", "session", "tenant", "recording_id", "recording_path"]
+"""Columns worth a dictionary; encoded audio is not, nor compression."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.runs.folder import TRANSCRIPTS as TRANSCRIPTS_FOLDER
 from pipeline.runs.folder import RunFolder
-from pipeline.schemas import ORIGIN, TRANSCRIPTS, conform
+from pipeline.schemas import ORIGIN, TRANSCRIPTS, conform, path_of_recording
 from pipeline.storage import Location
 from pipeline.storage.disk_table import insert
 from pipeline.storage.s3_options import Options
@@ -134,17 +134,10 @@ def _facts(file: Location) -> Generator[tuple[Any, ...], None, None]:
             path = ["audio.path"] if "audio" in names else []
             for batch in parquet.iter_batches(READ_ROWS, columns=[*kept, *path]):
                 for row in batch.to_pylist():
-                    row["recording_path"] = row.get("recording_path") or _path(row)
+                    row["recording_path"] = path_of_recording(row)
                     yield (row["utterance_id"], *map(row.get, ORIGIN), _day(row.get(day)) if day else None)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
-
-
-def _path(row: dict[str, Any]) -> str | None:
-    """Return the path in the audio of a row that has no ``recording_path``, unless ingest made it up for a piece."""
-    path: str | None = (row.get("audio") or {}).get("path")
-    made_up = row.get("recording_id") is not None and path == f"{row['utterance_id']}.flac"
-    return None if made_up else path
 
 
 def _day(value: object) -> str | None:

@@ -1,6 +1,7 @@
 """Every layout that a corpus may lie in, with small real files."""
 
 import hashlib
+import itertools
 import json
 import re
 
@@ -33,6 +34,7 @@ def test_folders_of_every_format_keep_the_bytes(tmp_path) -> None:
         assert row["audio_sha256"] == hashlib.sha256(data).hexdigest()
         assert row["duration_seconds"] == pytest.approx(1.0, abs=0.15)
         assert (row["error"], row["recording_id"], row["start_seconds"]) == (None, None, None)
+        assert row["recording_path"] == name
 
 
 def test_one_audio_file(tmp_path) -> None:
@@ -46,7 +48,14 @@ def test_nemo_manifest(tmp_path) -> None:
     (tmp_path / "audio" / "long.wav").write_bytes(encoded(whole))
     (tmp_path / "audio" / "short.wav").write_bytes(ONE_SECOND)
     lines = [
-        {"audio_filepath": "audio/short.wav", "duration": 1.0, "text": "whole", "speaker": "ann"},
+        {
+            "audio_filepath": "audio/short.wav",
+            "duration": 1.0,
+            "text": "whole",
+            "speaker": "ann",
+            "tenant": "acme",
+            "session": "call 7",
+        },
         {"audio_filepath": "audio/long.wav", "offset": 3.0, "duration": 2.0, "text": "later"},
         {"audio_filepath": str(tmp_path / "audio/long.wav"), "offset": 0.5, "duration": 1.25, "utterance_id": "mine"},
         {"audio_filepath": "audio/gone.wav", "duration": 1.0, "text": "lost"},
@@ -56,9 +65,11 @@ def test_nemo_manifest(tmp_path) -> None:
     rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
     assert rows["audio/short"]["audio"]["bytes"] == ONE_SECOND
     assert (rows["audio/short"]["text"], rows["audio/short"]["speaker"]) == ("whole", "ann")
+    assert (rows["audio/short"]["session"], rows["audio/short"]["tenant"]) == ("call 7", "acme")
     cut = rows["audio/long-00003000-00005000"]
     assert (cut["start_seconds"], cut["end_seconds"], cut["text"]) == (3.0, 5.0, "later")
-    assert cut["recording_id"] == "audio/long"
+    assert (cut["recording_id"], cut["recording_path"]) == ("audio/long", "audio/long.wav")
+    assert rows["audio/gone"]["recording_path"] == "audio/gone.wav"
     assert cut["audio"]["bytes"][:4] == b"fLaC"
     samples = decode_audio(cut["audio"]["bytes"], "cut").samples
     np.testing.assert_allclose(samples, whole[48_000:80_000], atol=1e-4)
@@ -116,6 +127,7 @@ def test_kaldi_segments(tmp_path) -> None:
     samples = decode_audio(rows["u1"]["audio"]["bytes"], "u1").samples
     np.testing.assert_allclose(samples, whole[64_000:104_000], atol=1e-4)
     assert (rows["u1"]["text"], rows["u1"]["recording_id"], rows["u1"]["start_seconds"]) == ("one", "rec.A", 4.0)
+    assert rows["u1"]["recording_path"] == "r.flac"
     assert [rows[f"u{n}"]["duration_seconds"] for n in (2, 3, 4, 5)] == [2.0, 4.0, 2.0, 1.0]
     assert "beyond the end" in rows["u6"]["error"]
     assert rows["u6"]["text"] == "six"
@@ -152,6 +164,26 @@ def test_hugging_face_parquet(tmp_path) -> None:
     assert rows["8"]["error"].startswith("8: wav is truncated")
     assert "no bytes" in rows["9"]["error"]
     assert "no bytes" in rows["10"]["error"]
+
+
+def test_what_ingest_wrote_can_be_ingested_again_and_cut_further(tmp_path) -> None:
+    (tmp_path / "talk.wav").write_bytes(encoded(noise(30.0)))
+    once = ingest(tmp_path / "talk.wav", tmp_path / "once", "--max-seconds", "16")
+    again = ingest(tmp_path / "once", tmp_path / "again", "--max-seconds", "16")
+    origin = ("recording_id", "recording_path", "start_seconds", "end_seconds")
+    assert {name: [row[one] for one in origin] for name, row in again.items()} == {
+        name: [row[one] for one in origin] for name, row in once.items()
+    }
+    rows = sorted(ingest(tmp_path / "once", tmp_path / "cut", "--max-seconds", "8").values(), key=place_of)
+    assert {(row["recording_id"], row["recording_path"]) for row in rows} == {("talk", "talk.wav")}
+    assert rows[0]["start_seconds"] == 0.0
+    assert rows[-1]["end_seconds"] == 30.0
+    assert all(one["end_seconds"] == two["start_seconds"] for one, two in itertools.pairwise(rows))
+    assert all(row["end_seconds"] - row["start_seconds"] == pytest.approx(row["duration_seconds"]) for row in rows)
+
+
+def place_of(row) -> float:
+    return row["start_seconds"]
 
 
 def test_parquet_without_ids_gets_them_from_file_and_row(tmp_path) -> None:
