@@ -54,7 +54,7 @@ class Reprocessor:
         self._targets: list[tuple[NewVersion, Redo]] = []
         for target in settings.targets:
             lists = snapshot.load(target.lists, alphabet)
-            redo = Redo(recogniser.with_lists(lists), old, lists, settings.own_lists, touching)
+            redo = Redo(recogniser.with_lists(lists), old, lists, settings.own_lists, touching, fingerprint)
             self._targets.append((target.version, redo))
 
     def __call__(self, parts: pa.Table) -> pa.Table:

@@ -157,7 +157,7 @@ TRANSCRIPTS = pa.schema(
 
 TRANSCRIPTS_FORMAT = 2
 """Of TRANSCRIPTS; higher with every change of its columns. It is part of the config fingerprint, so that an unfinished
-run is never resumed with other columns. 2: ORIGIN."""
+run is never resumed with other columns. 2: ORIGIN, and the strategies of FOUND_ENTITY."""
 
 SCORES = pa.schema(
     [

@@ -32,6 +32,7 @@ from pipeline.runs.manifest import is_complete, write_manifest
 from pipeline.runs.outcome import read_outcome
 from pipeline.runs.pointer import Pointer
 from pipeline.runs.record import entity_facts, versions
+from pipeline.schemas import TRANSCRIPTS_FORMAT
 from pipeline.storage import Location
 from pipeline.storage.s3_options import Options
 
@@ -41,11 +42,15 @@ PLAIN_ROWS = 20_000
 
 @dataclasses.dataclass(frozen=True)
 class OldRun:
-    """A finished run, with what it takes to transcribe some of it again."""
+    """A finished run, with what it takes to transcribe some of it again.
+
+    config_fingerprint: of rows as this version writes them; the run's own, unless an earlier version wrote it
+    """
 
     folder: RunFolder
     record: dict[str, Any]
     config: RunConfig
+    config_fingerprint: str
     cache: Cache
     corpus: Corpus
 
@@ -90,13 +95,18 @@ def open_run(location: Location, emissions: str | None, model: str | None, optio
     acoustic = acoustic_identity(config.acoustic, config.adapter)
     identity = CacheIdentity(record["audio_version"], record["model"], acoustic, record["list_column"])
     cache.identity.check(identity, cache.folder.root.uri)
-    return OldRun(folder, record, config, cache, scan_emissions(cache.folder.files(), record["audio_version"]))
+    settled, corpus = config_fingerprint(config), scan_emissions(cache.folder.files(), record["audio_version"])
+    return OldRun(folder, record, config, settled, cache, corpus)
 
 
 def _check_models(location: Location, record: dict[str, Any], config: RunConfig) -> None:
     """Raise InputError if a model or its data changed since: rows transcribed now would not fit to the others."""
-    now = {"config_fingerprint": config_fingerprint(config), "model": model_fingerprint(config.acoustic.model)}
-    differing = [name for name, value in now.items() if record[name] != value]
+    formats = range(1, TRANSCRIPTS_FORMAT + 1)
+    now = {
+        "config_fingerprint": [config_fingerprint(config, number) for number in formats],
+        "model": [model_fingerprint(config.acoustic.model)],
+    }
+    differing = [name for name, values in now.items() if record[name] not in values]
     if differing:
         raise InputError(
             f"{location.uri}: {' and '.join(differing)} differ from the run's: a model, language model or "
@@ -111,7 +121,7 @@ def plan_new(old: OldRun, output: Location, name: str | None, source: EntitySour
         raise InputError(
             f"{old.folder.root.uri}: its utterances carry their own lists; --entities must be one list beside them."
         )
-    parts = (old.record["audio_version"], old.record["model"], source_version(source), old.record["config_fingerprint"])
+    parts = (old.record["audio_version"], old.record["model"], source_version(source), old.config_fingerprint)
     return NewRun(RunFolder(output.join(run_fingerprint(*parts))), output, name, source)
 
 
@@ -129,7 +139,7 @@ def reprocess(old: OldRun, news: list[NewRun], workers: int | None, console: Con
         snapshot.save(new.source, new.folder.lists)
     settings = ReprocessorSettings(
         old.config,
-        old.record["config_fingerprint"],
+        old.config_fingerprint,
         tuple(Target(new.version, new.folder.lists) for new in news),
         old.folder.lists,
         old.record["list_column"] is not None,
@@ -214,7 +224,6 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
     outcome = read_outcome(old.corpus, new.folder)
     kept = (
         "config",
-        "config_fingerprint",
         "audio_files",
         "audio_version",
         "model",
@@ -226,6 +235,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         "status": "complete" if outcome.reconciled else "incomplete",
         "fingerprint": new.folder.root.name,
         "transcripts": new.folder.transcripts.uri,
+        "config_fingerprint": old.config_fingerprint,
         **{name: old.record[name] for name in kept},
         "list_version": source_version(new.source),
         "entities": entity_facts(new.source),

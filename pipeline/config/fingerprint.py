@@ -20,6 +20,7 @@ DIGITS = 16
 """Hex digits kept of each SHA-256: 64 bits, so a clash among a million runs has odds of one in 10**7."""
 _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "batch_seconds"))
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
+_PRONOUNCED_IN_FORMAT_1 = ("rescoring", "lexicon", "g2g", "guard")
 _PRONUNCIATION_FILES = (".npz", ".gz")
 """The G2P model and the dictionary; what else lies beside them is named by the parts that read it."""
 _MODEL_FILES = (".safetensors", ".json", ".model", ".txt")
@@ -94,14 +95,16 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     transcripts_format: of the rows. An earlier one tells whether a run of an earlier version is of this configuration.
     """
     content = to_dict(config)
-    if transcripts_format > 1:  # the first had no number
-        content["transcripts_format"] = transcripts_format
-    if pronounces(config):
+    if transcripts_format == 1:  # it had no number, and not all that read the pronunciations counted as doing so
+        reads = any(content[part] for part in _PRONOUNCED_IN_FORMAT_1)
+    else:
+        reads, content["transcripts_format"] = pronounces(config), transcripts_format
+    if reads:
         content["phonetic_data"] = [content_hash(path) for path in _pronunciation_files()]
-    for part, key, reads in path_fields():
+    for part, key, kind in path_fields():
         if content[part] and content[part][key] is not None and (part, key) not in _NOT_IN_OUTPUT:
             named = content[part][key]  # preflight has filled in an adapter that lies beside its base
-            content[part][key] = model_fingerprint(named) if reads == "model" else content_hash(named)
+            content[part][key] = model_fingerprint(named) if kind == "model" else content_hash(named)
     for part, key in _NOT_IN_OUTPUT:
         del content[part][key]
     return fingerprint(content)

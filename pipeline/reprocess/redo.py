@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
@@ -14,7 +15,7 @@ from pipeline.recognition.emission_rows import read_emissions
 from pipeline.recognition.failures import FAILURES
 from pipeline.reprocess.changes import Change, change_of
 from pipeline.reprocess.touched import Touching
-from pipeline.schemas import TRANSCRIPTS
+from pipeline.schemas import ORIGIN, TRANSCRIPTS, with_origin
 from pipeline.types.entity import EntityList
 
 
@@ -42,6 +43,7 @@ class Redo:
     recogniser: as of a full run with the new lists
     old, new:   the lists of the run as it is, and those to come
     own_lists:  whether the utterances' own lists apply too
+    config_fingerprint: of the rows to come
     """
 
     recogniser: Transcribes
@@ -49,6 +51,7 @@ class Redo:
     new: EntitySource
     own_lists: bool
     touching: Touching
+    config_fingerprint: str
 
     def redo(self, written: pa.Table, emissions: pa.Table) -> Redone:
         """Return the new version of ``written`` (TRANSCRIPTS); ``emissions`` holds their first pass, in any order.
@@ -56,6 +59,7 @@ class Redo:
         Raises InputError if the first pass of a row is not there, or is of other audio or another model.
         """
         emissions = _in_order(written, emissions)
+        written, emissions = _as_of_now(written, emissions, self.config_fingerprint)
         if not self.own_lists:
             place = emissions.schema.get_field_index("entities")
             field = emissions.schema.field(place)
@@ -99,9 +103,25 @@ def _in_order(written: pa.Table, emissions: pa.Table) -> pa.Table:
     return ordered
 
 
+def _as_of_now(written: pa.Table, emissions: pa.Table, fingerprint: str) -> tuple[pa.Table, pa.Table]:
+    """Return rows and first pass as this version writes them, where either is of an earlier one.
+
+    Both say of the origin what either knows, so that rows that are copied equal those that a full run would write.
+    """
+    written, emissions = with_origin(written).select(TRANSCRIPTS.names).cast(TRANSCRIPTS), with_origin(emissions)
+    for name in ORIGIN:
+        field = TRANSCRIPTS.field(name)
+        known = pc.coalesce(emissions[name].cast(field.type), written[name])
+        written = written.set_column(TRANSCRIPTS.get_field_index(name), field, known)
+        emissions = emissions.set_column(emissions.schema.get_field_index(name), field, known)
+    place = TRANSCRIPTS.get_field_index("config_fingerprint")
+    settled = pa.array([fingerprint] * len(written), pa.string())
+    return written.set_column(place, TRANSCRIPTS.field(place), settled), emissions
+
+
 def _with_versions(written: pa.Table, versions: Sequence[str]) -> pa.Table:
     place = TRANSCRIPTS.get_field_index("list_version")
-    return written.cast(TRANSCRIPTS).set_column(place, TRANSCRIPTS.field(place), pa.array(versions, pa.string()))
+    return written.set_column(place, TRANSCRIPTS.field(place), pa.array(versions, pa.string()))
 
 
 def _merged(written: pa.Table, anew: pa.Table, again: npt.NDArray[np.int64]) -> pa.Table:

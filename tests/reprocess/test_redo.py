@@ -31,7 +31,7 @@ LISTS = st.lists(ENTITIES, max_size=6, unique_by=lambda entity: entity.text).map
 
 def redo(emissions: pa.Table, old: EntitySource, new: EntitySource, own_lists: bool = False) -> Redone:
     written = transcriber(old).transcribe(emissions)
-    return Redo(transcriber(new), old, new, own_lists, Touching(shortlister())).redo(written, emissions)
+    return Redo(transcriber(new), old, new, own_lists, Touching(shortlister()), "config").redo(written, emissions)
 
 
 @settings(max_examples=60, deadline=None)
@@ -91,7 +91,7 @@ def test_the_first_pass_may_come_in_any_order_and_must_be_of_the_run() -> None:
     emissions = hear(TEXTS, 7)
     old, new = listed("ann"), listed("ann", "york")
     written = transcriber(old).transcribe(emissions)
-    again = Redo(transcriber(new), old, new, False, Touching(shortlister()))
+    again = Redo(transcriber(new), old, new, False, Touching(shortlister()), "config")
     shuffled = emissions.take(np.array([4, 2, 0, 1, 3]))
     assert again.redo(written, shuffled).rows.equals(transcriber(new).transcribe(emissions))
     with pytest.raises(InputError, match="1 utterances, such as 'u0', are not in the cached first pass"):

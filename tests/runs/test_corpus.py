@@ -52,6 +52,13 @@ def test_own_lists_count_only_where_they_are_used(tmp_path: Path) -> None:
     assert scan(tmp_path / "one", "entities").version != scan(tmp_path / "two", "entities").version
 
 
+def test_what_is_known_of_the_origin_counts_and_unknown_is_not_there(tmp_path: Path) -> None:
+    for name, columns in (("one", {}), ("two", {"tenant": [None]}), ("acme", {"tenant": ["acme"]})):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / "x.parquet", ["a"], audio_sha256=["11"], **columns)
+    assert scan(tmp_path / "one").version == scan(tmp_path / "two").version != scan(tmp_path / "acme").version
+
+
 def test_only_columns_of_every_file_are_read(tmp_path: Path) -> None:
     save(tmp_path / "x.parquet", ["a"], error=[None])
     save(tmp_path / "y.parquet", ["b"])
