@@ -1,14 +1,15 @@
 """Write a run's transcripts in the formats that other tools read.
 
     python -m jobs.export --run out/1f3a... --format csv --output table
-    python -m jobs.export --run out/1f3a... --format srt --audio corpus --output subtitles
-    python -m jobs.export --run s3://bucket/out/1f3a... --format parquet --audio s3://bucket/corpus \\
-        --partition-by tenant --output s3://bucket/tables
+    python -m jobs.export --run out/1f3a... --format srt --output subtitles
+    python -m jobs.export --run s3://bucket/out/1f3a... --format parquet --partition-by tenant \\
+        --output s3://bucket/tables
     python -m jobs.export --data-dictionary docs/data_dictionary.md
 
-Transcripts say which utterance they are of; --audio adds speaker, tenant, recording and times, so that subtitles and
-the like are one file per recording. Every row goes out or is set aside in OUTPUT/_errors.jsonl; OUTPUT/_export.json has
-the schema with its version and the counts of rows in, out and aside, and is written last.
+Subtitles, CTM, STM, TextGrid and manifests are one file per recording, with the recording's times; --per utterance
+leaves the pieces that ingest cut apart. Runs of earlier versions do not say what their utterances were cut from; there
+--audio tells. Every row goes out or is set aside in OUTPUT/_errors.jsonl; OUTPUT/_export.json has the schema with its
+version and the counts of rows in, out and aside, and is written last.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from jobs.cli.command import OK, Result, add_storage_options, job_parser, run_co
 from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.export.dictionary import data_dictionary
-from pipeline.export.export import PARTITIONS, ROWS_PER_FILE, Settings, export
+from pipeline.export.export import PARTITIONS, PER, ROWS_PER_FILE, Settings, export
 from pipeline.export.formats import FORMATS
 from pipeline.runs.reader import Run
 from pipeline.storage.s3_options import parse_options
@@ -34,12 +35,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", metavar="RUN", help="run directory, or TRANSCRIPTS parquet; local or s3://")
     parser.add_argument("--format", choices=list(FORMATS), help=formats)
     parser.add_argument("--output", metavar="O", help="new folder to write to; local or s3://")
-    parser.add_argument("--audio", metavar="A", help="AUDIO parquet of the run: speakers, recordings, times, paths")
+    parser.add_argument(
+        "--audio", metavar="A", help="AUDIO parquet that tells what the run does not: dates, or all of an earlier one"
+    )
+    parser.add_argument(
+        "--per",
+        choices=PER,
+        default="recording",
+        help="one file per recording, with its times (default), or each utterance on its own, from zero",
+    )
     parser.add_argument(
         "--partition-by",
         choices=list(PARTITIONS),
-        help="folders such as tenant=acme/; the date is the audio's own (a column date, recorded_at or timestamp) or, "
-        "without one, the day of the run",
+        help="folders such as by_tenant=acme/; the date is that of the audio (a column date, recorded_at or timestamp) "
+        "or, without one, the day of the run",
     )
     parser.add_argument(
         "--errors",
@@ -71,7 +80,9 @@ def _run(arguments: argparse.Namespace) -> Result:
     started = time.monotonic()
     run = Run(arguments.run, options)
     aside = arguments.errors == "aside"
-    settings = Settings(arguments.format, arguments.audio, arguments.partition_by, aside, arguments.rows_per_file)
+    settings = Settings(
+        arguments.format, arguments.audio, arguments.partition_by, aside, arguments.rows_per_file, arguments.per
+    )
     record = export(run, settings, storage.open_filesystem(arguments.output, options), options)
     reasons = ", ".join(f"{count:,} aside ({kind})" for kind, count in record["rows_aside"].items())
     console = Console(highlight=False)

@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from pipeline import storage
 from pipeline.errors import ConfigError, StorageError
 from pipeline.export import tables
-from pipeline.export.files import ParquetPart, Parts, TextPart, Writing, file_name, partition_folder, split
+from pipeline.export.files import Names, ParquetPart, Parts, TextPart, Writing, partition_folder, split
 from pipeline.export.formats import FORMATS
 from pipeline.export.schema import VERSIONS, stamped
-from pipeline.export.speech import Spool, Track, utterances
+from pipeline.export.speech import Recording, Spool, Track, pack, recordings, unpack, utterances
 from pipeline.runs.reader import Batch, Context, Run
 from pipeline.schemas import TRANSCRIPTS
 from pipeline.storage import Location
@@ -38,6 +38,8 @@ column in the files, as readers would find it twice."""
 ROWS_PER_FILE = 100_000
 """Some 250 hours of utterances of 9 s; 200 MB of parquet with n-best lists."""
 RECORD, ASIDE = "_export.json", "_errors.jsonl"
+PER = ("recording", "utterance")
+"""What ``--per`` takes."""
 _FLAT_FOLDER = 10_000  # files that one folder may hold; more are spread by the hash of their names
 _SPREAD = 2_500_000  # files up to which 256 folders are enough
 
@@ -48,6 +50,7 @@ class Settings:
 
     audio:        AUDIO parquet that tells speaker, recording, times and path where the transcripts do not
     errors_aside: rows with an error go to _errors.jsonl, also where the format has a place for them
+    per:          whether what was cut from a recording is put together again, with the recording's times
     """
 
     format: str
@@ -55,6 +58,7 @@ class Settings:
     partition_by: str | None = None
     errors_aside: bool = False
     rows_per_file: int = ROWS_PER_FILE
+    per: str = "recording"
 
 
 def export(run: Run, settings: Settings, output: Location, options: Options | None = None) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
         return finished
     with tempfile.TemporaryDirectory(prefix="rollcall-export-") as scratch, temporary_database(scratch) as database:
         context = None if audio is None else Context(database, audio)
-        writer = _Writer(settings, output, run.rows, database)
+        writer = _Writer(settings, output, database)
         try:
             for batch in run.batches(context):
                 writer.add(batch)
@@ -97,6 +101,8 @@ def _check(settings: Settings) -> None:
         raise ConfigError(f"unknown format '{settings.format}'; there are {list(FORMATS)}.")
     if settings.partition_by not in (None, *PARTITIONS):
         raise ConfigError(f"--partition-by must be one of {list(PARTITIONS)}, got '{settings.partition_by}'.")
+    if settings.per not in PER:
+        raise ConfigError(f"--per must be one of {list(PER)}, got '{settings.per}'.")
     if settings.rows_per_file < 1:
         raise ConfigError(f"--rows-per-file must be at least 1, got {settings.rows_per_file}.")
 
@@ -138,15 +144,14 @@ def _claim(output: Location, mark: dict[str, Any]) -> dict[str, Any] | None:
 class _Writer:
     """Takes batches and counts: rows in = rows out + rows aside."""
 
-    def __init__(self, settings: Settings, output: Location, rows: int, database: Connection) -> None:
+    def __init__(self, settings: Settings, output: Location, database: Connection) -> None:
         self._settings, self._format, self._output = settings, FORMATS[settings.format], output
         self._partition = PARTITIONS[settings.partition_by] if settings.partition_by else None
         self._root = output.join(self._format.folder) if self._format.folder else output
         self._parts = Parts(self._root, self._format.suffix, settings.rows_per_file, _part_maker(settings))
         self._aside = Parts(output, ".jsonl", 1 << 62, lambda _: TextPart(output.join(ASIDE)))
-        self._spool = Spool(database) if self._format.is_timed else None
-        self._digits = 0 if rows <= _FLAT_FOLDER else 2 if rows <= _SPREAD else 4
-        self.rows_in = self.rows_out = self.track_files = self.tracks = self.words = 0
+        self._spool, self._names = Spool(database), Names(database)
+        self.rows_in = self.rows_out = self.recording_files = self.recordings = self.words = 0
         self.aside: dict[str, int] = {}
 
     def add(self, batch: Batch) -> None:
@@ -156,11 +161,24 @@ class _Writer:
         self.rows_out += len(batch)
         self.words += len(pc.list_flatten(batch["words"]))
         for folder, rows in self._partitioned(batch):
-            if self._spool is not None:
-                for name, utterance in utterances(rows):
-                    self._spool.add(folder, name, utterance)
+            if self._format.is_timed:
+                for recording, spoken in utterances(rows, self._settings.per):
+                    self._spool.add(folder, recording, spoken.start, spoken.utterance_id, pack(spoken))
+            elif self._format.by_recording and self._format.lines is not None:
+                self._add_lines(folder, rows, self._format.lines(rows))
             else:
                 self._parts.write(folder, _rows(self._settings, rows))
+
+    def _add_lines(self, folder: str, rows: Batch, lines: list[str]) -> None:
+        """Keep the lines of recordings together, and write those of whole files."""
+        whole, names = [], rows["utterance_id"].to_pylist()
+        for (recording, start), name, line in zip(recordings(rows, self._settings.per), names, lines, strict=True):
+            if recording.is_cut:
+                self._spool.add(folder, recording, start, name, line)
+            else:
+                whole.append(line)
+        self.recordings += len(whole)
+        self._parts.write(folder, whole)
 
     def _partitioned(self, batch: Batch) -> Iterator[tuple[str, Batch]]:
         if self._partition is None:
@@ -190,24 +208,39 @@ class _Writer:
 
     def finish(self) -> None:
         """Write what can only be written at the end."""
-        for track in self._spool.tracks() if self._spool else ():
-            self.tracks += 1
-            if self._format.track_file is not None:
-                self._write_track(track, self._format.track_file(track))
-            elif self._format.track_lines is not None:
-                self._parts.write(track.folder, self._format.track_lines(track))
+        count = self._spool.finish()
+        self.recordings += count
+        digits = 0 if count <= _FLAT_FOLDER else 2 if count <= _SPREAD else 4
+        for folder, recording, contents in self._spool.recordings():
+            text = self._text(folder, recording, contents)
+            if text is not None:
+                self._write_recording(folder, recording, text, digits)
         self._parts.close()
         self._aside.close()
         if self.rows_in != self.rows_out + sum(self.aside.values()):
             raise StorageError(f"{self.rows_in} rows in, {self.rows_out} out, {sum(self.aside.values())} aside.")
 
-    def _write_track(self, track: Track, text: str) -> None:
-        spread = hashlib.sha256(track.name.encode()).hexdigest()[: self._digits]
-        levels = [level for level in (track.folder, spread[:2], spread[2:]) if level]
-        file = Writing(self._root.join(*levels, file_name(track.name) + self._format.suffix))
+    def _text(self, folder: str, recording: Recording, contents: list[str]) -> str | None:
+        """Return the file of a recording; None where its lines went to a file that it shares."""
+        if not self._format.is_timed:
+            return "".join(contents)
+        track = Track(folder, recording.name, tuple(map(unpack, contents)))
+        if self._format.track_file is not None:
+            return self._format.track_file(track)
+        lines = self._format.track_lines(track) if self._format.track_lines is not None else []
+        if recording.is_cut:
+            return self._format.head() + "".join(lines)
+        self._parts.write(folder, lines)
+        return None
+
+    def _write_recording(self, folder: str, recording: Recording, text: str, digits: int) -> None:
+        spread = hashlib.sha256(recording.name.encode()).hexdigest()[:digits]
+        levels = [level for level in (folder, spread[:2], spread[2:]) if level]
+        name = self._names.give(folder, recording.name, recording.identity)
+        file = Writing(self._root.join(*levels, name + self._format.suffix))
         file.stream.write(text.encode())
         file.publish()
-        self.track_files += 1
+        self.recording_files += 1
 
     def discard(self) -> None:
         self._parts.discard()
@@ -215,7 +248,7 @@ class _Writer:
 
     @property
     def files(self) -> int:
-        return self._parts.files + self.track_files
+        return self._parts.files + self.recording_files
 
 
 _NO_PATH = "its recording has no path, which a manifest needs"
@@ -255,4 +288,5 @@ def _record(run: Run, settings: Settings, writer: _Writer) -> dict[str, Any]:
         "words": writer.words,
         "files": writer.files,
     }
-    return facts | ({"recordings": writer.tracks} if FORMATS[settings.format].is_timed else {})
+    form = FORMATS[settings.format]
+    return facts | ({"recordings": writer.recordings} if form.is_timed or form.by_recording else {})

@@ -3,9 +3,12 @@
 import dataclasses
 import hashlib
 import os
+import re
 import tempfile
-import urllib.parse
+import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import count
+from sqlite3 import Connection
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -17,7 +20,12 @@ from pipeline.storage import Location
 NO_VALUE = "unknown"
 """Folder of rows without a value, which is null in their columns. Arrow, and so pandas, fails on Hive's own name."""
 _LONGEST_NAME = 180  # bytes of a file name made of an id; file systems take 255
-_SAFE = "-_.~ @+=,"
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|%(?=[0-9A-Fa-f]{2})')
+"""What some file system takes in no name, and what would be read as its replacement, so that names stay apart."""
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever their ending."""
+_HIVE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%=#\[\]{}^\']')
+"""What Hive escapes in the values of folders, and what file systems take in no name."""
 _OPEN_AT_ONCE = 64  # files; more partitions than that take turns, with a part each time
 _HELD_ROWS = 16_384  # rows of all open parquet files that wait for their row group: some 160 MB with n-best lists
 
@@ -27,17 +35,62 @@ def part_name(number: int, suffix: str) -> str:
 
 
 def partition_folder(key: str, value: str | None) -> str:
-    """Return ``key=value`` as Hive writes it; any value is one safe name."""
-    return f"{key}={NO_VALUE if value is None else urllib.parse.quote(value, safe='-_ ')}"
+    """Return ``key=value`` as Hive writes it; any value is one safe name.
+
+    >>> partition_folder("by_tenant", "Łódź 24/7")
+    'by_tenant=Łódź 24%2F7'
+    """
+    return f"{key}={NO_VALUE if value is None else _HIVE.sub(_escaped, value)}"
 
 
 def file_name(name: str) -> str:
-    """Return an id as a file name: one level, no reserved characters, bounded; different ids have different names."""
-    safe = urllib.parse.quote(name, safe=_SAFE)
-    if not safe or safe.strip(". ") != safe or len(safe) > _LONGEST_NAME:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        safe = f"{safe.strip('. ')[: _LONGEST_NAME - 20]}~{digest}"
+    """Return a name of the data as a file name, without its ending: one level, of bounded length, letters as they are.
+
+    What a file system forbids is percent-encoded. Different names stay different where case and accents count; Names
+    sees to the rest.
+
+    >>> file_name("Vorstand: Q1/Q2 – 2026")
+    'Vorstand%3A Q1%2FQ2 – 2026'
+    """
+    safe = _FORBIDDEN.sub(_escaped, name)
+    if not safe or safe.strip(". ") != safe or len(safe.encode()) > _LONGEST_NAME or _DEVICE.fullmatch(safe):
+        safe = f"{_shortened(safe.strip('. '), _LONGEST_NAME - 20)}{_mark(name)}"
     return safe
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return the beginning of a text, whole characters of at most ``most`` bytes of UTF-8."""
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def _mark(name: str) -> str:
+    return f"~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+class Names:
+    """File names that were given out, so that no two files of a folder are one.
+
+    Some file systems take names for the same that differ in case or in how an accent is written; and two recordings of
+    a run may be called the same. The second one gets a mark that its ``identity`` decides.
+    """
+
+    def __init__(self, database: Connection) -> None:
+        self._database = database
+        database.execute("CREATE TABLE names (folder TEXT, name TEXT, PRIMARY KEY (folder, name)) WITHOUT ROWID")
+
+    def give(self, folder: str, name: str, identity: str) -> str:
+        """Return a file name for ``name`` that no other file of ``folder`` has."""
+        wanted = candidate = file_name(name)
+        for number in count():
+            key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", candidate).casefold())
+            if self._database.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (folder, key)).rowcount:
+                break
+            candidate = f"{_shortened(wanted, _LONGEST_NAME - 20)}{_mark(identity + '#' * number)}"
+        return candidate
 
 
 class Writing:

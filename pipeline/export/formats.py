@@ -15,8 +15,9 @@ class Format:
 
     arrow:       parquet of this schema
     lines:       rows to lines
-    track_lines: a recording to lines, many recordings in a file
-    track_file:  a recording to a file of its own
+    track_lines: a recording to lines; utterances that were not cut from a recording share files
+    track_file:  a recording, or an utterance that was not cut from one, to a file of its own
+    by_recording: the lines of a recording have a file of their own
     head:        first line of every file of lines
     keeps_errors: whether a row with an error has a place in it; if not, it is set aside
     """
@@ -30,6 +31,7 @@ class Format:
     track_file: Callable[[Track], str] | None = None
     head: Callable[[], str] = str
     folder: str = ""
+    by_recording: bool = False
     keeps_errors: bool = True
 
     @property
@@ -45,7 +47,12 @@ FORMATS: dict[str, Format] = {
         "rollcall.flat", ".csv", "the main columns, for spreadsheets", lines=tables.csv_lines, head=tables.csv_head
     ),
     "nemo-manifest": Format(
-        "rollcall.nemo-manifest", ".jsonl", "for NeMo; needs --audio", lines=tables.manifest_lines, keeps_errors=False
+        "rollcall.nemo-manifest",
+        ".jsonl",
+        "for NeMo",
+        lines=tables.manifest_lines,
+        by_recording=True,
+        keeps_errors=False,
     ),
     "ctm": Format(
         "rollcall.ctm", ".ctm", "words with times", track_lines=nist.ctm_lines, head=nist.ctm_head, keeps_errors=False

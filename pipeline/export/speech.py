@@ -1,13 +1,31 @@
-"""Formats with times see a run as tracks: one recording, or one utterance where recordings are not known."""
+"""Formats with times see a run as tracks: a recording each, or an utterance where it was not cut from one."""
 
 import dataclasses
 import json
 from collections.abc import Iterator
+from itertools import groupby
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.runs.reader import Batch
 from pipeline.storage.disk_table import insert
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """What a track is of. Recordings of one name are not the same where path or tenant differ.
+
+    is_cut: utterances were cut from it; if not, it is one utterance
+    """
+
+    name: str
+    is_cut: bool
+    path: str = ""
+    tenant: str = ""
+
+    @property
+    def identity(self) -> str:
+        return json.dumps(dataclasses.astuple(self), ensure_ascii=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +46,9 @@ class Name:
     shown: str
     start: float
     end: float
+
+
+_Timed = TypeVar("_Timed", Spoken, Name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +77,36 @@ class Track:
         return max((max(one.end, *(word.end for word in one.words), 0.0) for one in self.utterances), default=0.0)
 
 
-def utterances(batch: Batch) -> Iterator[tuple[str, Utterance]]:
-    """Yield (name of the track, utterance) of each row."""
-    columns = ["utterance_id", "words", "entities", "duration_seconds", "error"]
-    columns += ["recording_id", "speaker", "start_seconds", "end_seconds"]
-    for row in batch.select(columns).to_pylist():
-        whole = row["recording_id"] is None or row["start_seconds"] is None
-        name, offset = (row["utterance_id"], 0.0) if whole else (row["recording_id"], row["start_seconds"])
-        yield name, _utterance(row, offset)
+def recordings(batch: Batch, per: str) -> list[tuple[Recording, float]]:
+    """Return for each row what it is a part of and where it starts in that; with ``per`` "utterance", itself."""
+    columns = ("utterance_id", "recording_id", "start_seconds", "recording_path", "tenant")
+    found = []
+    for name, recording, start, path, tenant in zip(*(batch[one].to_pylist() for one in columns), strict=True):
+        if per == "utterance" or recording is None or start is None:
+            found.append((Recording(name, False), 0.0))
+        else:
+            found.append((Recording(recording, True, path or "", tenant or ""), start))
+    return found
+
+
+def utterances(batch: Batch, per: str = "recording") -> Iterator[tuple[Recording, Utterance]]:
+    """Yield what each row is a part of, and its utterance with times in that."""
+    columns = ["utterance_id", "words", "entities", "duration_seconds", "error", "speaker"]
+    rows = batch.select(columns).to_pylist()
+    for row, (recording, offset) in zip(rows, recordings(batch, per), strict=True):
+        spoken = _utterance(row, offset)
+        yield recording, _within(spoken, offset + (row["duration_seconds"] or 0.0)) if recording.is_cut else spoken
+
+
+def _within(utterance: Utterance, end: float) -> Utterance:
+    """Return the utterance with no time after ``end``: the last frame may reach into what follows it."""
+    words = tuple(_until(word, end) for word in utterance.words)
+    names = tuple(_until(name, end) for name in utterance.names)
+    return dataclasses.replace(utterance, end=max(end, utterance.start), words=words, names=names)
+
+
+def _until(one: _Timed, end: float) -> _Timed:
+    return dataclasses.replace(one, start=min(one.start, end), end=min(one.end, end)) if one.end > end else one
 
 
 def _utterance(row: dict[str, Any], offset: float) -> Utterance:
@@ -91,43 +134,45 @@ def _cased(display_as: str, count: int) -> list[str]:
 
 
 class Spool:
-    """Utterances on disk, sorted into tracks, so that memory does not grow with the run."""
+    """What becomes of utterances, on disk and sorted into recordings, so that memory does not grow with the run."""
+
+    _KEY = "folder, name, is_cut, path, tenant"
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._pending: list[tuple[Any, ...]] = []
-        connection.execute("CREATE TABLE spoken (folder TEXT, track TEXT, start REAL, id TEXT, content TEXT)")
+        connection.execute(f"CREATE TABLE spoken ({self._KEY}, start REAL, id TEXT, content TEXT)")
 
-    def add(self, folder: str, track: str, utterance: Utterance) -> None:
-        self._pending.append((folder, track, utterance.start, utterance.utterance_id, _pack(utterance)))
+    def add(self, folder: str, recording: Recording, start: float, utterance_id: str, content: str) -> None:
+        self._pending.append((folder, *dataclasses.astuple(recording), start, utterance_id, content))
         if len(self._pending) >= 1_000:
             self._flush()
 
     def _flush(self) -> None:
-        insert(self._connection, "INSERT INTO spoken VALUES (?, ?, ?, ?, ?)", self._pending)
+        insert(self._connection, "INSERT INTO spoken VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._pending)
         self._pending = []
 
-    def tracks(self) -> Iterator[Track]:
-        """Yield every track, whole, by partition and name."""
+    def finish(self) -> int:
+        """Take no more, and return the number of recordings."""
         self._flush()
-        self._connection.execute("CREATE INDEX by_track ON spoken (folder, track, start, id)")
-        key, held = ("", ""), list[Utterance]()
-        rows = self._connection.execute("SELECT folder, track, content FROM spoken ORDER BY folder, track, start, id")
-        for folder, track, content in rows:
-            if held and key != (folder, track):
-                yield Track(*key, tuple(held))
-                held = []
-            key = (folder, track)
-            held.append(_unpack(content))
-        if held:
-            yield Track(*key, tuple(held))
+        self._connection.execute(f"CREATE INDEX by_recording ON spoken ({self._KEY}, start, id)")
+        distinct = self._connection.execute(f"SELECT COUNT(*) FROM (SELECT DISTINCT {self._KEY} FROM spoken)")
+        return int(distinct.fetchone()[0])
+
+    def recordings(self) -> Iterator[tuple[str, Recording, list[str]]]:
+        """Yield folder and contents of every recording, by folder and name, the contents by start."""
+        rows = self._connection.execute(f"SELECT {self._KEY}, content FROM spoken ORDER BY {self._KEY}, start, id")
+        for (folder, name, is_cut, path, tenant), group in groupby(rows, key=lambda row: row[:-1]):
+            yield folder, Recording(name, bool(is_cut), path, tenant), [row[-1] for row in group]
 
 
-def _pack(utterance: Utterance) -> str:
+def pack(utterance: Utterance) -> str:
+    """Return the utterance as text; ``unpack`` is its inverse."""
     return json.dumps(dataclasses.astuple(utterance), ensure_ascii=False)
 
 
-def _unpack(content: str) -> Utterance:
+def unpack(content: str) -> Utterance:
+    """Inverse of ``pack``."""
     utterance_id, speaker, start, end, words, names, error = json.loads(content)
     spoken, named = tuple(Spoken(*word) for word in words), tuple(Name(*name) for name in names)
     return Utterance(utterance_id, speaker, start, end, spoken, named, error)

@@ -28,14 +28,14 @@ class Cue:
 
 
 def cues(track: Track) -> list[Cue]:
-    """Return the cues of a track; they do not overlap, and every word stands in exactly one."""
+    """Return the cues of a track, in order and within it; they do not overlap, every word stands in exactly one."""
     words = sorted((word for one in track.utterances for word in one.words), key=lambda word: word.start)
     groups = list(_groups([word for word in words if word.shown]))
     found = []
     for at, group in enumerate(groups):
         start, end = group[0].start, max(word.end for word in group)
         following = groups[at + 1][0].start if at + 1 < len(groups) else float("inf")
-        end = min(max(end, start + SHORTEST), max(following, start), start + LONGEST)
+        end = min(max(end, start + SHORTEST), max(following, start), start + LONGEST, max(track.end, start))
         found.append(Cue(start, end, tuple(wrap(group))))
     return found
 

@@ -34,7 +34,7 @@ def test_from_bucket_to_bucket(tmp_path: Path, capsys: pytest.CaptureFixture[str
             "parquet": ["_export.json", "by_tenant=acme%2Feu/part-00000.parquet",
                         "by_tenant=unknown/part-00000.parquet"],
             "srt": ["_errors.jsonl", "_export.json", "by_tenant=acme%2Feu/talk 1.srt", "by_tenant=unknown/silent.srt",
-                    "by_tenant=unknown/solo%3B2.srt"],
+                    "by_tenant=unknown/solo;2.srt"],
         }  # fmt: skip
         for form, names in wanted.items():
             output = f"{bucket}/{form}"

@@ -102,12 +102,14 @@ def test_csv_is_quoted(tmp_path: Path) -> None:
 
 def test_nemo_manifest_points_into_recordings_and_names_what_it_cannot_hold(tmp_path: Path) -> None:
     output, record = export(tmp_path, "nemo-manifest")
-    rows = {row["utterance_id"]: row for row in map(json.loads, (output / "part-00000.jsonl").read_text().splitlines())}
-    assert rows["talk 1/c"] == {
+    names = ("talk 1.jsonl", "part-00000.jsonl")
+    talk, rest = ([json.loads(line) for line in (output / name).read_text().splitlines()] for name in names)
+    assert [row["utterance_id"] for row in talk] == ["talk 1/a", "talk 1/c"]
+    assert talk[1] == {
         "audio_filepath": "talk 1.ogg", "offset": 5.0, "duration": 1.0, "text": "to lodz",
         "utterance_id": "talk 1/c", "speaker": "ann", "tenant": "acme/eu",
     }  # fmt: skip
-    assert "offset" not in rows["solo;2"]
+    assert [(row["utterance_id"], "offset" in row) for row in rest] == [("solo;2", False)]
     assert record["rows_aside"] == {"error": 1, "no path of the recording": 1}
     aside = [json.loads(line) for line in (output / "_errors.jsonl").read_text().splitlines()]
     assert sorted(one["utterance_id"] for one in aside) == ["silent", FAILED]
