@@ -1,16 +1,27 @@
 """Property tests draw the same examples on every run, so that a failure belongs to the change that it follows.
 
 ``HYPOTHESIS_PROFILE=explore make unit`` draws others; what it finds becomes a test of its own.
+
+``make unit`` runs two workers. A file stays on one of them, as its fixtures are shared. All tests that start Ray are on
+the first one, so that only one Ray works at a time. They say so with the fixture ``ray_running`` or, where they start
+one of their own, with the mark ``RAY``.
 """
 
 import os
 
+import pytest
 from hypothesis import settings
 
 from tests.support.dev_set import dev_set
+from tests.support.workers import share_out
 
 __all__ = ["dev_set"]  # fixtures that several folders use
 
 settings.register_profile("same", derandomize=True)
 settings.register_profile("explore", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_out(items)

@@ -15,6 +15,7 @@ from jobs.ingest import main
 from pipeline.audio.decode import decode_audio
 from tests.support.audio_files import encoded, noise
 from tests.support.ingested import ingest, refused, rows_of, summary_of
+from tests.support.workers import RAY
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -166,6 +167,7 @@ def many(tmp_path) -> Path:
     return source
 
 
+@RAY
 def test_ray_data_writes_what_one_process_writes(tmp_path, many) -> None:
     parallel = ingest(many, tmp_path / "parallel", "--workers", "2")
     assert len(parallel) == 600

@@ -19,7 +19,9 @@ from pipeline.recognition.recogniser import Recogniser
 from tests.support.attempts import Attempt, compare, read_rows, transcript_files, watched
 from tests.support.local_cluster import LocalCluster, local_cluster, transcribe, workers
 from tests.support.transcribing import noises, write_corpus
+from tests.support.workers import RAY
 
+pytestmark = RAY
 UTTERANCES, BLOCK = 240, 4
 FILES = UTTERANCES // BLOCK
 

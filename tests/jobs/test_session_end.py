@@ -9,10 +9,12 @@ import pytest
 
 from jobs.run.leftovers import kill_marked, marking
 from tests.support.busy_session import leftovers, run
+from tests.support.workers import RAY
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
+@RAY
 def test_nothing_is_alive_after_a_session_that_ended_in_the_middle_of_its_calls(tiny: Path) -> None:
     value = run(tiny, timeout=240)
     end = time.monotonic() + 10

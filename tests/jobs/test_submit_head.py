@@ -16,7 +16,9 @@ import pytest
 
 from tests.support.local_cluster import free_port
 from tests.support.transcribing import write_rows
+from tests.support.workers import RAY
 
+pytestmark = RAY
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "0123456789abcdef" * 4
 START_SECONDS = 240  # a loaded machine may take minutes to start the dashboard

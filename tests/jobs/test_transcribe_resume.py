@@ -11,7 +11,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
+from tests.support.workers import RAY
 
+pytestmark = RAY
 ROOT = Path(__file__).resolve().parents[2]
 UTTERANCES, BLOCK = 160, 4
 START_SECONDS = 300  # a loaded machine may take minutes to start Ray

@@ -22,6 +22,7 @@ from pipeline.training.adapter_loop import thin
 from pipeline.training.adapter_states import Hardening, StateRow
 from tests.support.audio_files import encoded, noise
 from tests.support.tiny_model import tiny_model
+from tests.support.workers import RAY
 
 
 def test_alignment_says_what_is_spoken_where() -> None:
@@ -102,6 +103,7 @@ def test_training_leaves_the_base_alone_and_resumes(base: Path, speech: Path, tm
     assert not [line for line in longer[len(curve) :] if '"step": 2' in line]  # nothing is done again
 
 
+@RAY
 def test_two_workers_of_ray_train(base: Path, speech: Path, tmp_path: Path) -> None:
     interrupt = signal.getsignal(signal.SIGINT)
     assert main(arguments(base, speech, tmp_path, 2, "--workers", "2")) == 0
