@@ -26,7 +26,7 @@ from pipeline.acoustic.loading import load_tokens
 from pipeline.config import BoostClassConfig, BoostingConfig, HotwordsConfig, RunConfig
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.recognition.transcribe import Transcriber
-from pipeline.tuning.evaluation import Corpus, evaluate, with_lists
+from pipeline.tuning.evaluation import LabelledSet, evaluate, with_lists
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, EntityList
 
@@ -75,7 +75,7 @@ def _cost(row: dict[str, Any], rows: list[dict[str, Any]]) -> float:
     return float(base / row["x_real_time"])
 
 
-Sizes = dict[tuple[int, str], Corpus]
+Sizes = dict[tuple[int, str], LabelledSet]
 
 
 def _speeds(system: str, sizes: Sizes, bench: Bench, rounds: int) -> dict[tuple[int, str], float]:
@@ -98,7 +98,7 @@ def _speeds(system: str, sizes: Sizes, bench: Bench, rounds: int) -> dict[tuple[
     return {key: corpus.seconds / float(best[key].sum()) for key, corpus in sizes.items()}
 
 
-def _times(decode: Callable[[Emissions, EntityList], object], corpus: Corpus) -> npt.NDArray[np.float64]:
+def _times(decode: Callable[[Emissions, EntityList], object], corpus: LabelledSet) -> npt.NDArray[np.float64]:
     """[utterances] processor seconds of each, one after the other."""
     times = []
     for one in corpus.utterances:
@@ -109,14 +109,14 @@ def _times(decode: Callable[[Emissions, EntityList], object], corpus: Corpus) ->
     return np.array(times)
 
 
-def _warm(transcriber: Transcriber, corpus: Corpus) -> None:
+def _warm(transcriber: Transcriber, corpus: LabelledSet) -> None:
     """Load compiled code and look up the pronunciations of all words."""
     for one in corpus.utterances:
         transcriber.shortlister.shortlist(one.heard, corpus.lists.of(one.reference.utterance_id))
     evaluate(transcriber, dataclasses.replace(corpus, utterances=corpus.utterances[:2]))
 
 
-def _fresh(corpus: Corpus) -> Corpus:
+def _fresh(corpus: LabelledSet) -> LabelledSet:
     """The same with list objects that no system has seen, one for each that there was."""
     made: dict[int, EntityList] = {}
 

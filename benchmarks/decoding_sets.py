@@ -10,7 +10,7 @@ from jobs.tune import encode
 from pipeline.config import AdapterConfig, RunConfig, ShortlistConfig, baseline
 from pipeline.config.config_file import with_file
 from pipeline.recognition.recogniser import Recogniser
-from pipeline.tuning.evaluation import Corpus, adapted, load_corpus, sample, with_lists
+from pipeline.tuning.evaluation import LabelledSet, adapted, load_labelled_set, sample, with_lists
 from pipeline.types.entity import Entity, EntityList
 
 LIST_AS_GIVEN = 100  # words on the lists of the IS21 benchmark that are in the data; longer ones are filled up
@@ -22,16 +22,16 @@ class Bench:
     """What a decoding benchmark runs on."""
 
     config: RunConfig  # unbiased, the search alone with the shortlist on, the shipped or a given model
-    sets: dict[str, Corpus]
+    sets: dict[str, LabelledSet]
 
     @functools.cached_property
-    def adapted(self) -> dict[str, Corpus]:
+    def adapted(self) -> dict[str, LabelledSet]:
         """The sets behind the model's contextual adapter; as they are if it has none."""
         config = dataclasses.replace(self.config, adapter=AdapterConfig(optional=True))
         adapter = Recogniser.load(config, encodes=False, transcribes=False).adapter
         return {name: adapted(corpus, adapter) if adapter else corpus for name, corpus in self.sets.items()}
 
-    def heard_by(self, config: RunConfig) -> dict[str, Corpus]:
+    def heard_by(self, config: RunConfig) -> dict[str, LabelledSet]:
         """The sets as ``config`` hears them: with its adapter or without."""
         return self.sets if config.adapter is None else self.adapted
 
@@ -56,7 +56,7 @@ def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
     return Bench(config, sets)
 
 
-def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:
+def _set(name: str, options: argparse.Namespace, config: RunConfig) -> LabelledSet:
     data: Path = options.data
     stem = "names_dev" if name == "names_dev" else "librispeech_test_clean_dev"
     audio, emissions = data / f"{stem}.parquet", options.emissions / f"{stem}.parquet"
@@ -67,7 +67,7 @@ def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:
         "names_dev": None,
         "adversarial-100": str(data / "adversarial_100.tsv"),
     }.get(name, str(data / "is21_deep_bias" / "test-clean-dev.biasing_100.tsv"))
-    corpus = load_corpus(str(emissions), str(audio), lists)
+    corpus = load_labelled_set(str(emissions), str(audio), lists)
     if name == "is21-pooled":
         return _pooled(corpus)
     size = int(name.partition("-")[2]) if name.startswith("is21-") else 0
@@ -76,14 +76,14 @@ def _set(name: str, options: argparse.Namespace, config: RunConfig) -> Corpus:
     return grown(corpus, data, size) if size > LIST_AS_GIVEN else corpus
 
 
-def _pooled(corpus: Corpus) -> Corpus:
+def _pooled(corpus: LabelledSet) -> LabelledSet:
     """One list for all utterances, every rare word of the set: what a user with one list for a corpus has."""
     words = sorted(frozenset().union(*(corpus.lists.spoken or {}).values()))
     shared = EntityList(tuple(Entity(word, word) for word in words))
     return with_lists(corpus, lambda _: shared)
 
 
-def shortened(corpus: Corpus, size: int) -> Corpus:
+def shortened(corpus: LabelledSet, size: int) -> LabelledSet:
     """Keep of every list the words that are said, and others up to ``size``; the same others every time."""
     lists = {}
     for one in corpus.utterances:
@@ -95,7 +95,7 @@ def shortened(corpus: Corpus, size: int) -> Corpus:
     return with_lists(corpus, lambda name: lists[name])
 
 
-def grown(corpus: Corpus, data: Path, size: int) -> Corpus:
+def grown(corpus: LabelledSet, data: Path, size: int) -> LabelledSet:
     """Fill every list up to ``size`` with rare words that are not said, as IS21's larger lists are; fixed by id."""
     words = (data / "is21_deep_bias" / "all_rare_words.txt").read_text().split()
     pool = random.Random(0).sample(sorted(set(words)), _POOL)

@@ -27,7 +27,7 @@ from pipeline.recognition.recogniser import Recogniser
 from pipeline.recognition.transcribe import Transcriber, transcript_fields
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.training.guard_fit import entities_in
-from pipeline.tuning.evaluation import Corpus, Labelled
+from pipeline.tuning.evaluation import Labelled, LabelledSet
 from pipeline.types.entity import EntityList
 
 SETS = ("adversarial-100", "is21-1000")
@@ -62,7 +62,7 @@ def chances(one: Labelled, entities: EntityList, transcriber: Transcriber, prono
         yield Chance(apart.get(entity.text, math.inf), cost, entity.text in written)
 
 
-def rows(name: str, corpus: Corpus, transcriber: Transcriber) -> list[dict[str, Any]]:
+def rows(name: str, corpus: LabelledSet, transcriber: Transcriber) -> list[dict[str, Any]]:
     """Return the counts of one set."""
     pronouncer, found = Pronouncer(), list[Chance]()
     for one in corpus.utterances:

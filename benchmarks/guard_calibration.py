@@ -33,7 +33,7 @@ from pipeline.rescoring.evidence import FEATURES, Vector
 from pipeline.rescoring.guard import ADAPTED, PLAIN
 from pipeline.rescoring.trees import Trees
 from pipeline.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
-from pipeline.tuning.evaluation import Corpus
+from pipeline.tuning.evaluation import LabelledSet
 
 SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
 SOUND_ALIKES = "adversarial-100"
@@ -62,7 +62,7 @@ class Half:
         return np.array([trees.score(one.features) for one in self.proposals])
 
 
-def collect(transcriber: Transcriber, corpus: Corpus) -> Half:
+def collect(transcriber: Transcriber, corpus: LabelledSet) -> Half:
     """Run both passes on every utterance and judge what they propose."""
     found: list[Judged] = []
     said = known = wrong = 0

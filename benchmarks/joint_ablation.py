@@ -25,7 +25,7 @@ from pipeline.recognition.recogniser import Recogniser
 from pipeline.recognition.transcribe import Transcriber
 from pipeline.scoring.bootstrap import DEFAULT
 from pipeline.scoring.metrics import Rate
-from pipeline.tuning.evaluation import Corpus, Evaluation, evaluate
+from pipeline.tuning.evaluation import Evaluation, LabelledSet, evaluate
 
 SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
 _WEIGHTS = (5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0)
@@ -64,7 +64,7 @@ def _triple(rate: Rate, scale: float) -> list[float | None]:
     return [None if value is None else round(scale * value, 2) for value in (rate.value, rate.low, rate.high)]
 
 
-def warm(transcriber: Transcriber, corpus: Corpus) -> None:
+def warm(transcriber: Transcriber, corpus: LabelledSet) -> None:
     """Let kernels compile and dictionaries fill before times count."""
     evaluate(transcriber, dataclasses.replace(corpus, utterances=corpus.utterances[:2]))
 

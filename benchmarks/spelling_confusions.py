@@ -14,7 +14,7 @@ from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig
 from pipeline.decoding.greedy import GreedyDecoder
 from pipeline.lexicon.confusions import learn, word_pairs
-from pipeline.tuning.evaluation import load_corpus
+from pipeline.tuning.evaluation import load_labelled_set
 from pipeline.types.entity import EMPTY
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="where the table goes")
     options = parser.parse_args()
     greedy = GreedyDecoder(load_tokens(AcousticConfig(model=options.model)))
-    corpus = load_corpus(options.emissions, options.reference)
+    corpus = load_labelled_set(options.emissions, options.reference)
     pairs = [
         pair
         for one in corpus.utterances

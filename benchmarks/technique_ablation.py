@@ -28,7 +28,7 @@ from pipeline.config import (
     without,
 )
 from pipeline.recognition.recogniser import Recogniser
-from pipeline.tuning.evaluation import Corpus, evaluate
+from pipeline.tuning.evaluation import LabelledSet, evaluate
 
 SETS = ("is21-100", "is21-1000", "names_dev", "adversarial-100")
 _FIXED_BONUS = 1.5  # nats per token, the usual range of constant boosting
@@ -71,7 +71,7 @@ def curve(config: RunConfig) -> dict[str, RunConfig]:
     return {"pyctcdecode none": pyctc, "ours none": config} | rows
 
 
-def measure(name: str, config: RunConfig, sets: dict[str, Corpus]) -> list[dict[str, Any]]:
+def measure(name: str, config: RunConfig, sets: dict[str, LabelledSet]) -> list[dict[str, Any]]:
     """One row per set."""
     transcriber, rows = Recogniser.load(config, encodes=False).transcriber, []
     for set_name, corpus in sets.items():

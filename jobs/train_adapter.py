@@ -8,13 +8,10 @@ Train, one GPU each where there are any. The weights that validated best, averag
 """
 
 import argparse
-import contextlib
 import dataclasses
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from jobs.cli.command import Result, job_parser, run_command
@@ -23,19 +20,16 @@ from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.loading import load_model
-from pipeline.config import PRONUNCIATIONS, AcousticConfig, LanguageModelConfig
+from pipeline.config import AcousticConfig
 from pipeline.config.fingerprint import model_fingerprint
-from pipeline.decoding.language_model import common_words
-from pipeline.lexicon.pronunciation import Pronouncer, read_dictionary
+from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.training import adapter_states
-from pipeline.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance, label
+from pipeline.training.adapter_data import ListConfig, Utterance, label
+from pipeline.training.adapter_lists import list_drawer
 from pipeline.training.adapter_loop import AdapterTrainer, AdapterTraining
 
-COMMON = 5000
-"""Most frequent words of the language model: not rare, so not on a training list unless drawn as common words."""
 TRAINING_WORDS = "training_words.txt"
 """Rare words that were said in training, beside the weights: reports tell seen and unseen entities apart by it."""
-_DISTRACTORS = 30_000  # words of the pronouncing dictionary that distractors are drawn from
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,26 +77,13 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     return Task(training, held_out, trainer)
 
 
-def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: Pronouncer) -> ListDrawer:
-    """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
-    common = frozenset(common_words(LanguageModelConfig().path, COMMON))
-    rare = sorted({word for one in training for word in one.words} - common)
-    dictionary = sorted(
-        word for word in read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
-    )
-    others = [word for word in dictionary if word not in common]
-    generator = np.random.default_rng(0)
-    drawn = [others[k] for k in generator.permutation(len(others))[:_DISTRACTORS]]
-    repeats = max(1, len(drawn) // max(1, len(rare)))
-    alike = SoundAlikes(sorted({*drawn, *rare, *common} - {""}), pronouncer)
-    return ListDrawer(config, common, [*drawn, *(rare * repeats)], alike.of)
-
-
 def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
     entries = cache_states(options, load_model(AcousticConfig(model=options.model, device=options.device)))
     if options.workers > 1:
-        train_together(options, entries)
+        from jobs.run.train_together import train_together  # Ray takes seconds to import
+
+        train_together(run, options, entries)
     else:
         run(options, entries)
     task = prepare(options, entries)
@@ -117,34 +98,6 @@ def run(options: argparse.Namespace, entries: Sequence[Path]) -> None:
     """Train in this process."""
     task = prepare(options, entries)
     task.trainer.run(task.training, task.validation)
-
-
-def train_together(options: argparse.Namespace, entries: Sequence[Path]) -> None:
-    """Train in ``--workers`` processes of Ray Train; states and output must lie where all of them can reach them."""
-    import ray.train
-    from ray.train.torch import TorchTrainer
-
-    from jobs.run.session import ray_session
-
-    trainer = TorchTrainer(
-        lambda given: run(given["options"], given["entries"]),
-        train_loop_config={"options": options, "entries": [str(entry.resolve()) for entry in entries]},
-        scaling_config=ray.train.ScalingConfig(num_workers=options.workers, use_gpu=torch.cuda.is_available()),
-        run_config=ray.train.RunConfig(storage_path=str((options.output / "ray").resolve())),
-    )
-    with ray_session(), _interrupts_as_before():
-        trainer.fit()
-
-
-@contextlib.contextmanager
-def _interrupts_as_before() -> Iterator[None]:
-    """Put back what Ctrl-C does: Ray Train leaves its own handler, which asks a controller that is gone to abort."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is not before:  # it does so in the main thread only, where it can be undone
-            signal.signal(signal.SIGINT, before)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,23 +12,21 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from rich.console import Console
-from rich.progress import track
 
-from jobs.cli.command import Result, is_terminal, job_parser, run_command
+from jobs.cli.command import Result, job_parser, run_command
+from jobs.run.first_pass import encode
 from pipeline.acoustic.adapter_files import settle
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig, joint
 from pipeline.config.config_file import with_file
 from pipeline.errors import ConfigError, InputError, StorageError
 from pipeline.recognition.recogniser import Recogniser
-from pipeline.tuning.evaluation import Corpus, Evaluation, adapted, load_corpus, sample
-from pipeline.tuning.tuning import Guard, Trial, Tuner, Values
+from pipeline.tuning.evaluation import LabelledSet, adapted, load_labelled_set, sample
+from pipeline.tuning.results import nested, trial_scores, trial_table
+from pipeline.tuning.tuning import Distractors, Trial, Tuner
 
-_ENCODE_ROWS = 64  # utterances decoded to samples at a time
 _SHOWN = 8  # trials in the table
 
 
@@ -77,22 +75,24 @@ def _run(arguments: argparse.Namespace) -> Result:
     tuner, confirmer = (_tuner(arguments, config, [pair[side] for pair in halves], guards[side]) for side in range(2))
     trials = _search(tuner, arguments, output, console)
     confirmed = [(trial, confirmer.trial(trial.values)) for trial in trials[:_SHOWN]]
-    table = _table([(tuner.unbiased, confirmer.unbiased), *confirmed])
+    table = trial_table([(tuner.unbiased, confirmer.unbiased), *confirmed])
     (output / "table.md").write_text(table)
-    (output / "best.yaml").write_text(yaml.safe_dump(_nested(trials[0].values)))
+    (output / "best.yaml").write_text(yaml.safe_dump(nested(trials[0].values)))
     console.print(table, soft_wrap=True, markup=False)
-    return Result({"best": _nested(trials[0].values), **_scores(trials[0]), "output": str(output)})
+    return Result({"best": nested(trials[0].values), **trial_scores(trials[0]), "output": str(output)})
 
 
-def _load(arguments: argparse.Namespace, config: RunConfig, output: Path) -> tuple[list[Corpus], Corpus | None]:
+def _load(
+    arguments: argparse.Namespace, config: RunConfig, output: Path
+) -> tuple[list[LabelledSet], LabelledSet | None]:
     sources = arguments.emissions or [
         encode(path, config, output / f"emissions_{number}.parquet") for number, path in enumerate(arguments.audio)
     ]
     references = _one_each(arguments.reference or arguments.audio, len(sources), "--reference")
     lists = _one_each(arguments.lists, len(sources), "--lists")
     alphabet = load_tokens(config.acoustic).alphabet
-    corpora = [load_corpus(*paths, alphabet) for paths in zip(sources, references, lists, strict=True)]
-    guard = None if arguments.guard is None else load_corpus(sources[0], references[0], arguments.guard, alphabet)
+    corpora = [load_labelled_set(*paths, alphabet) for paths in zip(sources, references, lists, strict=True)]
+    guard = None if arguments.guard is None else load_labelled_set(sources[0], references[0], arguments.guard, alphabet)
     return corpora, guard
 
 
@@ -104,27 +104,16 @@ def _one_each(paths: Sequence[str] | None, count: int, option: str) -> list[str 
     return [None if path == "-" else path for path in paths]
 
 
-def encode(path: str, config: RunConfig, target: Path) -> str:
-    """Encode an AUDIO file once, with what the adapter needs if there is one; the result is kept beside the others."""
-    encoder = Recogniser.load(config, transcribes=False).encoder
-    try:
-        with pq.ParquetFile(path) as file:
-            batches = track(file.iter_batches(_ENCODE_ROWS), "encode", disable=not is_terminal())
-            tables = [encoder.encode(pa.Table.from_batches([batch])) for batch in batches]
-    except (pa.ArrowInvalid, OSError, KeyError) as error:
-        raise InputError(f"{path} cannot be read as AUDIO parquet: {error}; `jobs.ingest` writes it.") from error
-    pq.write_table(pa.concat_tables(tables), target)
-    return str(target)
-
-
-def _tuner(arguments: argparse.Namespace, config: RunConfig, corpora: Sequence[Corpus], guard: Corpus | None) -> Tuner:
+def _tuner(
+    arguments: argparse.Namespace, config: RunConfig, corpora: Sequence[LabelledSet], guard: LabelledSet | None
+) -> Tuner:
     if arguments.utterances:
         corpora = [sample(corpus, arguments.utterances) for corpus in corpora]
         guard = None if guard is None else sample(guard, arguments.utterances)
     if adapter := Recogniser.load(config, encodes=False, transcribes=False).adapter:
         corpora = [adapted(corpus, adapter) for corpus in corpora]
         guard = None if guard is None else adapted(guard, adapter)
-    guarded = None if guard is None else Guard(guard, arguments.most_harm)
+    guarded = None if guard is None else Distractors(guard, arguments.most_harm)
     return Tuner(config, corpora, guarded)
 
 
@@ -135,50 +124,11 @@ def _search(tuner: Tuner, arguments: argparse.Namespace, output: Path, console: 
         def note(trial: Trial) -> None:
             nonlocal number
             number += 1
-            log.write(json.dumps({**trial.values, "objective": trial.objective, **_scores(trial)}) + "\n")
+            log.write(json.dumps({**trial.values, "objective": trial.objective, **trial_scores(trial)}) + "\n")
             log.flush()
             console.print(f"trial {number}/{arguments.trials}: objective {trial.objective:.4f}", highlight=False)
 
         return tuner.search(arguments.trials, arguments.seed, note)
-
-
-def _scores(trial: Trial) -> dict[str, float]:
-    names = ("wer", "u_wer", "f1", "precision", "recall", "false_accepts_per_hour")
-    scores = {f"{at}.{name}": one.rate(name) for at, one in enumerate(trial.evaluations) for name in names}
-    if trial.guard is not None:
-        scores |= {f"guard.{name}": trial.guard.rate(name) for name in ("wer", "false_accepts_per_hour")}
-    return scores
-
-
-def _nested(values: Values) -> dict[str, dict[str, float]]:
-    nested: dict[str, dict[str, float]] = {}
-    for key, value in values.items():
-        section, name = key.split(".")
-        nested.setdefault(section, {})[name] = value
-    return nested
-
-
-def _table(rows: Sequence[tuple[Trial, Trial]]) -> str:
-    """Markdown: one row per trial, the unbiased search first; tuning half / confirming half in every cell."""
-    sets = range(len(rows[0][0].evaluations))
-    heads = [f"{name} {at}" for at in sets for name in ("F1", "U-WER %", "WER %")]
-    heads += ["guard WER %", "guard false accepts/h"] if rows[0][0].guard is not None else []
-    lines = ["| trial | " + " | ".join(heads) + " | values |", "|---" * (len(heads) + 2) + "|"]
-    for number, pair in enumerate(rows):
-        cells = [
-            _cell([trial.evaluations[at] for trial in pair], name) for at in sets for name in ("f1", "u_wer", "wer")
-        ]
-        guards = [trial.guard for trial in pair if trial.guard is not None]
-        cells += [_cell(guards, name) for name in ("wer", "false_accepts_per_hour")] if guards else []
-        values = " ".join(f"{key}={value:g}" for key, value in pair[0].values.items())
-        lines.append(f"| {number or 'unbiased'} | " + " | ".join(cells) + f" | {values} |")
-    return "\n".join(["Each cell: tuning half / confirming half of the speakers.", "", *lines, ""])
-
-
-def _cell(pair: Sequence[Evaluation], name: str) -> str:
-    shown = {"f1": "{:.3f}", "false_accepts_per_hour": "{:.0f}"}.get(name, "{:.2f}")
-    scale = 100.0 if "wer" in name else 1.0
-    return " / ".join(shown.format(scale * one.rate(name)) for one in pair)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Labelled:
 
 
 @dataclasses.dataclass(frozen=True)
-class Corpus:
+class LabelledSet:
     """Labelled utterances and the list that applies to each."""
 
     utterances: tuple[Labelled, ...]
@@ -43,7 +43,7 @@ class Corpus:
     def seconds(self) -> float:
         return sum(one.reference.duration_seconds or 0.0 for one in self.utterances)
 
-    def halves(self) -> tuple["Corpus", "Corpus"]:
+    def halves(self) -> tuple["LabelledSet", "LabelledSet"]:
         """Split by speaker, alternately in the order of their names, so that no speaker is in both halves."""
         speakers = sorted({one.reference.speaker or one.reference.utterance_id for one in self.utterances})
         first = set(speakers[::2])
@@ -73,9 +73,9 @@ class Evaluation:
         return float("nan") if value is None else float(value)
 
 
-def load_corpus(
+def load_labelled_set(
     emissions: str, references: str | None = None, lists: str | None = None, alphabet: Alphabet = ENGLISH
-) -> Corpus:
+) -> LabelledSet:
     """Join EMISSIONS parquet with references (by default the same file's ``text``) and lists.
 
     Raises InputError if a file lacks columns or if no utterance has both emissions and a text.
@@ -85,7 +85,7 @@ def load_corpus(
     utterances = [Labelled(by_id[name], heard) for name, heard in _emissions(emissions) if name in by_id]
     if not utterances:
         raise InputError(f"{emissions}: none of its utterances has a text in {references or emissions}.")
-    return Corpus(
+    return LabelledSet(
         tuple(sorted(utterances, key=lambda one: one.reference.utterance_id)),
         read_lists(lists, references or emissions, alphabet=alphabet),
     )
@@ -105,7 +105,7 @@ def _emissions(path: str) -> Iterator[tuple[str, Emissions]]:
                 yield scalars["utterance_id"], heard
 
 
-def adapted(corpus: Corpus, adapter: AdapterPass) -> Corpus:
+def adapted(corpus: LabelledSet, adapter: AdapterPass) -> LabelledSet:
     """Return the corpus with the contextual adapter run over every utterance and its list.
 
     Raises InputError where the first pass was not made for the adapter.
@@ -123,7 +123,7 @@ def adapted(corpus: Corpus, adapter: AdapterPass) -> Corpus:
     return dataclasses.replace(corpus, utterances=tuple(done))
 
 
-def evaluate(transcriber: Transcriber, corpus: Corpus, progress: Callable[[], object] | None = None) -> Evaluation:
+def evaluate(transcriber: Transcriber, corpus: LabelledSet, progress: Callable[[], object] | None = None) -> Evaluation:
     """Decode every utterance with its list, as transcribing does, and score the best hypotheses."""
     written, seconds = {}, 0.0
     for one in corpus.utterances:
@@ -139,12 +139,12 @@ def evaluate(transcriber: Transcriber, corpus: Corpus, progress: Callable[[], ob
     return Evaluation(score(references, written, corpus.lists, _QUICK), seconds, corpus.seconds)
 
 
-def with_lists(corpus: Corpus, of: Callable[[str], EntityList]) -> Corpus:
+def with_lists(corpus: LabelledSet, of: Callable[[str], EntityList]) -> LabelledSet:
     """The same utterances with other lists."""
     return dataclasses.replace(corpus, lists=dataclasses.replace(corpus.lists, of=of))
 
 
-def sample(corpus: Corpus, count: int) -> Corpus:
+def sample(corpus: LabelledSet, count: int) -> LabelledSet:
     """Every n-th utterance, so that about ``count`` remain."""
     step = max(1, len(corpus.utterances) // count)
     chosen: Sequence[Labelled] = corpus.utterances[::step]

@@ -1,8 +1,8 @@
 """Search for biasing weights on labelled emissions: random proposals, then steps around the best so far.
 
 Tuned on one half of the speakers, confirmed on the other. What is maximised is the mean entity F1 over the data sets,
-minus a penalty for every point by which the list does harm: U-WER above the unbiased search's, and on guard lists
-(words that sound like what was said but were not said) WER above the unbiased search's plus what is allowed.
+minus a penalty for every point by which the list does harm: U-WER above the unbiased search's, and on distractors
+(lists of words that sound like what was said but were not said) WER above the unbiased search's plus what is allowed.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.config import SWITCHES, RunConfig, override, without
 from pipeline.recognition.recogniser import Recogniser
-from pipeline.tuning.evaluation import Corpus, Evaluation, evaluate
+from pipeline.tuning.evaluation import Evaluation, LabelledSet, evaluate
 
 Values = dict[str, float]
 
@@ -35,10 +35,10 @@ _EXPLORE = 0.4  # share of proposals that are drawn afresh
 
 
 @dataclasses.dataclass(frozen=True)
-class Guard:
+class Distractors:
     """A data set with lists of words that were not said, and how much WER they may cost (a fraction)."""
 
-    corpus: Corpus
+    corpus: LabelledSet
     allowed: float
 
 
@@ -49,15 +49,15 @@ class Trial:
     values: Values
     objective: float
     evaluations: tuple[Evaluation, ...]
-    guard: Evaluation | None
+    distracted: Evaluation | None  # on the distractors
 
 
 class Tuner:
-    """Evaluates sets of values on data sets and guard, all with the same base configuration."""
+    """Evaluates sets of values on data sets and distractors, all with the same base configuration."""
 
-    def __init__(self, config: RunConfig, corpora: Sequence[Corpus], guard: Guard | None) -> None:
+    def __init__(self, config: RunConfig, corpora: Sequence[LabelledSet], distractors: Distractors | None) -> None:
         """Decode everything once without the lists; raises ConfigError or ModelError as Recogniser.load does."""
-        self._config, self._corpora, self._guard = config, corpora, guard
+        self._config, self._corpora, self._distractors = config, corpora, distractors
         plain = functools.reduce(without, SWITCHES, config)
         self.unbiased = self._trial({}, plain, ())
 
@@ -68,14 +68,15 @@ class Tuner:
     def _trial(self, values: Values, config: RunConfig, unbiased: Sequence[Evaluation]) -> Trial:
         transcriber = Recogniser.load(config, encodes=False).transcriber
         evaluations = tuple(evaluate(transcriber, corpus) for corpus in self._corpora)
-        guard = None if self._guard is None else evaluate(transcriber, self._guard.corpus)
+        distractors = self._distractors
+        distracted = None if distractors is None else evaluate(transcriber, distractors.corpus)
         objective = sum(one.rate("f1") for one in evaluations) / len(evaluations)
         for one, plain in zip(evaluations, unbiased, strict=False):
             objective -= _HARM * max(0.0, one.rate("u_wer") - plain.rate("u_wer"))
-        if unbiased and guard is not None and self._guard is not None and self.unbiased.guard is not None:
-            over = guard.rate("wer") - self.unbiased.guard.rate("wer") - self._guard.allowed
+        if unbiased and distractors is not None and distracted is not None and self.unbiased.distracted is not None:
+            over = distracted.rate("wer") - self.unbiased.distracted.rate("wer") - distractors.allowed
             objective -= _HARM * max(0.0, over)
-        return Trial(values, objective, evaluations, guard)
+        return Trial(values, objective, evaluations, distracted)
 
     def search(self, trials: int, seed: int, progress: Callable[[Trial], object]) -> list[Trial]:
         """Return ``trials`` trials, best first; the same seed proposes the same values for the same scores."""

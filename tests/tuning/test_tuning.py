@@ -12,7 +12,7 @@ from jobs import tune
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, joint, override
 from pipeline.schemas import EMISSIONS
-from pipeline.tuning.evaluation import load_corpus, sample
+from pipeline.tuning.evaluation import load_labelled_set, sample
 from pipeline.tuning.tuning import SPACE, configured, current
 from pipeline.types.emissions import sparsify
 
@@ -73,7 +73,7 @@ def test_tuning_writes_its_table_and_a_config_that_loads(tmp_path, capsys):
 
 
 def test_halves_share_no_speaker(tmp_path):
-    corpus = load_corpus(str(write_corpus(tmp_path)[0]), str(tmp_path / "said.parquet"))
+    corpus = load_labelled_set(str(write_corpus(tmp_path)[0]), str(tmp_path / "said.parquet"))
     first, second = corpus.halves()
     assert {one.reference.speaker for one in first.utterances} == {"s0", "s2"}
     assert {one.reference.speaker for one in second.utterances} == {"s1", "s3"}

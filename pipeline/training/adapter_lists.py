@@ -1,0 +1,29 @@
+"""The words that training lists of the adapter are drawn from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.config import PRONUNCIATIONS, LanguageModelConfig
+from pipeline.decoding.language_model import common_words
+from pipeline.lexicon.pronunciation import Pronouncer, read_dictionary
+from pipeline.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance
+
+COMMON = 5000
+"""Most frequent words of the language model: not rare, so not on a training list unless drawn as common words."""
+_DISTRACTORS = 30_000  # words of the pronouncing dictionary that distractors are drawn from
+
+
+def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: Pronouncer) -> ListDrawer:
+    """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
+    common = frozenset(common_words(LanguageModelConfig().path, COMMON))
+    rare = sorted({word for one in training for word in one.words} - common)
+    dictionary = sorted(
+        word for word in read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
+    )
+    others = [word for word in dictionary if word not in common]
+    generator = np.random.default_rng(0)
+    drawn = [others[k] for k in generator.permutation(len(others))[:_DISTRACTORS]]
+    repeats = max(1, len(drawn) // max(1, len(rare)))
+    alike = SoundAlikes(sorted({*drawn, *rare, *common} - {""}), pronouncer)
+    return ListDrawer(config, common, [*drawn, *(rare * repeats)], alike.of)

@@ -1,0 +1,47 @@
+"""Trials as people and files get them: rates by data set, sections of a configuration, a table."""
+
+from collections.abc import Sequence
+
+from pipeline.tuning.evaluation import Evaluation
+from pipeline.tuning.tuning import Trial, Values
+
+
+def trial_scores(trial: Trial) -> dict[str, float]:
+    """Return the rates of a trial by data set, as trials.jsonl has them."""
+    names = ("wer", "u_wer", "f1", "precision", "recall", "false_accepts_per_hour")
+    scores = {f"{at}.{name}": one.rate(name) for at, one in enumerate(trial.evaluations) for name in names}
+    if trial.distracted is not None:
+        scores |= {f"guard.{name}": trial.distracted.rate(name) for name in ("wer", "false_accepts_per_hour")}
+    return scores
+
+
+def nested(values: Values) -> dict[str, dict[str, float]]:
+    """Return values by section and name, as a configuration file has them."""
+    sections: dict[str, dict[str, float]] = {}
+    for key, value in values.items():
+        section, name = key.split(".")
+        sections.setdefault(section, {})[name] = value
+    return sections
+
+
+def trial_table(rows: Sequence[tuple[Trial, Trial]]) -> str:
+    """Markdown: one row per trial, the unbiased search first; tuning half / confirming half in every cell."""
+    sets = range(len(rows[0][0].evaluations))
+    heads = [f"{name} {at}" for at in sets for name in ("F1", "U-WER %", "WER %")]
+    heads += ["guard WER %", "guard false accepts/h"] if rows[0][0].distracted is not None else []
+    lines = ["| trial | " + " | ".join(heads) + " | values |", "|---" * (len(heads) + 2) + "|"]
+    for number, pair in enumerate(rows):
+        cells = [
+            _cell([trial.evaluations[at] for trial in pair], name) for at in sets for name in ("f1", "u_wer", "wer")
+        ]
+        guards = [trial.distracted for trial in pair if trial.distracted is not None]
+        cells += [_cell(guards, name) for name in ("wer", "false_accepts_per_hour")] if guards else []
+        values = " ".join(f"{key}={value:g}" for key, value in pair[0].values.items())
+        lines.append(f"| {number or 'unbiased'} | " + " | ".join(cells) + f" | {values} |")
+    return "\n".join(["Each cell: tuning half / confirming half of the speakers.", "", *lines, ""])
+
+
+def _cell(pair: Sequence[Evaluation], name: str) -> str:
+    shown = {"f1": "{:.3f}", "false_accepts_per_hour": "{:.0f}"}.get(name, "{:.2f}")
+    scale = 100.0 if "wer" in name else 1.0
+    return " / ".join(shown.format(scale * one.rate(name)) for one in pair)
