@@ -1,6 +1,6 @@
-"""What the contextual adapter gains and costs: alone with greedy and beam, in front of D1 + D2 and of the joint preset.
+"""What the contextual adapter gains and costs, alone and in front of boosting + class and of the joint preset.
 
-    python -m benchmarks.adapter --emissions out/emissions --sets names_dev --systems greedy "D1 + D2"
+    python -m benchmarks.adapter --emissions out/emissions --sets names_dev --systems greedy "boosting + class"
 
 From a first pass made once, with the adapter's queries. ``--utterances N`` takes about N of each
 set. ``--cost`` measures the adapter's share of the encoder's time instead.
@@ -50,7 +50,7 @@ def systems(beam: int) -> dict[str, RunConfig]:
     return {
         "greedy": dataclasses.replace(plain, beam=BeamConfig(decoder="greedy"), language_model=None),
         "beam + LM": plain,
-        "D1 + D2": dataclasses.replace(plain, **both),
+        "boosting + class": dataclasses.replace(plain, **both),
         "joint": dataclasses.replace(whole, beam=dataclasses.replace(whole.beam, width=beam)),
     }
 
@@ -131,7 +131,7 @@ def _adapter_time(
         entities = EntityList(tuple(Entity(word, word) for word in sorted(words)))
         entities = adapter.shortlister.shortlist(one, entities).entities
         for entity in entities.entities:
-            adapter.runner.speller.rows(entity)  # the second pass needs the same pronunciations, and remembers them
+            adapter.runner.speller.rows(entity)  # rescoring needs the same pronunciations, and remembers them
         began = time.process_time()
         query = adapter.runner.query(one.states)  # type: ignore[arg-type]
         adapter.runner.adapt(one.tokens, one.last, query, one.phone_log_probs, entities)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Processor time of the joint model's searches and of D3, D4 and D5, each on its own, per hour of audio.
+"""Processor time of the joint model's searches and of rescoring, lookup and variants, per hour of audio.
 
     python -m benchmarks.phonetic_cost --emissions out/emissions --width 128 --sets names_dev is21-100
 
-D5 is making the variants and writing them back; that the boosted search has more spellings to follow counts as search.
+Variants means making them and writing them back; that the search has more spellings to follow counts as search.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from pipeline.rescoring.variants import SpellingVariants
 from pipeline.tuning.evaluation import evaluate
 
 _PARTS = (
-    (BeamDecoder, "decode", "searches"), (PhoneRescoring, "order", "D3"), (LexiconLookup, "propose", "D4"),
-    (SpellingVariants, "expand", "D5"), (SpellingVariants, "canonical", "D5"),
+    (BeamDecoder, "decode", "searches"), (PhoneRescoring, "order", "rescoring"), (LexiconLookup, "propose", "lookup"),
+    (SpellingVariants, "expand", "variants"), (SpellingVariants, "canonical", "variants"),
 )  # fmt: skip
 
 
@@ -59,11 +59,11 @@ def main() -> None:
         seconds.clear()
         found = evaluate(transcriber, corpus)
         hours = found.audio_seconds / 3600
-        parts = {part: seconds[part] / hours for part in ("D3", "D4", "D5")}
+        parts = {part: seconds[part] / hours for part in ("rescoring", "lookup", "variants")}
         rows.append(
             {"set": name, "all": found.seconds / hours, "searches": seconds["searches"] / hours}
             | parts
-            | {"D3 + D4 + D5": sum(parts.values())}
+            | {"the three together": sum(parts.values())}
         )
     show("processor seconds per hour of audio", rows, options.json)
 

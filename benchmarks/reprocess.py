@@ -27,7 +27,7 @@ from rich.console import Console
 
 from benchmarks.table import show
 from jobs.run.reprocess_run import OldRun, open_run, plan_new, reprocess
-from pipeline.acoustic.adapter_files import settle
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.config import PRESETS
 from pipeline.entities.lists import EntitySource, SharedEntities
 from pipeline.recognition.recogniser import Recogniser
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 def _measure(
     arguments: argparse.Namespace, emissions: pa.Table, spoken: list[str], added: list[str], folder: str
 ) -> Iterator[dict[str, Any]]:
-    bench = Bench(settle(PRESETS[arguments.preset]()), open_filesystem(folder))
+    bench = Bench(resolved(PRESETS[arguments.preset]()), open_filesystem(folder))
     began = _processor()
     recogniser = bench.recogniser(_source(spoken))
     full = {"load": _processor() - began}

@@ -49,9 +49,9 @@ def ladder(config: RunConfig) -> dict[str, RunConfig]:
         "beam": plain,
         "beam + LM": config,
         "+ fixed bonus": dataclasses.replace(config, boosting=fixed),
-        "+ D1 adaptive boost": dataclasses.replace(config, boosting=boosting),
-        "+ D2 boost class": dataclasses.replace(config, boost_class=BoostClassConfig()),
-        "+ D1 + D2": dataclasses.replace(config, boosting=boosting, boost_class=BoostClassConfig()),
+        "+ adaptive boosting": dataclasses.replace(config, boosting=boosting),
+        "+ boost class": dataclasses.replace(config, boost_class=BoostClassConfig()),
+        "+ both": dataclasses.replace(config, boosting=boosting, boost_class=BoostClassConfig()),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from jobs.cli.command import Result, job_parser, run_command
 from jobs.run.preflight import OWN_LISTS
 from pipeline import config as configuration
-from pipeline.acoustic.adapter_files import settle
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.config import RunConfig
 from pipeline.entities.lists import load_entities
 from pipeline.errors import InputError
@@ -46,7 +46,7 @@ def read_config(options: argparse.Namespace) -> RunConfig:
         values["acoustic"] = {"model": options.model}
     if options.whole_list:
         values["shortlist"] = None
-    return settle(configuration.override(config, values))
+    return resolved(configuration.override(config, values))
 
 
 def explain(options: argparse.Namespace) -> Result:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from jobs.cli.command import Result, job_parser, run_command
 from jobs.run.first_pass import encode
-from pipeline.acoustic.adapter_files import settle
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig, joint
 from pipeline.config.config_file import with_file
@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise StorageError(f"{output} cannot be written to: {error}") from error
     if arguments.trials < 1:
         raise ConfigError(f"--trials must be 1 or more, got {arguments.trials}.")
-    config = settle(with_file(joint(), arguments.config))
+    config = resolved(with_file(joint(), arguments.config))
     corpora, guard = _load(arguments, config, output)
     halves = [corpus.halves() for corpus in corpora]
     if any(not half.utterances for pair in halves for half in pair):

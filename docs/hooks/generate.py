@@ -57,7 +57,7 @@ def pipeline_figure() -> str:
 
 
 def boost_figure() -> str:
-    """D1: what a token gets back, by how far it is behind the best token of its frame."""
+    """Boosting: what a token gets back, by how far it is behind the best token of its frame."""
     boost = BoostingConfig()
     gaps = [at / 20 for at in range(0, 241)]
     later = [(gap, min(boost.scale * gap, boost.cap) if gap <= boost.max_gap else 0.0) for gap in gaps]

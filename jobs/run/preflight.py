@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline import config as configuration
 from pipeline import storage
-from pipeline.acoustic.adapter_files import settle, with_adapter
+from pipeline.acoustic.adapter_files import resolved, with_adapter
 from pipeline.config import RunConfig
 from pipeline.config.config_file import with_file
 from pipeline.config.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
@@ -124,7 +124,7 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
         config = configuration.override(config, {"acoustic": {"model": arguments.model}})
     if arguments.max_false_accepts_per_hour is not None:
         config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
-    return settle(config)
+    return resolved(config)
 
 
 def choose_list_column(

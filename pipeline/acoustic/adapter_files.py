@@ -35,7 +35,7 @@ def adapter_folder(config: RunConfig) -> Path | None:
     )
 
 
-def settle(config: RunConfig) -> RunConfig:
+def resolved(config: RunConfig) -> RunConfig:
     """Return ``config`` as a run uses it: paths absolute, and the adapter's directory filled in.
 
     Without an adapter where an optional one is missing.
@@ -58,7 +58,7 @@ def settle(config: RunConfig) -> RunConfig:
 
 def with_adapter(config: RunConfig) -> RunConfig:
     """Return ``config`` with the base's adapter, if it has one: a cached first pass is for runs of any preset."""
-    return settle(dataclasses.replace(config, adapter=config.adapter or AdapterConfig(optional=True)))
+    return resolved(dataclasses.replace(config, adapter=config.adapter or AdapterConfig(optional=True)))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

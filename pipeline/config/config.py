@@ -68,7 +68,7 @@ class BeamConfig(Part):
     """Prefix beam search."""
 
     width: int = 128
-    prune_log_prob: float = -16.0  # hypotheses this far below the best are dropped
+    prune_log_prob: float = -16.0  # a hypothesis whose score is this far below the best one is dropped
     token_min_log_prob: float = -8.0  # candidates below this are skipped at a frame
     n_best: int = 8
     decoder: str = "rollcall"  # ours; "pyctcdecode" and "greedy" for comparison
@@ -81,8 +81,8 @@ class ShortlistConfig(Part):
     role = "check"
     pronounces = True
 
-    per_phone: float = 1.9  # what each phone of a pronunciation may cost ...
-    spare: float = 1.5  # ... but for this many: short ones must fit better
+    per_phone: float = 1.9  # how much the limit grows with each phone of a pronunciation
+    spare: float = 1.5  # phones that add nothing to that limit, so that short names must fit better
     most: float = 30.0  # no pronunciation may cost more
     clip: float = 6.0  # most that one misheard phone counts
     confusion: float = 6.0  # times the articulatory distance: what a similar phone in its place costs
@@ -104,7 +104,7 @@ class PhoneFusionConfig(Part):
 
 @dataclasses.dataclass(frozen=True)
 class AdapterConfig(Part):
-    """E, the contextual adapter in front of the CTC head; pipeline.acoustic.adapter has the network."""
+    """The contextual adapter in front of the CTC head; pipeline.acoustic.adapter has the network."""
 
     role = "technique"
     pronounces = True
@@ -112,7 +112,7 @@ class AdapterConfig(Part):
     model: str | None = _model(None)  # directory that jobs.train_adapter wrote; None: the one beside the base
     no_bias: float = 0.0  # nats added to the score of attending to nothing; higher is more careful
     least_attention: float = 0.2  # the search is not given entities that no frame attends to with at least this share
-    caution: float = 2.0  # D1 takes this off boosting.complete: what is said is raised already; nothing with a guard
+    caution: float = 2.0  # subtracted from boosting.complete, as the adapter raises names already; not with a guard
     optional: bool = False  # with None: where the base has no adapter of its own, go on without one
 
 
@@ -127,7 +127,7 @@ class HotwordsConfig(Part):
 
 @dataclasses.dataclass(frozen=True)
 class BoostingConfig(Part):
-    """D1, adaptive subword boosting; pipeline.decoding.search has the formula. Values in nats."""
+    """Adaptive subword boosting; pipeline.decoding.search has the formula. Values in nats."""
 
     role = "technique"
 
@@ -142,13 +142,13 @@ class BoostingConfig(Part):
     complete: float = -1.0  # and this is given (or taken) for completing it: most list entries are not said
     suppress: float = 8.0  # taken per unit of negative weight from a complete entity
     fixed: float = 0.0  # above 0: this constant per token in place of the gap's share
-    prune_log_prob: float = -6.0  # what only a boost lifts over the token threshold is dropped this far below the best
+    prune_log_prob: float = -6.0  # stricter than the beam's, for hypotheses with a token that only a boost let in
     explain: bool = True  # say for each entity what the unbiased search writes there
 
 
 @dataclasses.dataclass(frozen=True)
 class BoostClassConfig(Part):
-    """D2, unigram boosting: a word inside an entity is scored by the language model as one of a class of rare words."""
+    """Unigram boosting: a word inside an entity is scored by the language model as one of a class of rare words."""
 
     role = "technique"
 
@@ -159,7 +159,7 @@ class BoostClassConfig(Part):
 
 @dataclasses.dataclass(frozen=True)
 class RescoringConfig(Part):
-    """D3: the n-best re-scored by the cost of its pronunciations against the phone head."""
+    """The n-best re-scored by the cost of its pronunciations against the phone head."""
 
     role = "technique"
     pronounces = True
@@ -170,7 +170,7 @@ class RescoringConfig(Part):
 
 @dataclasses.dataclass(frozen=True)
 class LexiconConfig(Part):
-    """D4: doubtful words looked up among the entities by their sound."""
+    """Doubtful words looked up among the entities by their sound."""
 
     role = "technique"
     pronounces = True
@@ -189,7 +189,7 @@ class LexiconConfig(Part):
 
 @dataclasses.dataclass(frozen=True)
 class G2gConfig(Part):
-    """D5: entities are also searched as they would be spelled by ear."""
+    """Entities are also searched for as they would be spelled by ear."""
 
     role = "technique"
     pronounces = True
@@ -207,7 +207,7 @@ class GuardConfig(Part):
     role = "check"
     pronounces = True
 
-    max_false_accepts_per_hour: float = 20.0  # of audio, on lists of 100 words that sound like what is said; not 0
+    max_false_accepts_per_hour: float = 20.0  # names written though not said, on lists of 100 sound-alikes; above 0
     bound: float | None = None  # log odds in place of the one that the table of the weights has for that rate
     weights: str = _file(str(PRONUNCIATIONS / "guard.json"))
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
@@ -232,7 +232,7 @@ class RunConfig:
     shortlist: ShortlistConfig | None = None  # only what is plausible in the audio is handed to any of the above
 
     @property
-    def searched_n_best(self) -> int:
+    def n_best_compared(self) -> int:
         """Hypotheses that the beam search is asked for: what is written, and what fusion chooses from."""
         return max(self.beam.n_best, self.phone_fusion.n_best if self.phone_fusion else 0)
 

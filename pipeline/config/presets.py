@@ -31,8 +31,8 @@ BOLD = BoostingConfig(
     prune_log_prob=-12.0,
 )  # fmt: skip
 BOLD_CLASS = BoostClassConfig(weight=-2.0, known=0.0)
-"""D1 and D2 in front of the guard: the search goes far for a name, the phones decide. Alone they would write hundreds
-of sound-alikes an hour, so ``unjudged`` takes them back where nothing judges."""
+"""Boosting and boost class in front of the guard: the search goes far for a name, the phones decide. Alone they would
+write hundreds of sound-alikes an hour, so ``unjudged`` takes them back where nothing judges."""
 
 
 def joint() -> RunConfig:
@@ -80,7 +80,7 @@ def without(config: RunConfig, technique: str) -> RunConfig:
 
 
 def unjudged(config: RunConfig) -> RunConfig:
-    """Return ``config`` without its guard, and what D1 and D2 still have of BOLD back at the defaults.
+    """Return ``config`` without its guard, and boosting and boost class back at the defaults where they are BOLD.
 
     So it also is where a model has no phone head for the guard to judge by.
     """

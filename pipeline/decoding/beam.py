@@ -28,7 +28,7 @@ _FRAMES_STEP = 512  # scratch memory grows in such steps of frames
 
 
 class BeamDecoder:
-    """Prefix beam search with n-gram, adaptive boosting (D1) and boost class (D2).
+    """Prefix beam search with n-gram, adaptive boosting and boost class.
 
     Loaded once per worker and not for concurrent use: it keeps its scratch memory. An empty list, or one whose
     weights are all zero, runs exactly the unbiased search.
@@ -77,7 +77,7 @@ class BeamDecoder:
         ids, values = emissions.ids.astype(np.int16), emissions.values.astype(np.float32)
         language = self._language
         arguments = (self._tokens, language.ngrams, language.lexicon, graph, language.class_scores, params)
-        n_best = self._config.searched_n_best
+        n_best = self._config.n_best_compared
         scores, rows, codes, ends = best_texts(ids, values, *arguments, self._scratch(*ids.shape), n_best)
         return found_texts(scores.tolist(), rows.tolist(), text_of(codes), ends.tolist())
 

@@ -13,7 +13,7 @@ def explain(nbest: Sequence[Found], unbiased: tuple[Word, ...], entities: Entity
     """Return the hypotheses with their entities; ``unbiased`` are the words that the search finds without the list.
 
     Only the best hypothesis gets alternatives. An entity's acoustic share is the sum of its tokens' log-probabilities
-    where they were emitted, its boost share what was kept of D1 and D2.
+    where they were emitted, its boost share what was kept of boosting and boost class.
     """
     result = []
     for rank, found in enumerate(nbest):

@@ -6,7 +6,7 @@ from pipeline.types.hypothesis import Word
 
 
 class Share(NamedTuple):
-    """Nats of one word: token log-probabilities, language model, boosts kept at its end, D1 and D2 on its way."""
+    """Nats of one word: its tokens, the language model, what is kept at its end; boosts and gains on its way."""
 
     acoustic: float
     lm: float

@@ -42,7 +42,7 @@ class PyctcDecoder:
         if config.boosting is not None or config.boost_class is not None:
             raise ConfigError("boosting and boost_class need beam.decoder rollcall; pyctcdecode has only hotwords.")
         self._beam: BeamConfig = config.beam
-        self._n_best = config.searched_n_best
+        self._n_best = config.n_best_compared
         self._hotword_weight = None if config.hotwords is None else config.hotwords.weight
         self._vocabulary_size = len(tokens.pieces)
         model = None if config.language_model is None else _language_model(config.language_model)

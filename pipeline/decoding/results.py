@@ -18,8 +18,8 @@ WORD = np.dtype(
         ("acoustic", np.float64),  # log-probabilities of its tokens where they were emitted
         ("lm", np.float64),
         ("kept", np.float64),  # boosts kept when this word ended
-        ("boost", np.float64),  # D1 of its tokens, kept or not
-        ("gain", np.float64),  # D2
+        ("boost", np.float64),  # boosts of its tokens, kept or not
+        ("gain", np.float64),  # of the boost class
     ],
     align=True,
 )

@@ -8,7 +8,7 @@ log P_ctc sums over every alignment of every segmentation of y (hypotheses are m
 log-sum-exp; blanks and repeats as in Graves 2012, section 7.5). lm(y) is the sum over words of
 alpha ln p(w | h) + beta, alpha times ``unknown`` in log10 for words outside the lexicon, and alpha ln p(</s> | h).
 
-Boost (D1). Token v extends a hypothesis at frame t. If the text then stands inside an entity of weight w, it gets
+Boost. Token v extends a hypothesis at frame t. If the text then stands inside an entity of weight w, it gets
 
     w min(scale * gap, cap)   with gap = max_u log P_t(u) - log P_t(v), and nothing where gap > max_gap,
 
@@ -16,13 +16,13 @@ so it is large where the model is torn and zero where it is sure of something el
 entry + entry_scale * gap, capped at entry_cap, instead. With ``fixed`` > 0 every such token gets w * fixed: the usual
 constant bonus, for comparison. Tokens below the pruning threshold are tried where an entity continues with them.
 
-Class (D2). A word that stands inside an entity is scored by the language model as a member of a class of listed
+Class. A word that stands inside an entity is scored by the language model as a member of a class of listed
 words: max(log10 p(w | h), class(h) + class_weight), where class(h) is the class's log10 probability after h. Of a
 word that the model knows it has evidence of its own; ``class_known`` is added to its class score.
 
 Refund. Boosts stay pending until the entity ends at a word end; then
 
-    max(0, w complete + min(pending D1, w (base + per_character * length)) + pending D2)
+    max(0, w complete + min(pending boost, w (base + per_character * length)) + pending gain)
 
 is kept: search may go far for a name, the decision is made on a budget, and being listed never costs a word
 anything. When the text leaves the entity, the pending
@@ -56,15 +56,15 @@ ENTRY = np.dtype(
         ("lm", np.float64),  # weighted language model score of finished words
         ("partial", np.float64),  # penalty of an unfinished word that no known word begins with
         ("kept", np.float64),  # boost of completed entities
-        ("pending", np.float64),  # boost that would be refunded, D1 and D2
-        ("gains", np.float64),  # D2 part of it
+        ("pending", np.float64),  # what would be refunded: boosts and gains
+        ("gains", np.float64),  # the gains in it, which the boost class gave
         ("score", np.float64),
         ("part", np.float64),  # most probable part merged so far, for trace and boosts
         ("end_lm", np.float64),  # the same after the current word would end
         ("end_kept", np.float64),
         ("end_pending", np.float64),
         ("end_gains", np.float64),
-        ("gain", np.float64),  # D2 share of the word that ended with the last token
+        ("gain", np.float64),  # of the boost class, for the word that ended with the last token
         ("end_gain", np.float64),
         ("trace_boost", np.float64),
         ("last", np.int32),  # last token
@@ -84,8 +84,8 @@ ENTRY = np.dtype(
 
 TRACE = np.dtype(
     [
-        ("boost", np.float64),  # D1 share of this token
-        ("gain", np.float64),  # D2 share of the word before, if this token ends it
+        ("boost", np.float64),  # of this token
+        ("gain", np.float64),  # of the boost class, for the word before, if this token ends it
         ("lm", np.float64),  # cumulated over the words before the current one
         ("kept", np.float64),
         ("parent", np.int32),
@@ -178,7 +178,7 @@ def logadd(a, b):  # type: ignore[no-untyped-def]
 
 @kernel
 def _share_of_suffix(trace, node, tokens, characters):  # type: ignore[no-untyped-def]
-    """D1 boost of the trace's last tokens that make up ``characters`` characters, spaces between words included."""
+    """Boost of the trace's last tokens that make up ``characters`` characters, spaces between words included."""
     share = 0.0
     while node > 0 and characters > 0:
         token = trace[node].token
@@ -190,7 +190,7 @@ def _share_of_suffix(trace, node, tokens, characters):  # type: ignore[no-untype
 
 @kernel
 def _keep(graph, params, node, pending, gains):  # type: ignore[no-untyped-def]
-    """What is kept of ``pending``, with its D2 part ``gains``, when the entity at ``node`` is complete."""
+    """What is kept of ``pending``, of which ``gains`` is the class's, when the entity at ``node`` is complete."""
     weight = graph.final[node]
     if weight < 0.0:
         return weight * params.suppress
@@ -271,7 +271,7 @@ def _walk(first, label, fail, codes, token, length, node):  # type: ignore[no-un
 
 @kernel
 def _boosts(params, gap):  # type: ignore[no-untyped-def]
-    """D1 per unit of weight of a token with this gap: (as the first of an entity, as a later one)."""
+    """Boost per unit of weight of a token with this gap: (as the first of an entity, as a later one)."""
     if params.fixed > 0.0:
         return params.fixed, params.fixed
     if gap > params.max_gap:
@@ -281,7 +281,7 @@ def _boosts(params, gap):  # type: ignore[no-untyped-def]
 
 @kernel
 def _boost(weight, depth, params, length, gap):  # type: ignore[no-untyped-def]
-    """D1 of a token of ``length`` characters that leads to a node of this ``weight`` and ``depth``, not the root."""
+    """Boost of a token of ``length`` characters that leads to a node of this ``weight`` and ``depth``, not the root."""
     if weight <= 0.0:
         return 0.0
     first, later = _boosts(params, gap)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.acoustic import adapter_checkpoint
-from pipeline.acoustic.adapter_files import settle
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.adapter_runner import AdapterRunner
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.interface import CtcModel
@@ -115,7 +115,7 @@ class Recogniser:
 
         Raises ConfigError or ModelError for anything that is missing or does not fit.
         """
-        config = settle(config)
+        config = resolved(config)
         parts = Parts(config, config.acoustic.device if encodes else "cpu")
         loaded = cls(parts, lists or EntitySource(), config_fingerprint, list_column)
         if encodes:

@@ -69,8 +69,8 @@ class Transcriber:
 
         ``shortlist``: the one that the adapter was given, if one has run
         """
-        heard, shortlist, searched = self._narrowed(heard, entities, shortlist)
-        nbest = _marked(self._decode(heard, shortlist.entities, searched), shortlist.entities, searched)
+        heard, shortlist, sought = self._narrowed(heard, entities, shortlist)
+        nbest = _marked(self._decode(heard, shortlist.entities, sought), shortlist.entities, sought)
         return _with_adapter(nbest, heard), shortlist
 
     def proposals(
@@ -82,8 +82,8 @@ class Transcriber:
         """
         if not self.stage.compares:
             raise ConfigError("there is no guard in this configuration; set guard, e.g. take the joint preset.")
-        heard, shortlist, searched = self._narrowed(heard, entities, shortlist)
-        nbest = self.decoder.decode(heard.searched, self.stage.expand(searched), judged=True)
+        heard, shortlist, sought = self._narrowed(heard, entities, shortlist)
+        nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=True)
         return self.stage.measured(nbest, heard, shortlist.entities, self.decoder.decode(heard.tokens, EMPTY))
 
     def _narrowed(
@@ -105,19 +105,19 @@ class Transcriber:
         kept = tuple(one for one, share in pairs if not share < self.least_attention)  # NaN: it cannot say
         return entities if len(kept) == len(entities) else EntityList(kept)
 
-    def _decode(self, heard: Emissions, entities: EntityList, searched: EntityList) -> list[Hypothesis]:
+    def _decode(self, heard: Emissions, entities: EntityList, sought: EntityList) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every technique of the stage off, it is the search's own."""
         if heard.phone_log_probs is None:
-            return self.stage.finish(self.decoder.decode(heard.searched, searched), heard, entities)
+            return self.stage.finish(self.decoder.decode(heard.biased, sought), heard, entities)
         compares = self.stage.compares and bool(entities.entities)
-        nbest = self.decoder.decode(heard.searched, self.stage.expand(searched), judged=compares)
+        nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=compares)
         unbiased = self.decoder.decode(heard.tokens, EMPTY) if compares else None
         return self.stage.finish(nbest, heard, entities, unbiased)
 
 
-def _marked(nbest: list[Hypothesis], entities: EntityList, searched: EntityList) -> list[Hypothesis]:
+def _marked(nbest: list[Hypothesis], entities: EntityList, sought: EntityList) -> list[Hypothesis]:
     """Return the n-best with entities that the search was not given marked too, where they are written all the same."""
-    if len(searched) == len(entities):
+    if len(sought) == len(entities):
         return nbest
     return [dataclasses.replace(one, entities=_all_spans(one, entities)) for one in nbest]
 

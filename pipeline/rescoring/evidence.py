@@ -190,7 +190,7 @@ class Evidence:
             "unknown": sum(not self._context.knows(word.text) for word in proposal.words),
             "doubt": -math.log(max(1e-4, min((word.confidence for word in there), default=1.0))),
             "words": len(proposal.words) - len(there),
-            "searched": proposal.searched,
+            "searched": proposal.from_search,
         }
 
     def _units(self, scene: Scene, proposal: Proposal) -> list[tuple[str | None, Variants]]:

@@ -60,7 +60,7 @@ class LexiconLookup(Technique):
         aligned = align_hypothesis(nbest[0], log_probs, self._pronouncer, listed)
         if aligned.alignment.cost >= IMPOSSIBLE:
             return list(nbest)
-        found = self._replacements(aligned, self._searched(entities, listed), listed, self._config.min_gain)
+        found = self._replacements(aligned, self._index_of(entities, listed), listed, self._config.min_gain)
         chosen = _without_overlap(found)
         return distinct([_replaced(aligned, chosen), *nbest]) if chosen else list(nbest)
 
@@ -79,7 +79,7 @@ class LexiconLookup(Technique):
         if not entities.entities:
             return []
         listed = self._lists.pronounce(entities)
-        found = list(self._replacements(aligned, self._searched(entities, listed), listed, self._config.least_gain))
+        found = list(self._replacements(aligned, self._index_of(entities, listed), listed, self._config.least_gain))
         if attended is not None:
             there = {(one.first, one.last, one.entity) for one in found}
             heard = self._attended(aligned, entities, listed, attended)
@@ -104,7 +104,7 @@ class LexiconLookup(Technique):
             good = [one for one in tried if one.fit.gain >= self._config.attended_gain]
             yield from sorted(good, key=lambda one: (-one.fit.gain, one.first, one.last))[:_PLACES]
 
-    def _searched(self, entities: EntityList, listed: dict[str, Variants]) -> PhoneIndex:
+    def _index_of(self, entities: EntityList, listed: dict[str, Variants]) -> PhoneIndex:
         if self._index is None or self._index[0] != entities.version:
             wanted = (entity.text for entity in entities.entities if entity.weight > 0)
             self._index = (entities.version, PhoneIndex((text, one) for text in wanted for one in listed[text]))
@@ -162,7 +162,7 @@ def _replaced(aligned: Aligned, chosen: list[Replacement]) -> Hypothesis:
 def _proposal(aligned: Aligned, one: Replacement) -> Proposal:
     edit = _edit(aligned, one)
     span = _span(aligned, one, 0, len(edit.texts))
-    return Proposal(edit.start, edit.end, tuple(edited_words(aligned.hypothesis, edit)), (span,), searched=False)
+    return Proposal(edit.start, edit.end, tuple(edited_words(aligned.hypothesis, edit)), (span,), from_search=False)
 
 
 def _edit(aligned: Aligned, one: Replacement) -> Edit:

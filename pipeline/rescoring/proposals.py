@@ -12,14 +12,14 @@ class Proposal:
     """``words`` in the place of words [first, last) of the unbiased hypothesis.
 
     spans: the entities in it, at least one; their word indices count from the first of ``words``
-    searched: whether the beam search wrote it; otherwise the lexicon lookup found it
+    from_search: whether the beam search wrote it; otherwise a technique proposed it
     """
 
     first: int
     last: int
     words: tuple[Word, ...]
     spans: tuple[EntitySpan, ...]
-    searched: bool = True
+    from_search: bool = True
 
     @property
     def text(self) -> str:

@@ -62,6 +62,6 @@ class Emissions:
     attended: npt.NDArray[np.float16] | None = None
 
     @property
-    def searched(self) -> SparseLogProbs:
+    def biased(self) -> SparseLogProbs:
         """The log-probs that a search with the entity list reads."""
         return self.tokens if self.adapted is None else self.adapted

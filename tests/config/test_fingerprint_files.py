@@ -42,7 +42,7 @@ READ = {
 _NAMES = """
 import json
 from pathlib import Path
-from pipeline.acoustic.adapter_files import settle
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.config import PRESETS
 from pipeline.config.config import MODELS
 from pipeline.config.fingerprint import config_fingerprint, model_fingerprint

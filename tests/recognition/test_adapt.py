@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.explain import main as explain
-from pipeline.acoustic.adapter_files import settle, with_adapter
+from pipeline.acoustic.adapter_files import resolved, with_adapter
 from pipeline.acoustic.loading import load_model
 from pipeline.config import PRESETS, AcousticConfig, AdapterConfig, RunConfig, baseline
 from pipeline.config.fingerprint import config_fingerprint
@@ -74,7 +74,7 @@ def test_from_the_cache_as_from_the_encoder_and_as_from_another_process(base: Pa
     assert recogniser(settings, "zebedee", "quirinus").adapt(cached).equals(straight)
     assert ours.adapt(straight) is straight  # it has run
     heard = [one for _, one in read_emissions(straight)]
-    assert all(one is not None and one.searched is one.adapted and one.adapted is not one.tokens for one in heard)
+    assert all(one is not None and one.biased is one.adapted and one.adapted is not one.tokens for one in heard)
 
 
 def test_an_empty_list_gives_the_unbiased_transcripts(base: Path) -> None:
@@ -129,34 +129,34 @@ def test_a_first_pass_without_states_is_an_error_of_its_row(base: Path) -> None:
 
 
 def test_which_adapter_a_run_takes(base: Path, tmp_path: Path) -> None:
-    beside = settle(config(base)).adapter
+    beside = resolved(config(base)).adapter
     assert beside is not None
     assert beside.model == f"{base}_adapter"
     alone = tiny_model(tmp_path / "alone")
     with pytest.raises(ConfigError, match="no adapter at"):
-        settle(config(alone))
+        resolved(config(alone))
     optional = dataclasses.replace(config(alone), adapter=AdapterConfig(optional=True))
-    assert settle(optional).adapter is None
+    assert resolved(optional).adapter is None
     assert with_adapter(dataclasses.replace(config(base), adapter=None)).adapter == beside
 
     shutil.copytree(f"{base}_adapter", f"{alone}_adapter")
     (alone / "tokenizer.model").write_bytes((alone / "tokenizer.model").read_bytes() + b"\n")  # another base
     with pytest.raises(ConfigError, match="was trained on the base"):
-        settle(config(alone))
-    assert settle(optional).adapter is None
+        resolved(config(alone))
+    assert resolved(optional).adapter is None
 
 
 def test_adapters_are_told_apart_by_content(base: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(f"{base}_adapter", tmp_path / "moved")
     there = dataclasses.replace(config(base), adapter=AdapterConfig(model=str(moved)))
-    assert config_fingerprint(settle(config(base))) == config_fingerprint(settle(there))
+    assert config_fingerprint(resolved(config(base))) == config_fingerprint(resolved(there))
     (moved / "adapter.json").write_text((moved / "adapter.json").read_text() + "\n")
-    assert config_fingerprint(settle(config(base))) != config_fingerprint(settle(there))
+    assert config_fingerprint(resolved(config(base))) != config_fingerprint(resolved(there))
     assert "adapter" in PRESETS
 
 
 def test_a_cache_serves_runs_without_the_adapter_but_not_the_other_way(base: Path) -> None:
-    settled = settle(config(base))
+    settled = resolved(config(base))
     full = CacheIdentity("audio", "model", acoustic_identity(settled.acoustic, settled.adapter), None)
     bare = CacheIdentity("audio", "model", acoustic_identity(settled.acoustic), None)
     full.check(bare, "cache")

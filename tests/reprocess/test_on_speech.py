@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import reprocess
-from pipeline.acoustic.adapter_files import settle
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.config import RunConfig, joint
 from pipeline.entities.lists import EntitySource, SharedEntities
 from pipeline.recognition.recogniser import Recogniser
@@ -25,7 +25,7 @@ MOST_BYTES = 110e6  # per audio hour, with states
 
 @pytest.fixture(scope="module")
 def config() -> RunConfig:
-    return settle(joint())
+    return resolved(joint())
 
 
 @pytest.fixture(scope="module")
