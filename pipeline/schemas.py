@@ -78,11 +78,19 @@ EMISSIONS_REQUIRED = tuple(name for name in EMISSIONS.names if name not in ORIGI
 
 ADAPTER_INPUT = pa.schema(
     [
-        _field("last_states", pa.list_(pa.float16()), "what the output layer sees, flat [T, D]"),
-        _field("adapter_query", pa.list_(pa.float16()), "the adapter's query, the same for every list, flat [T, Q]"),
+        _field(
+            "last_states",
+            pa.list_(pa.float16()),
+            "the network's last hidden state, which its output layer reads, flat [T, D]",
+        ),
+        _field(
+            "adapter_query",
+            pa.list_(pa.float16()),
+            "the adapter's query of the audio; it does not depend on the list, flat [T, Q]",
+        ),
     ]
 )
-"""Columns that EMISSIONS rows have besides where an adapter is to follow."""
+"""Further columns of EMISSIONS rows for runs with an adapter: what it reads of the first pass."""
 
 SHORTLISTED = pa.struct(
     [
@@ -97,10 +105,12 @@ ADAPTER_OUTPUT = pa.schema(
         _field("adapted_log_probs", pa.list_(pa.float16()), "their log-probabilities", "nat"),
         _field("shortlist", pa.list_(SHORTLISTED), "the plausible entities of the utterance's list, in its order"),
         _field("shortlist_version", pa.string(), "content hash of the list that they are from"),
-        _field("attended", pa.list_(pa.float16()), "attention to each of the shortlist: highest, sum, where, [E, 3]"),
+        _field(
+            "attended", pa.list_(pa.float16()), "per entity of it: highest share of a frame, sum, that frame; [E, 3]"
+        ),
     ]
 )
-"""Columns that they have in place of those once it has run. They depend on the list, so no cache ever holds them."""
+"""What the adapter writes in place of ADAPTER_INPUT. It depends on the list, so a cached first pass never holds it."""
 
 WORD = pa.struct(
     [

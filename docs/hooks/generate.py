@@ -34,8 +34,8 @@ _BOXES = (
     ("audio", "parquet shards", False),
     ("encode", "subword and phone CTC", False),
     ("shortlist", "what is plausible", True),
-    ("decode", "beam, LM, boosts", True),
-    ("rescore", "phones, guard", True),
+    ("search", "beam, LM, boosts", True),
+    ("rescoring", "phones, guard", True),
     ("transcripts", "with reasons", False),
 )
 

@@ -1,11 +1,14 @@
 """The presets, and what is switched off or on in them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from pipeline.config.config import (
+    PARTS,
     SWITCHES,
+    TECHNIQUES,
     AdapterConfig,
     BeamConfig,
     BoostClassConfig,
@@ -49,8 +52,9 @@ def joint() -> RunConfig:
     )
 
 
-def _alone(**technique: Any) -> RunConfig:
-    return RunConfig(shortlist=ShortlistConfig(), **technique)
+def _alone(technique: str) -> RunConfig:
+    on: dict[str, Any] = {technique: PARTS[technique]()}
+    return RunConfig(shortlist=ShortlistConfig(), **on)
 
 
 def _hotwords() -> RunConfig:
@@ -61,13 +65,7 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     "baseline": baseline,
     "joint": joint,
     "hotwords": _hotwords,
-    "adapter": lambda: _alone(adapter=AdapterConfig()),
-    "boosting": lambda: _alone(boosting=BoostingConfig()),
-    "boost_class": lambda: _alone(boost_class=BoostClassConfig()),
-    "rescoring": lambda: _alone(rescoring=RescoringConfig()),
-    "lexicon": lambda: _alone(lexicon=LexiconConfig()),
-    "g2g": lambda: _alone(g2g=G2gConfig()),
-}
+} | {name: functools.partial(_alone, name) for name in TECHNIQUES if name != "hotwords"}
 """What ``--preset`` takes: the two that matter, and each technique alone on top of the baseline."""
 
 
