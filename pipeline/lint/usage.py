@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.config import RunConfig, ShortlistConfig
@@ -28,6 +27,7 @@ from pipeline.lint.nearby import SoundTrie
 from pipeline.lint.sound import Sounds
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.runs.cache import folder_of_cache
+from pipeline.runs.columns import read_columns
 from pipeline.runs.reader import Run
 from pipeline.storage import Location
 from pipeline.storage.s3_options import Options
@@ -88,7 +88,7 @@ def read_heard(files: Sequence[Location]) -> Heard:
     """Count the words of TRANSCRIPTS files, row by row; raises InputError."""
     words, written, seconds = Counter[str](), Counter[str](), 0.0
     columns = ["text", "duration_seconds", "entities", "error"]
-    for row in _rows(files, columns):
+    for row in (row for batch in read_columns(files, columns, _READ_ROWS) for row in batch.to_pylist()):
         seconds += row["duration_seconds"] or 0.0
         written.update(one["entity"] for one in row["entities"] or [])
         words.update(without_entities(row))
@@ -102,13 +102,6 @@ def without_entities(row: Mapping[str, Any]) -> list[str]:
         if one["alternative"] is not None:
             spoken[one["start_word"] : one["end_word"]] = one["alternative"].split()
     return spoken
-
-
-def _rows(files: Sequence[Location], columns: list[str]) -> Iterator[dict[str, Any]]:
-    for file in files:
-        with pq.ParquetFile(file.path, filesystem=file.arrow()) as parquet:
-            for batch in parquet.iter_batches(_READ_ROWS, columns=columns):
-                yield from batch.to_pylist()
 
 
 def from_transcripts(heard: Heard, entities: EntityList, sounds: Sounds, pronouncer: Pronouncer) -> dict[str, Expected]:
@@ -207,18 +200,11 @@ def _expected(counts: list[int], heard: Heard, entity: Entity) -> Expected:
 
 def _phone_log_probs(files: Sequence[Location]) -> Iterator[npt.NDArray[np.float16]]:
     """Yield [T, P] of every cached utterance that has them."""
-    for row in _rows_of_lists(files):
-        if row["phones"] and row["phone_log_probs"] is not None:
-            yield np.array(row["phone_log_probs"], np.float16).reshape(-1, row["phones"])
-
-
-def _rows_of_lists(files: Sequence[Location]) -> Iterator[dict[str, Any]]:
-    for file in files:
-        with pq.ParquetFile(file.path, filesystem=file.arrow()) as parquet:
-            for batch in parquet.iter_batches(_READ_ROWS, columns=["phones", "phone_log_probs"]):
-                for phones, values in zip(batch["phones"].to_pylist(), batch["phone_log_probs"], strict=True):
-                    flat = values.values.to_numpy(zero_copy_only=False) if values.is_valid else None
-                    yield {"phones": phones, "phone_log_probs": flat}
+    for batch in read_columns(files, ["phones", "phone_log_probs"], _READ_ROWS):
+        for phones, values in zip(batch["phones"].to_pylist(), batch["phone_log_probs"], strict=True):
+            if phones and values.is_valid:
+                flat = values.values.to_numpy(zero_copy_only=False)
+                yield np.array(flat, np.float16).reshape(-1, phones)
 
 
 def _findings(entity: Entity, expected: Expected | None, heard: Heard) -> Iterator[Finding]:

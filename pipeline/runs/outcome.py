@@ -3,17 +3,19 @@
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline.runs.columns import read_columns
 from pipeline.runs.corpus import Corpus, id_hashes
 from pipeline.runs.folder import RunFolder
 
 _KINDS = 100  # kinds of errors that are written out, the most frequent ones
 _READ_ROWS = 65_536
+_READ = ("utterance_id", "error", "duration_seconds", "entities")
 _DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|[0-9][0-9.,]*")
 
 
@@ -46,7 +48,7 @@ def read_outcome(corpus: Corpus, folder: RunFolder) -> Outcome:
     """Read ids, errors and entity counts of all transcripts; memory: 8 bytes per utterance."""
     ids, errors = [np.zeros(0, np.uint64)], Counter[str]()
     seconds, found = 0.0, 0
-    for batch in _batches(folder):
+    for batch in read_columns(folder.files(), _READ, _READ_ROWS):
         names = batch["utterance_id"].to_pylist()
         ids.append(id_hashes(names))
         kinds = zip(batch["error"].to_pylist(), names, strict=True)
@@ -65,13 +67,6 @@ def read_outcome(corpus: Corpus, folder: RunFolder) -> Outcome:
         audio_seconds=seconds,
         entities_found=found,
     )
-
-
-def _batches(folder: RunFolder) -> Iterator[Any]:
-    for file in folder.files():
-        with pq.ParquetFile(file.path, filesystem=file.arrow()) as parquet:
-            columns = ["utterance_id", "error", "duration_seconds", "entities"]
-            yield from parquet.iter_batches(_READ_ROWS, columns=columns)
 
 
 def rows_written(folder: RunFolder) -> int:
