@@ -43,11 +43,6 @@ class Run:
         self.uri = folder.root.uri
 
     @property
-    def rows(self) -> int:
-        """Rows of all files, from their footers; raises InputError for files that are no parquet."""
-        return sum(_footer_rows(file) for file in self.files)
-
-    @property
     def tells_origin(self) -> bool:
         """Whether the rows say which recording they are of (ORIGIN); runs of an earlier version do not."""
         return all(set(ORIGIN) <= set(_schema(file).names) for file in self.files[:1])
@@ -67,10 +62,6 @@ class Run:
                         yield _dated(rows, self.date) if context is None else context.join(rows, self.date)
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
-
-
-def _footer_rows(file: Location) -> int:
-    return int(_footer(file).num_rows)
 
 
 def _schema(file: Location) -> pa.Schema:

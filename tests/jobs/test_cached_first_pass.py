@@ -25,7 +25,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory, tiny: Path, ray_running: No
     """The record of a run that cached its first pass, and where things lie."""
     folder = tmp_path_factory.mktemp("cached")
     lists = [["Lviv"], ["Lviv", "Kyiv"]] * 4 + [[]] * len(odd_audio())
-    audio = write_corpus(folder / "a.parquet", noises(8) | odd_audio(), entities=lists)
+    audio = write_corpus(folder / "a.parquet", noises(8) | odd_audio(), entities=lists, tenant=["acme"] * len(lists))
     assert main(command(folder / "out", tiny, "--audio", str(audio), "--cache-emissions")) == 0
     return {"folder": folder, "audio": audio, **read_json(folder / "out.json")}
 
@@ -37,6 +37,7 @@ def test_a_run_with_a_cache_writes_what_a_run_without_writes(cached: dict[str, A
     assert record["fingerprint"] == cached["fingerprint"]
     assert transcripts(record["transcripts"]) == transcripts(cached["transcripts"])
     assert record["counts"] == cached["counts"]
+    assert {row["tenant"] for row in transcripts(record["transcripts"])} == {"acme"}
 
 
 def test_decoding_from_the_cache_needs_no_audio_and_no_acoustic_model(cached: dict[str, Any], tiny: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.entities.loading import build_list
 from pipeline.recognition.encode import Encoder, encode_or_split, pack
 from pipeline.recognition.transcribe import Transcriber, read_emissions
-from pipeline.schemas import EMISSIONS, TRANSCRIPTS
+from pipeline.schemas import EMISSIONS, EMISSIONS_REQUIRED, ORIGIN, TRANSCRIPTS
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from tests.support.audio_files import encoded, noise
 from tests.support.tiny_model import tiny_model
@@ -91,6 +91,32 @@ def test_audio_to_transcripts_row_by_row(folder: Path) -> None:
     assert first["text"] == " ".join(word["word"] for word in first["words"])
     assert first["list_version"] != last["list_version"] == source.corpus.version
     assert all(0 <= word["start_seconds"] < word["end_seconds"] <= 2.1 for word in first["words"])
+
+
+def test_where_a_row_comes_from_travels_along(folder: Path) -> None:
+    model = load_model(AcousticConfig(model=str(folder), dtype="float32"))
+    rows = {"cut": encoded(noise(0.5, seed=1)), "bad": b"no"}
+    known = {
+        "speaker": pa.array(["ann", None], pa.large_string()),
+        "recording_id": ["talk", "talk"],
+        "recording_path": ["Talk – 1.wav", "Talk – 1.wav"],
+        "start_seconds": pa.array([1.5, 2.0], pa.float32()),
+    }
+    emissions = Encoder(model, 60.0).encode(audio_table(rows, **known))
+    config = RunConfig(language_model=None, beam=BeamConfig(decoder="greedy"))
+    transcriber = Transcriber(build_decoder(config, model.tokens), EntitySource(), "f")
+    place = {"recording_id": "talk", "recording_path": "Talk – 1.wav", "tenant": None, "session": None}
+    wanted = [
+        {"speaker": "ann", "start_seconds": 1.5, "end_seconds": None} | place,
+        {"speaker": None, "start_seconds": 2.0, "end_seconds": None} | place,
+    ]
+    for table in (emissions, transcriber.transcribe(emissions)):
+        assert [{name: row[name] for name in ORIGIN} for row in table.to_pylist()] == [
+            {name: row[name] for name in ORIGIN} for row in wanted
+        ]
+    earlier = transcriber.transcribe(emissions.select(EMISSIONS_REQUIRED))
+    assert earlier.drop_columns(list(ORIGIN)).equals(transcriber.transcribe(emissions).drop_columns(list(ORIGIN)))
+    assert all(earlier[name].null_count == 2 for name in ORIGIN)
 
 
 def test_sliced_tables_read_the_right_rows(folder: Path) -> None:

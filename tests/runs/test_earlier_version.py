@@ -47,6 +47,8 @@ def test_export_fills_what_is_missing_with_nulls_or_from_the_audio(run: Path) ->
     table = pq.read_table(exported(run, "parquet"))
     assert table.schema.equals(TRANSCRIPTS)
     assert all(table[name].null_count == 5 for name in ORIGIN)
+    found = [one for each in table["entities"].to_pylist() for one in each or ()]
+    assert {(one["entity"], one["strategies"]) for one in found} == {("dog", None)}
     assert sorted(table["text"].to_pylist(), key=str) == sorted((row["text"] for row in rows(run)), key=str)
     audio = str(run.parents[1] / "audio.parquet")
     lines = exported(run, "jsonl", "--audio", audio).joinpath("part-00000.jsonl").read_text().splitlines()
@@ -66,7 +68,7 @@ def test_score_compare_and_publish_read_it(run: Path) -> None:
 
 def test_reprocess_makes_a_run_of_this_version(run: Path) -> None:
     here = run.parents[1]
-    (here / "new.txt").write_text("Doga\nLviv\n")
+    (here / "new.txt").write_text("Dog\nDoga\nLviv\n")
     summary, list_ = str(here / "summary.json"), str(here / "new.txt")
     command = ["--run", str(run), "--entities", list_, "--num-workers", "1", "--summary", summary]
     assert reprocess.main(command) == 0

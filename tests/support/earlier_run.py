@@ -14,7 +14,7 @@ def copy_earlier(folder: Path) -> Path:
     shutil.copytree(FILES, folder, dirs_exist_ok=True)
     (run,) = (path.parent for path in folder.glob("out/*/run.json"))
     record = run / "run.json"
-    content = record.read_text().replace("@ROOT@", f"{ROOT}/").replace("@HERE@", str(folder)).encode()
+    content = record.read_text().replace("@ROOT@", str(ROOT)).replace("@HERE@", str(folder)).encode()
     record.write_bytes(content)
     manifest = json.loads((run / "_SUCCESS").read_text())
     for file in manifest["files"]:
