@@ -1,5 +1,7 @@
 """The contract: a new version equals a full run with the new lists."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,6 +12,9 @@ from pipeline.entities.lists import EntitySource, UtteranceLists
 from pipeline.errors import InputError
 from pipeline.reprocess.redo import Redo, Redone
 from pipeline.reprocess.touched import Touching, differing
+from pipeline.retrieval.shortlist import Shortlister
+from pipeline.retrieval.strategy import Strategy
+from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from tests.support.hearing import hear, shortlister, transcriber
 
@@ -101,6 +106,29 @@ def test_the_first_pass_may_come_in_any_order_and_must_be_of_the_run() -> None:
     )
     with pytest.raises(InputError, match="another model_id"):
         again.redo(other, emissions)
+
+
+class Everywhere(Strategy):
+    """Finds the whole list if it has more than one entity: a member depends on the others."""
+
+    name, pointwise = "everywhere", False
+
+    def __init__(self) -> None:
+        pass
+
+    def select(self, heard: Emissions, entities: EntityList) -> np.ndarray:
+        return np.arange(len(entities) if len(entities) > 1 else 0, dtype=np.int32)
+
+
+def test_where_membership_depends_on_the_list_every_row_whose_list_differs_is_done_again() -> None:
+    emissions, old, new = hear(TEXTS, 7), listed("ann", "odesa"), listed("ann", "odesa", "kirk")
+    crowded = Shortlister([*shortlister().strategies, Everywhere()])
+    full = dataclasses.replace(transcriber(new), shortlister=crowded)
+    written = dataclasses.replace(transcriber(old), shortlister=crowded).transcribe(emissions)
+    done = Redo(full, old, new, False, Touching(crowded), "config").redo(written, emissions)
+    assert done.recomputed == sum(text is not None for text in TEXTS)
+    assert done.rows.equals(full.transcribe(emissions))
+    assert Redo(full, old, old, False, Touching(crowded), "config").redo(written, emissions).recomputed == 0
 
 
 def test_both_forms_of_an_entity_differ() -> None:
