@@ -36,11 +36,14 @@ def marking() -> Iterator[str]:
 
 def kill_marked(mark: str) -> int:
     """Kill the processes with the mark, and those that they start meanwhile; return how many there were."""
+    import psutil  # comes with Ray, which puts it on the path
+
     killed: set[int] = set()
     end = time.monotonic() + _SECONDS
     while (alive := _marked(mark)) and time.monotonic() < end:
         for process in alive:
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself since it was found
+                process.kill()
             killed.add(process.pid)
         time.sleep(_POLL_SECONDS)
     return len(killed)
@@ -48,7 +51,7 @@ def kill_marked(mark: str) -> int:
 
 def _marked(mark: str) -> list[Any]:
     """Return the processes with the mark, as psutil has them; those that may not be looked at are not ours."""
-    import psutil  # comes with Ray, which puts it on the path
+    import psutil
 
     found = []
     for process in psutil.process_iter():
