@@ -15,7 +15,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from pipeline.audio.integrity import check_complete, counts_frames
+from pipeline.audio.integrity import check_complete, counts_frames, mended_wav
+from pipeline.audio.joined import Part, parts_of
 from pipeline.errors import RowError
 
 SAMPLE_RATE = 16_000
@@ -26,7 +27,10 @@ MIN_SAMPLES = 400
 """25 ms: less than one analysis window of the models has nothing to transcribe."""
 _MAX_PEAK = 16.0  # full scale is 1.0; 24 dB above it the file surely holds something else than audio
 _BLOCK_SECONDS = 30  # decoded at a time
-_CONTAINERS = "mov,mp4,m4a,aac,matroska,webm,mp3,ogg,wav,w64,flac,asf,aiff,caf,amr,amrnb,amrwb,au,ac3,eac3,avi,mpegts"
+_CONTAINERS = (
+    "mov,mp4,m4a,aac,matroska,webm,mp3,ogg,wav,w64,flac,asf,aiff,caf,amr,amrnb,amrwb,au,ac3,eac3,avi,mpegts,"
+    "mpeg,flv,nistsphere,wv,ape,tta"
+)
 """What FFmpeg may open. Playlist formats (hls, concat, dash) are left out: they would fetch other files and URLs."""
 _DECLARES_LENGTH = ("mov", "matroska", "avi")  # containers whose header states the duration exactly
 _LENGTH_TOLERANCE = 0.25  # seconds that codec delay and padding may take from the declared length
@@ -77,19 +81,62 @@ def decode_audio(data: bytes, source: str, max_seconds: float = MAX_SECONDS) -> 
 
 
 def open_audio(file: BinaryIO, source: str) -> AudioStream:
-    """Open encoded audio in a seekable file; raises RowError if it is empty, truncated or not audio."""
+    """Open encoded audio in a seekable file; raises RowError if it is empty, truncated or not audio.
+
+    Streams that lie in the file one after the other (joined.py) are read one after the other, each checked as a file;
+    one of another rate than the first is brought to the first one's.
+    """
+    parts = parts_of(file)
+    if len(parts) == 1:
+        return _open_part(file, source)
+    first = _open_part(parts[0], _of_part(source, 0, parts))
+    return dataclasses.replace(first, blocks=_joined(first, parts, source))
+
+
+def _joined(first: AudioStream, parts: list[BinaryIO], source: str) -> Iterator[npt.NDArray[np.float32]]:
+    yield from first.blocks
+    for number, part in enumerate(parts[1:], 1):
+        stream = _open_part(part, _of_part(source, number, parts))
+        yield from stream.blocks if stream.rate == first.rate else _at_rate(stream, first.rate)
+
+
+def _of_part(source: str, number: int, parts: list[BinaryIO]) -> str:
+    """Name a stream of a joined file in messages, with the bytes that its error leaves unread."""
+    left = sum(part.seek(0, 2) for part in parts[number:])
+    return f"{source} (stream {number + 1} of {len(parts)} joined ones; {left} bytes from there on)"
+
+
+def _at_rate(stream: AudioStream, rate: int) -> Iterator[npt.NDArray[np.float32]]:
+    converter = soxr.ResampleStream(stream.rate, rate, stream.channels, dtype="float32", quality="HQ")
+    for block in stream.blocks:
+        yield converter.resample_chunk(block).reshape(-1, stream.channels)
+    yield converter.resample_chunk(np.zeros((0, stream.channels), np.float32), last=True).reshape(-1, stream.channels)
+
+
+def _open_part(file: BinaryIO, source: str) -> AudioStream:
     check_complete(file, source)
+    head = mended_wav(file)
+    if head:
+        file = cast(BinaryIO, Part(file, 0, file.seek(0, 2), head))
+    if not counts_frames(file):
+        # libsndfile ends an mp3 without a count where it guesses, in the midst of one whose bit rate varies.
+        return _try_ffmpeg(file, source, "an mp3 that does not count its frames is left to FFmpeg")
     try:
         return _open_soundfile(file, source)
-    except soundfile.LibsndfileError as first:
-        file.seek(0)
-        try:
-            return _open_ffmpeg(file, source)
-        except (av.error.FFmpegError, ValueError) as second:
-            raise RowError(
-                f"{source}: not audio that can be decoded (libsndfile: {_reason(first)}; FFmpeg: {_reason(second)}); "
-                "needed is wav, flac, mp3, ogg, opus, m4a or another format of these libraries."
-            ) from second
+    except soundfile.LibsndfileError as error:
+        return _try_ffmpeg(file, source, _reason(error))
+
+
+def _try_ffmpeg(file: BinaryIO, source: str, first: str) -> AudioStream:
+    """Open with FFmpeg; ``first`` is why libsndfile did not."""
+    file.seek(0)
+    try:
+        return _open_ffmpeg(file, source)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise RowError(
+            f"{source}: not audio that can be decoded (libsndfile: {first}; FFmpeg: {_reason(error)}); "
+            "needed is wav, flac, mp3, ogg, opus, m4a or another format of these libraries."
+        ) from error
 
 
 def resampled(stream: AudioStream, source: str) -> Iterator[Samples]:
@@ -122,13 +169,11 @@ def encode_flac(samples: Samples) -> bytes:
 
 
 def _open_soundfile(file: BinaryIO, source: str) -> AudioStream:
-    exact = counts_frames(file)  # before the decoder holds the file's position
     handle = soundfile.SoundFile(file)
-    return AudioStream(handle.samplerate, handle.channels, _soundfile_blocks(handle, exact, source))
+    return AudioStream(handle.samplerate, handle.channels, _soundfile_blocks(handle, source))
 
 
-def _soundfile_blocks(handle: Any, exact: bool, source: str) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield blocks; ``exact`` says that the header's frame count is a count and not an estimate."""
+def _soundfile_blocks(handle: Any, source: str) -> Iterator[npt.NDArray[np.float32]]:
     declared, done = handle.frames, 0
     with handle:
         size = min(declared, _BLOCK_SECONDS * handle.samplerate) or handle.samplerate
@@ -140,9 +185,9 @@ def _soundfile_blocks(handle: Any, exact: bool, source: str) -> Iterator[npt.NDA
             done += len(block)
             if len(block):
                 yield block
-            if len(block) < size or (exact and done >= declared):
+            if len(block) < size or done >= declared:
                 break
-        if exact and done < declared:
+        if done < declared:
             raise _broken(source, done / handle.samplerate, f"{declared / handle.samplerate:.2f} s declared")
 
 

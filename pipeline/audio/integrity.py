@@ -5,7 +5,10 @@ from typing import BinaryIO
 
 from pipeline.errors import RowError
 
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)  # what programs that write wav to a pipe leave in the header
+_PLACEHOLDERS = (range(0x7FFF0000, 0x80010001), range(0xFFFF0000, 0x100000000))
+"""Sizes that recorders, pipes and old tools leave in a wav's header: the largest number of theirs, give or take the
+header. A wav of just 2 or 4 GiB is not told from them, and is then not checked."""
+_HEADER_COUNTED_IN = 128  # bytes at most that a wav's size may be too large: some tools count the header in
 _OGG_TAIL = 65_307 + 64  # the largest page and a little: the last page starts within this of the end
 _OGG_HEADER = 27  # bytes before a page's segment table
 _MP3_HEAD = 4_096  # the first frame, which may carry the Xing/Info/VBRI count, ends within this
@@ -26,18 +29,59 @@ def check_complete(file: BinaryIO, source: str) -> None:
 
 
 def _check_wav(file: BinaryIO, size: int, order: str, source: str) -> None:
-    """Walk the RIFF chunks to ``data`` and compare its stated size with what is there."""
+    """Compare the stated size of the samples with what is there."""
+    data = find_samples(file, size, order)
+    if data is None:
+        raise RowError(f"{source}: wav is truncated: it ends before its samples (no 'data' chunk).")
+    start, length = data
+    there = size - start
+    if length > there + min(start, _HEADER_COUNTED_IN) and not any(length in sizes for sizes in _PLACEHOLDERS):
+        raise RowError(f"{source}: wav is truncated: {there} of {length} bytes of samples are there.")
+
+
+def find_samples(file: BinaryIO, size: int, order: str) -> tuple[int, int] | None:
+    """Walk a wav's chunks to ``data``; return where its samples start and their stated size."""
     position = 12
     while position + 8 <= size:
         file.seek(position)
         name, length = struct.unpack(f"{order}4sI", file.read(8))
-        there = size - position - 8
         if name == b"data":
-            if length not in _UNKNOWN_SIZES and length > there + 1:  # an odd chunk may lack its padding byte
-                raise RowError(f"{source}: wav is truncated: {there} of {length} bytes of samples are there.")
-            return
+            return position + 8, length
         position += 8 + length + length % 2
-    raise RowError(f"{source}: wav is truncated: it ends before its samples (no 'data' chunk).")
+    return None
+
+
+def mended_wav(file: BinaryIO) -> bytes:
+    """Return the first bytes of a wav with the true sizes, up to its samples; nothing if its header is right.
+
+    The size of the samples is what is there where the header states a placeholder, more than there is, or 0 with
+    something other than chunks behind it: libsndfile takes what is stated at its word. Leaves the file at its start.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(12)
+    order = "<" if head[:4] == b"RIFF" else ">"
+    data = find_samples(file, size, order) if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE" else None
+    mended = b""
+    if data is not None:
+        start, length = data
+        if length > size - start or (length == 0 and not _only_chunks(file, start, size, order)):
+            file.seek(0)
+            mended = file.read(start - 4) + struct.pack(f"{order}I", min(size - start, 0xFFFFFFFF))
+            mended = mended[:4] + struct.pack(f"{order}I", min(size - 8, 0xFFFFFFFF)) + mended[8:]
+    file.seek(0)
+    return mended
+
+
+def _only_chunks(file: BinaryIO, position: int, size: int, order: str) -> bool:
+    """Whether from ``position`` to the end there are chunks of printable names and no samples."""
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack(f"{order}4sI", file.read(8))
+        if not all(0x20 <= byte < 0x7F for byte in name):
+            return False
+        position += 8 + length + length % 2
+    return position >= size
 
 
 def _check_ogg(file: BinaryIO, size: int, source: str) -> None:
@@ -58,13 +102,31 @@ def counts_frames(file: BinaryIO) -> bool:
     file.seek(0)
     head = file.read(10)
     is_mp3 = head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
-    start = 10 + _syncsafe(head[6:10]) if head[:3] == b"ID3" and len(head) == 10 else 0
+    start = 10 + syncsafe(head[6:10]) if head[:3] == b"ID3" and len(head) == 10 else 0
     file.seek(start)
     first = file.read(_MP3_HEAD)
     file.seek(0)
     return not is_mp3 or any(tag in first for tag in (b"Xing", b"Info", b"VBRI"))
 
 
-def _syncsafe(field: bytes) -> int:
+def syncsafe(field: bytes) -> int:
     """ID3v2 sizes hold seven bits per byte."""
     return sum((byte & 0x7F) << shift for byte, shift in zip(field, (21, 14, 7, 0), strict=True))
+
+
+_MP3_KBITS = {
+    3: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+
+
+def mp3_frame_bytes(header: bytes) -> int:
+    """Return the length of the layer III frame that starts with these 4 bytes; 0 if they are no such header."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return 0
+    version, layer, bits, rate = header[1] >> 3 & 3, header[1] >> 1 & 3, header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or layer != 1 or rate == 3 or not 0 < bits < 15:
+        return 0
+    kbits = _MP3_KBITS[3 if version == 3 else 2][bits - 1]
+    return (144_000 if version == 3 else 72_000) * kbits // _MP3_RATES[version][rate] + (header[2] >> 1 & 1)

@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.audio.decode import MAX_SECONDS, SAMPLE_RATE, decode_audio, encode_flac, open_audio, resampled
+from pipeline.audio.integrity import mp3_frame_bytes
 from pipeline.errors import RowError
 from tests.support.audio_files import encoded, encoded_m4a, noise, tone
 
@@ -143,3 +145,61 @@ def test_damage_is_a_row_error_or_harmless(kind: str, at: float, damage: bytes) 
 
 def _loudest_hertz(samples: np.ndarray) -> float:
     return float(np.argmax(np.abs(np.fft.rfft(samples))) * SAMPLE_RATE / len(samples))
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg", "opus"])
+@pytest.mark.parametrize("rates", [(16_000, 16_000, 16_000), (48_000, 16_000, 24_000)])
+def test_streams_joined_in_one_file_are_all_read(kind: str, rates: tuple[int, ...]) -> None:
+    """What `cat a.mp3 b.mp3 c.mp3` writes, and chained Ogg: every stream's tone in its place."""
+    pitches = (440.0, 880.0, 660.0)
+    parts = [encoded(tone(2.0, rate, hertz), kind, rate) for rate, hertz in zip(rates, pitches, strict=True)]
+    samples = decode_audio(b"".join(parts), "row-7").samples
+    assert len(samples) / SAMPLE_RATE == pytest.approx(6.0, abs=0.25)
+    for at, hertz in zip((1.0, 3.0, 5.0), pitches, strict=True):
+        piece = samples[int((at - 0.25) * SAMPLE_RATE) : int((at + 0.25) * SAMPLE_RATE)]
+        assert np.abs(np.fft.rfft(piece)).argmax() * 2 == pytest.approx(hertz, abs=4)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg"])
+def test_a_joined_stream_that_is_cut_says_which_and_how_much_is_left(kind: str) -> None:
+    whole = encoded(noise(3.0), kind)
+    data = whole + whole[: len(whole) // 2]
+    with pytest.raises(RowError, match=r"row-7 \(stream 2 of 2 joined ones; \d+ bytes from there on\): .*truncated"):
+        decode_audio(data, "row-7")
+
+
+@pytest.mark.parametrize("between", [b"", b"ID3\x04\x00\x00\x00\x00\x00\x10" + bytes(16), b"TAG" + bytes(125)])
+def test_joined_mp3_with_and_without_counts_and_tags(between: bytes) -> None:
+    counted = encoded(noise(2.0), "mp3")
+    bare = counted[mp3_frame_bytes(counted[:4]) :]  # without the frame that holds the count
+    for first, second in [(counted, counted), (counted, bare), (bare, counted), (bare, bare)]:
+        assert decode_audio(first + between + second, "a").duration_seconds == pytest.approx(4.0, abs=0.25)
+
+
+def test_an_mp3_that_is_cut_before_the_next_one_is_refused() -> None:
+    whole = encoded(noise(3.0), "mp3")
+    with pytest.raises(RowError, match="stream 1 of 2 joined ones"):
+        decode_audio(whole[: len(whole) // 2] + whole, "a")
+
+
+def test_different_formats_in_one_file_are_read_too() -> None:
+    data = encoded(tone(1.0), "wav") + encoded(tone(1.0), "flac") + encoded(tone(1.0), "ogg")
+    assert decode_audio(data, "row-7").duration_seconds == pytest.approx(3.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [0, 0x7FFFFFFE, 0x7FFFFFFF - 36, 0x80000000, 0x7FFFF000, 0xFFFFFFFF, 0xFFFFFFFF - 36, 32_004, 32_016, 32_044],
+)
+def test_sizes_as_recorders_and_pipes_write_them(size: int) -> None:
+    data = bytearray(encoded(tone(1.0)))
+    at = data.index(b"data")
+    data[at + 4 : at + 8] = struct.pack("<I", size)
+    data[4:8] = struct.pack("<I", 0 if size == 0 else min(size + 36, 0xFFFFFFFF))
+    assert decode_audio(bytes(data), "a").duration_seconds == 1.0
+
+
+def test_a_wav_without_samples_but_with_tags_stays_empty() -> None:
+    data = bytearray(encoded(tone(1.0)[:0])) + b"LIST" + struct.pack("<I", 4) + b"INFO"
+    with pytest.raises(RowError, match=r"0\.0 ms long"):
+        decode_audio(bytes(data), "a")
