@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.command import Result, add_entities_format, job_parser, run_command
 from jobs.run.preflight import OWN_LISTS
 from pipeline import config as configuration
 from pipeline.acoustic.adapter_files import resolved
@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--utterance", required=True, metavar="ID")
     parser.add_argument("--entities", help="entity list or per-utterance lists; default: the audio's own list")
     parser.add_argument("--entities-column", metavar="NAME", help="column of the audio with the utterance's own list")
+    add_entities_format(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="HTML")
     parser.add_argument("--attention", type=Path, metavar="JSONL", help="append what was attended to to this file")
     parser.add_argument("--model", help="base model directory (default: the shipped one)")
@@ -56,7 +57,7 @@ def explain(options: argparse.Namespace) -> Result:
     column = options.entities_column or (OWN_LISTS if options.entities is None else None)
     if options.entities_column and options.entities_column not in row:
         raise InputError(f"{options.audio}: has no column '{options.entities_column}'; it has {sorted(row)}.")
-    source = load_entities(options.entities or None, alphabet=ENGLISH)
+    source = load_entities(options.entities or None, alphabet=ENGLISH, form=options.entities_format)
     entities = source.of(options.utterance, row.get(column) if column else None)
     one = explained(config, row, entities)
     options.output.write_text(attention_page.render(one), encoding="utf-8")

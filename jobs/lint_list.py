@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_entities_format, add_storage_options, job_parser, run_command
 from pipeline import storage
 from pipeline.config import joint
 from pipeline.config.config_file import with_file
@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = job_parser("lint_list", __doc__)
     parser.add_argument("list", metavar="LIST", help="entity list, or lists per utterance; local or s3://")
     parser.add_argument("--column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
+    add_entities_format(parser)
     parser.add_argument("--audio-run", metavar="RUN", help="a run: what the entries would do to its audio")
     parser.add_argument("--config", metavar="YAML", help="configuration with another language model")
     parser.add_argument("--strict", action="store_true", help="warnings are errors: exit code 1")
@@ -62,9 +63,9 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise ConfigError(f"--shown must be 0 or more, got {arguments.shown}.")
     started = time.monotonic()
     options = parse_options(arguments.storage_options)
-    source = load_entities(arguments.list, arguments.column, options, ENGLISH)
+    source = load_entities(arguments.list, arguments.column, options, ENGLISH, arguments.entities_format)
     config = with_file(joint(), arguments.config)
-    found = lint(source, config, rows=_rows(arguments.list, options))
+    found = lint(source, config, rows=_rows(arguments.list, options, arguments.entities_format))
     if arguments.audio_run:
         found = check_usage(found, source, config, arguments.audio_run, options)
     facts = found.facts() | {"wall_seconds": round(time.monotonic() - started, 2), "cpu_seconds": _cpu_seconds()}
@@ -82,12 +83,12 @@ def _cpu_seconds() -> float:
     return round(spent.user + spent.system + spent.children_user + spent.children_system, 2)
 
 
-def _rows(path: str, options: Options) -> dict[str, int]:
+def _rows(path: str, options: Options, form: str | None) -> dict[str, int]:
     """Return the line of each entry as it is written; none for per-utterance lists, where it stands in many."""
-    if is_per_utterance(path, options):
+    if is_per_utterance(path, options, form):
         return {}
     rows: dict[str, int] = {}
-    for row, fields in read_rows(path, options):
+    for row, fields in read_rows(path, options, form):
         rows.setdefault(str(fields.get("entity") or "").strip(), row)
     return rows
 

@@ -17,14 +17,14 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_entities_format, add_storage_options, job_parser, run_command
 from jobs.cli.gates import add_gates, publish_or_say, read_gates
 from jobs.run.reprocess_run import NewRun, OldRun, is_done, open_run, plan_new, reprocess
 from pipeline import storage
-from pipeline.entities.lists import load_entities
+from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.errors import ConfigError
 from pipeline.runs.pointer import Pointer
-from pipeline.storage.s3_options import parse_options
+from pipeline.storage.s3_options import Options, parse_options
 from pipeline.text import ENGLISH
 
 
@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--entities", metavar="[NAME=]LIST", action="append", required=True, help="new list, or per-utterance lists"
     )
     parser.add_argument("--entities-column", metavar="NAME", help="column with per-utterance lists in --entities")
+    add_entities_format(parser)
     parser.add_argument("--output", metavar="O", help="folder for runs (default: the one that RUN lies in)")
     parser.add_argument("--emissions", metavar="CACHE", help="cached first pass (default: where the run put it)")
     parser.add_argument("--model", metavar="DIR", help="acoustic model, should it lie elsewhere by now")
@@ -96,9 +97,13 @@ def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]
         output = storage.open_filesystem(arguments.output, options) if arguments.output else old.folder.root.parent
         storage.check_writable(output)
         wanted = lists if len(arguments.run) == 1 else [lists[at]]
-        sources = [(name, load_entities(given, arguments.entities_column, options, ENGLISH)) for name, given in wanted]
+        sources = [(name, _read(given, arguments, options)) for name, given in wanted]
         jobs.append((old, [plan_new(old, output, name, source) for name, source in sources]))
     return jobs
+
+
+def _read(path: str, arguments: argparse.Namespace, options: Options) -> EntitySource:
+    return load_entities(path, arguments.entities_column, options, ENGLISH, arguments.entities_format)
 
 
 def _named(text: str) -> tuple[str | None, str]:

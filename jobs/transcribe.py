@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_entities_format, add_storage_options, job_parser, run_command
 from jobs.cli.summary import print_summary
 from jobs.run.preflight import Transcription, prepare
 from jobs.run.retry import forget_errors
@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--entities",
         metavar="E",
-        help="entity list (text, CSV, TSV, JSONL, parquet) or per-utterance lists (parquet, JSONL, is21_deep_bias TSV)",
+        help="entity list (text, CSV, TSV, JSON, JSONL, parquet) or lists per utterance (parquet, JSONL, TSV)",
     )
     parser.add_argument(
         "--entities-column",
@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="column with per-utterance lists, in --entities if that has such lists, else in the audio "
         "(default: 'entities' of the audio if there is no --entities)",
     )
+    add_entities_format(parser)
     parser.add_argument("--output", metavar="O", required=True, help="folder for runs; s3:// too")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="default: joint with entity lists, baseline without")
     parser.add_argument("--without", metavar="NAME", action="append", default=[], help="one technique of it off")

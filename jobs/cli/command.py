@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from pipeline.entities.text_rows import FORMATS
 from pipeline.errors import RollcallError
 
 OK = 0
@@ -73,6 +74,16 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
         "--storage-options",
         metavar="JSON",
         help='for s3://: a JSON object or the path of one, e.g. \'{"endpoint": "http://..."}\'',
+    )
+
+
+def add_entities_format(parser: argparse.ArgumentParser) -> None:
+    """Add ``--entities-format`` (pipeline.entities.loading.FORMATS)."""
+    parser.add_argument(
+        "--entities-format",
+        metavar="F",
+        choices=FORMATS,
+        help="of the entity list, where its name does not tell it: " + ", ".join(FORMATS),
     )
 
 

@@ -4,14 +4,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+_REJECTED_SHOWN = 3  # entries of the list; run.json has more
+_SHOWN = 40  # characters of an entry
 
 
 def print_summary(record: Mapping[str, Any], console: Console) -> None:
     """Print run.json as a table."""
     table = Table(title=f"run {record['fingerprint']}", title_justify="left", show_header=False)
     for name, value in _lines(record):
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     console.print(table)
 
 
@@ -26,10 +30,16 @@ def _lines(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     entries = record["entities"]["rejected"]["count"]
     if entries:
         yield "list entries rejected", f"{entries:,} (see run.json)"
+    for one in record["entities"]["rejected"]["examples"][:_REJECTED_SHOWN]:
+        yield "", f"line {one['row']}: '{_short(one['entry'])}' {one['reason']}"
     for stage, facts in record["stages"].items():
         yield stage, _stage(facts)
     yield "wall time", f"{record['wall_seconds']:.1f} s, of which start-up {record['startup_seconds']:.1f} s"
     yield "transcripts", str(record["transcripts"])
+
+
+def _short(entry: str) -> str:
+    return entry if len(entry) <= _SHOWN else f"{entry[:_SHOWN]}…"
 
 
 def _stage(facts: Mapping[str, Any]) -> str:

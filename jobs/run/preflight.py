@@ -56,7 +56,7 @@ def prepare(arguments: argparse.Namespace) -> Transcription:
     """Check the command's inputs and make the run's folder; raises RollcallError with what to do."""
     check_counts(arguments)
     options = parse_options(arguments.storage_options)
-    source = load_entities(arguments.entities, arguments.entities_column, options, ENGLISH)
+    source = load_entities(arguments.entities, arguments.entities_column, options, ENGLISH, arguments.entities_format)
     cache = open_cache(storage.open_filesystem(arguments.emissions, options)) if arguments.emissions else None
     files = storage.list_parquet(arguments.audio, options) if cache is None else cache.folder.files()
     list_column = _list_column(arguments, files, source, cache)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.entities.json_rows import json_entries
 from pipeline.entities.loading import (
     SEPARATOR,
     StorageOptions,
     entity_of,
-    file_format,
+    list_format,
     load_entity_list,
     open_parquet,
     open_text,
@@ -100,54 +101,66 @@ def _join(parts: Sequence[EntityList]) -> EntityList:
 
 
 def load_entities(
-    path: str | None, column: str | None = None, storage_options: StorageOptions = None, alphabet: Alphabet = ENGLISH
+    path: str | None,
+    column: str | None = None,
+    storage_options: StorageOptions = None,
+    alphabet: Alphabet = ENGLISH,
+    form: str | None = None,
 ) -> EntitySource:
     """Return what ``path`` holds: one list for all utterances, or one per utterance; None is no list.
 
-    ``column`` names the per-utterance list column of a parquet or JSONL file. Raises InputError.
+    ``column`` names the per-utterance list column of a parquet or JSONL file, ``form`` the format of the file (see
+    loading.FORMATS) where its name does not tell it. Raises InputError.
     """
     shared = SharedEntities(alphabet)
     if path is None:
         return EntitySource(shared=shared)
-    if is_per_utterance(path, storage_options):
-        return EntitySource(lists=load_lists(path, column, storage_options, alphabet), shared=shared)
-    return EntitySource(corpus=load_entity_list(path, storage_options, alphabet), shared=shared)
+    if is_per_utterance(path, storage_options, form):
+        return EntitySource(lists=load_lists(path, column, storage_options, alphabet, form), shared=shared)
+    return EntitySource(corpus=load_entity_list(path, storage_options, alphabet, form), shared=shared)
 
 
-def is_per_utterance(path: str, storage_options: StorageOptions = None) -> bool:
+def is_per_utterance(path: str, storage_options: StorageOptions = None, form: str | None = None) -> bool:
     """True if ``path`` has one list per utterance: it names utterances and has no field ``entity``."""
-    suffix = file_format(path)
-    if suffix == ".parquet":
+    form = list_format(path, form)
+    if form == "parquet":
         with open_parquet(path, storage_options) as file:
             return "entity" not in file.schema_arrow.names and _id_column(file.schema_arrow.names) is not None
-    if suffix not in (".tsv", ".jsonl", ".ndjson"):
+    if form == "json":
+        entries = json_entries(path, open_text(path, storage_options).read())
+        return bool(entries) and _names_utterance(entries[0])
+    if form not in ("tsv", "jsonl"):
         return False
     first = open_text(path, storage_options).readline().rstrip("\r\n")
-    if suffix == ".tsv":
-        cells = [cell.strip().lower() for cell in first.split("\t")]
+    if form == "tsv":
+        cells = [cell.strip(' "').lower() for cell in first.split("\t")]
         return len(cells) > 1 and "entity" not in cells
-    try:
-        record = json.loads(first or "{}")
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: line 1 is not JSON ({error}).") from error
+    return _names_utterance(_json(path, 1, first or "{}"))
+
+
+def _names_utterance(record: Any) -> bool:
     return isinstance(record, dict) and "entity" not in record and _id_column(list(record)) is not None
 
 
 def load_lists(
-    path: str, column: str | None = None, storage_options: StorageOptions = None, alphabet: Alphabet = ENGLISH
+    path: str,
+    column: str | None = None,
+    storage_options: StorageOptions = None,
+    alphabet: Alphabet = ENGLISH,
+    form: str | None = None,
 ) -> UtteranceLists:
     """Return one entity list per utterance.
 
-    Takes parquet and JSONL with ``utterance_id`` and a list column (``column``, else ``entities`` or ``list``); the
-    is21_deep_bias TSV without header (id, reference, its rare words, its list, the last two JSON); and a TSV of id and
-    list, the list in JSON or separated by ``|`` or spaces. Raises InputError, with the line, for anything else and for
-    an utterance that occurs twice.
+    Takes parquet, JSONL and a JSON array with ``utterance_id`` and a list column (``column``, else ``entities`` or
+    ``list``); the is21_deep_bias TSV without header (id, reference, its rare words, its list, the last two JSON); and a
+    TSV of id and list, the list in JSON or separated by ``|``, or by spaces if no line has a ``|``. Raises InputError,
+    with the line, for anything else and for an utterance that occurs twice.
     """
-    suffix = file_format(path)
-    if suffix == ".parquet":
+    form = list_format(path, form)
+    if form == "parquet":
         raw = _parquet_lists(path, column, storage_options)
-    elif suffix in (".jsonl", ".ndjson"):
-        raw = _json_lists(path, column, storage_options)
+    elif form in ("json", "jsonl"):
+        raw = _json_lists(path, column, storage_options, form)
     else:
         raw = _tsv_lists(path, column, storage_options)
     shared = SharedEntities(alphabet)
@@ -185,19 +198,22 @@ def _parquet_lists(path: str, column: str | None, storage_options: StorageOption
                 yield row, str(utterance_id), entries or []
 
 
-def _json_lists(path: str, column: str | None, storage_options: StorageOptions) -> RawLists:
-    for row, line in enumerate(open_text(path, storage_options), start=1):
-        if not line.strip():
-            continue
-        record = _json(path, row, line)
+def _json_lists(path: str, column: str | None, storage_options: StorageOptions, form: str) -> RawLists:
+    lines = open_text(path, storage_options)
+    if form == "json":
+        records = list(enumerate(json_entries(path, lines.read()), start=1))
+    else:
+        records = [(row, _json(path, row, line)) for row, line in enumerate(lines, start=1) if line.strip()]
+    for row, record in records:
         if not isinstance(record, dict):
-            raise InputError(f"{path}: line {row} must be a JSON object, got {line.strip()[:100]}.")
+            raise InputError(f"{path}: line {row} must be a JSON object, got {json.dumps(record)[:100]}.")
         id_column, list_column = _columns(path, list(record), column)
         yield row, str(record[id_column]), _checked(path, row, record[list_column])
 
 
 def _tsv_lists(path: str, column: str | None, storage_options: StorageOptions) -> RawLists:
-    rows = _tsv_rows(path, storage_options)
+    rows = list(_tsv_rows(path, storage_options))
+    with_marks = any(SEPARATOR in cell for _, cells in rows for cell in cells[1:] if not cell.startswith("["))
     id_at, list_at = 0, None
     for row, cells in rows:
         if row == 1 and cells[0].strip().lower() in _ID_COLUMNS:
@@ -208,7 +224,7 @@ def _tsv_lists(path: str, column: str | None, storage_options: StorageOptions) -
         at = list_at if list_at is not None else len(cells) - 1
         if len(cells) < 2 or at >= len(cells) or (list_at is None and len(cells) not in (2, 4)):
             raise InputError(f"{path}: line {row} has {len(cells)} tab-separated fields, needed are 2 (id, list) or 4.")
-        yield row, cells[id_at], _tsv_list(path, row, cells[at])
+        yield row, cells[id_at], _tsv_list(path, row, cells[at], SEPARATOR if with_marks else None)
 
 
 def _tsv_rows(path: str, storage_options: StorageOptions) -> Iterator[tuple[int, list[str]]]:
@@ -217,10 +233,11 @@ def _tsv_rows(path: str, storage_options: StorageOptions) -> Iterator[tuple[int,
             yield row, line.rstrip("\n").split("\t")
 
 
-def _tsv_list(path: str, row: int, field: str) -> Sequence[Any]:
+def _tsv_list(path: str, row: int, field: str, separator: str | None) -> Sequence[Any]:
+    """One rule for the whole file: where "Edith Nilsson|Kyiv" stands in one line, "Anna Lund" is a name in the next."""
     if field.lstrip().startswith("["):
         return _checked(path, row, _json(path, row, field))
-    return [part for part in field.split(SEPARATOR if SEPARATOR in field else None) if part.strip()]
+    return [part for part in field.split(separator) if part.strip()]
 
 
 def _json(path: str, row: int, text: str) -> Any:

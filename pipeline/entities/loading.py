@@ -1,4 +1,7 @@
-"""Entity lists from files: text (one entity per line), CSV, TSV, JSONL or parquet, local or on an object store."""
+"""Entity lists from files: text (one entity per line), CSV, TSV, JSON, JSONL or parquet, local or on an object store.
+
+Rows are read so that none can swallow another, and what is doubtful is refused by its line (see text_rows too).
+"""
 
 import csv
 import dataclasses
@@ -15,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.entities.json_rows import entry_fields, json_rows
 from pipeline.entities.spelling import spellings
+from pipeline.entities.text_rows import FORMATS, NAMED, REFUSED, named_rows, text_rows
 from pipeline.errors import InputError, RowError
 from pipeline.lexicon.phones import parse_phones
 from pipeline.text import ENGLISH, Alphabet
@@ -30,15 +35,22 @@ _READ_ROWS = 65_536  # rows per parquet batch; bounds memory
 StorageOptions = Mapping[str, Any] | None
 
 
-def load_entity_list(path: str, storage_options: StorageOptions = None, alphabet: Alphabet = ENGLISH) -> EntityList:
+_OTHER_TEXT = (".yaml", ".yml", ".xml", ".html", ".toml", ".ini")
+_ALL_LINES = {".ndjson": "jsonl", ".jsonlines": "jsonl"}
+
+
+def load_entity_list(
+    path: str, storage_options: StorageOptions = None, alphabet: Alphabet = ENGLISH, form: str | None = None
+) -> EntityList:
     """Return the list at ``path``, sorted, each entity once, with what could not be used in ``rejected``.
 
-    The format follows the file name: .csv, .tsv, .jsonl and .parquet have a field ``entity`` and may have ``aliases``,
-    ``pronunciations``, ``weight`` and ``tags``; everything else is text with one entity per line. ``.gz`` may follow.
+    The format is ``form``, one of FORMATS, or follows the file name: .csv, .tsv, .json, .jsonl and .parquet have a
+    field ``entity`` and may have ``aliases``, ``pronunciations``, ``weight`` and ``tags``; everything else is text (see
+    text_rows). ``.gz`` may follow.
     Raises StorageError or InputError if the file as a whole cannot be read; a bad entry is rejected alone, with its
     row and reason.
     """
-    return build_list(read_rows(path, storage_options), alphabet)
+    return build_list(read_rows(path, storage_options, form), alphabet)
 
 
 def build_list(rows: Iterable[tuple[int, Mapping[str, Any]]], alphabet: Alphabet = ENGLISH) -> EntityList:
@@ -69,6 +81,8 @@ def entity_of(entry: str, alphabet: Alphabet = ENGLISH) -> Entity:
 
 
 def _entity(entry: Any, fields: Mapping[str, Any], row: int, rejected: list[Rejected], alphabet: Alphabet) -> Entity:
+    if REFUSED in fields:
+        raise RowError(fields[REFUSED])
     if entry is None:
         raise RowError("is empty")
     if not isinstance(entry, str):
@@ -152,20 +166,39 @@ def _marks(shown: str, alphabet: Alphabet) -> int:
     return sum(character not in alphabet.letters for character in shown)
 
 
-def read_rows(path: str, storage_options: StorageOptions = None) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(
+    path: str, storage_options: StorageOptions = None, form: str | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (1-based row, fields) of an entity list; files without a header count lines, others data rows."""
-    suffix = file_format(path)
-    if suffix == ".parquet":
+    form = list_format(path, form)
+    if form == "parquet":
         yield from _parquet_rows(path, storage_options)
         return
     with open_text(path, storage_options) as lines:
-        if suffix in (".csv", ".tsv"):
-            yield from _delimited_rows(path, lines, "\t" if suffix == ".tsv" else ",")
-        elif suffix in (".jsonl", ".ndjson"):
+        if form in ("csv", "tsv"):
+            yield from _delimited_rows(path, lines, form)
+        elif form == "jsonl":
             yield from _json_rows(path, lines)
+        elif form == "json":
+            yield from json_rows(path, lines.read(), COLUMNS)
         else:
-            for row, line in enumerate(lines, start=1):
-                yield row, {"entity": line.rstrip("\r\n")}
+            written = [line.rstrip("\r\n") for line in lines]
+            yield from named_rows(written, form) if form else text_rows(path, written)
+
+
+def list_format(path: str, form: str | None = None) -> str | None:
+    """Return the format of a list, one of FORMATS, by its name if ``form`` is None; None is text of any kind.
+
+    Raises InputError for an unknown format and for names of formats that are no list.
+    """
+    if form is not None and form not in FORMATS:
+        raise InputError(f"--entities-format must be one of {list(FORMATS)}, got '{form}'.")
+    suffix = file_format(path)
+    if form is None and suffix in _OTHER_TEXT:
+        raise InputError(f"{path}: lists are not read from {suffix}; they are text, CSV, TSV, JSON, JSONL or parquet. "
+                         "Give --entities-format text if every line is an entity.")  # fmt: skip
+    named = _ALL_LINES.get(suffix, suffix.removeprefix("."))
+    return form or (named if named in FORMATS and named not in NAMED else None)
 
 
 def file_format(path: str) -> str:
@@ -194,17 +227,56 @@ def open_text(path: str, storage_options: StorageOptions = None) -> io.StringIO:
     return io.StringIO(text, newline=None)
 
 
-def _delimited_rows(path: str, lines: io.StringIO, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(lines, delimiter=delimiter)
+def _delimited_rows(path: str, lines: io.StringIO, form: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of a table. A row that has more fields than the header is refused: a mark within one was not quoted.
+
+    A quote must never swallow the rows after it. Fields of a TSV end with their line, so a lone quote there is a
+    character like others; in CSV it may span lines, and then a quote without its partner is an error.
+    """
+    rows = _tsv_cells(lines) if form == "tsv" else _csv_cells(path, lines)
+    _, first = next(rows, (1, ["entity"]))
+    header = [name.strip().lower() for name in first]
+    if "entity" not in header:
+        raise InputError(f"{path}: the header has no column 'entity', it has {header}; known are {list(COLUMNS)}.")
+    twice = [name for name in COLUMNS if header.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: the header has {twice} more than once; each column may be there once.")
+    wanted = [(index, name) for index, name in enumerate(header) if name in COLUMNS]
+    for row, (line, values) in enumerate(rows, start=1):
+        fields: dict[str, Any] = {name: values[index] if index < len(values) else None for index, name in wanted}
+        if "\n" in (fields["entity"] or ""):
+            raise InputError(f"{path}: line {line}: the entity {fields['entity'][:60]!r} goes over several lines; a "
+                             "quote is not closed, or double it where it is meant as a character.")  # fmt: skip
+        if any(value.strip() for value in values[len(header) :]):
+            fields[REFUSED] = (
+                f"has {len(values)} fields, the header has {len(header)}; put a field that holds the separator in "
+                "double quotes"
+            )
+        yield row, fields
+
+
+def _csv_cells(path: str, lines: io.StringIO) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line that a row begins in, its fields)."""
+    reader, line = csv.reader(lines, strict=True), 1
     try:
-        header = [name.strip().lower() for name in next(reader, ["entity"])]
-        if "entity" not in header:
-            raise InputError(f"{path}: the header has no column 'entity', it has {header}; known are {list(COLUMNS)}.")
-        wanted = [(index, name) for index, name in enumerate(header) if name in COLUMNS]
-        for row, values in enumerate(reader, start=1):
-            yield row, {name: values[index] if index < len(values) else None for index, name in wanted}
+        for values in reader:
+            yield line, values
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}: line {reader.line_num} is not valid CSV ({error}).") from error
+        raise InputError(f"{path}: line {line} is not valid CSV ({error}); a quote is not closed, or must be doubled "
+                         "where it is meant as a character.") from error  # fmt: skip
+
+
+def _tsv_cells(lines: io.StringIO) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(lines, start=1):
+        yield number, [_unquoted(cell) for cell in line.rstrip("\r\n").split("\t")]
+
+
+def _unquoted(cell: str) -> str:
+    """Take off the quotes of a field that has them around it, as spreadsheets write; leave any other quote."""
+    inner = cell[1:-1].replace('""', "")
+    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
+    return cell[1:-1].replace('""', '"') if is_quoted else cell
 
 
 def _json_rows(path: str, lines: io.StringIO) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -215,9 +287,7 @@ def _json_rows(path: str, lines: io.StringIO) -> Iterator[tuple[int, dict[str, A
             record = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{path}: line {row} is not JSON ({error}).") from error
-        if not isinstance(record, dict) or "entity" not in record:
-            raise InputError(f"{path}: line {row} must be an object with a key 'entity', got {line.strip()[:100]}.")
-        yield row, {name: record[name] for name in COLUMNS if name in record}
+        yield row, entry_fields(path, row, record, COLUMNS)
 
 
 def _parquet_rows(path: str, storage_options: StorageOptions) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -12,6 +12,7 @@ MAX_CHARACTERS = 200
 """Longest entry. A name of 200 characters takes over ten seconds to say; longer ones are pasted text, not names."""
 
 _SYMBOLS = str.maketrans({"&": " and ", "%": " percent ", "+": " plus ", "@": " at "})
+_SILENT_SIGNS = frozenset("#*\\^_")  # beside Unicode's own symbols
 _HAS_DIGIT = re.compile(r"[0-9]")
 
 
@@ -37,6 +38,25 @@ def spellings(entry: str, alphabet: Alphabet = ENGLISH) -> list[str]:
     if not forms:
         raise RowError("has no letter or digit that can be spoken")
     return forms
+
+
+def unsaid_signs(entry: str) -> str:
+    """Return the signs of ``entry`` that change what is said and are left out, each once: "$100" is not "100".
+
+    Symbols (currencies, arrows, emoji) and such as '#'; not punctuation, nor signs that are spoken, such as '&'.
+
+    >>> unsaid_signs("C# for $100")
+    '#$'
+    """
+    if entry.isascii() and entry.replace(" ", "").isalnum():
+        return ""
+    left = unicodedata.normalize("NFKC", entry).translate(_SYMBOLS)
+    return "".join(dict.fromkeys(sign for sign in left if _is_silent(sign)))
+
+
+def _is_silent(character: str) -> bool:
+    is_quote = unicodedata.category(character) == "Sk"  # accents that stand alone, used as apostrophes
+    return not is_quote and (unicodedata.category(character)[0] == "S" or character in _SILENT_SIGNS)
 
 
 def _check(entry: str, alphabet: Alphabet) -> None:

@@ -20,6 +20,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "unusable": Kind("error", "cannot be recognised as it is written", "rewrite it in Latin letters, or remove it"),
     "bad_pronunciation": Kind("error", "a given pronunciation is not ARPAbet", "correct it, or leave it out"),
+    "sign_not_said": Kind("warning", "has a sign that is left out", "write it as it is said, such as 'C sharp'"),
     "silent": Kind("error", "has no pronunciation", "give one in the column 'pronunciations'"),
     "many_false_accepts": Kind("error", "would often be written where it is not said", "drop it, or lower its weight"),
     "duplicate": Kind("warning", "stands in the list more than once", "remove one"),
@@ -36,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "near_duplicate": Kind("info", "differs from another entry in one letter", "check for a slip of the pen"),
     "contained": Kind("info", "stands inside a longer entry", "nothing, if both are names: the longer one wins"),
     "guessed_pronunciation": Kind("info", "is in no dictionary, its sound is guessed", "give a pronunciation"),
+    "comment": Kind("info", "is taken for a comment", "nothing; with --entities-format text it is an entity"),
     "off": Kind("info", "is switched off by its weight of 0", "remove it if that is not meant"),
 }
 """In the order in which they are shown."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from pipeline.entities.loading import BAD_PRONUNCIATION
+from pipeline.entities.spelling import unsaid_signs
+from pipeline.entities.text_rows import COMMENT
 from pipeline.lint.findings import Finding
 from pipeline.types.entity import Entity, EntityList
 
@@ -27,12 +29,19 @@ def check_spelling(entities: EntityList, ranks: Mapping[str, int]) -> Iterator[F
         elif entity.text in ranks and entity.weight > _LOWERED:
             rank = ranks[entity.text]
             yield Finding("common_word", entity.display_as, f"no. {rank:,} by frequency", value=1 / rank)
+        signs = unsaid_signs(entity.display_as)
+        if signs:
+            shown = " ".join(f"'{sign}'" for sign in signs)
+            yield Finding("sign_not_said", entity.display_as, f"{shown}; it is sought as '{entity.text}'")
     yield from _contained(entities)
     yield from _one_letter_apart(entities.entities)
 
 
 def _unusable(entities: EntityList) -> Iterator[Finding]:
     for one in entities.rejected:
+        if one.reason == COMMENT:
+            yield Finding("comment", one.entry.strip(), "", one.row or None)
+            continue
         kind = "bad_pronunciation" if one.reason.startswith(BAD_PRONUNCIATION) else "unusable"
         yield Finding(kind, one.entry, one.reason.removeprefix(BAD_PRONUNCIATION), one.row or None)
 

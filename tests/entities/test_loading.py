@@ -160,7 +160,7 @@ def test_a_latin_alias_saves_an_entry_in_another_script(tmp_path: Path) -> None:
     [
         ("l.csv", b"name,weight\nLviv,1\n", "no column 'entity'"),
         ("l.jsonl", b'{"entity": "Lviv"}\n{"entity": \n', "line 2 is not JSON"),
-        ("l.jsonl", b'["Lviv"]\n', "line 1 must be an object"),
+        ("l.jsonl", b'["Lviv"]\n', "entry 1 must be a text or an object"),
         ("l.txt", b"Lviv\nKrak\xf3w\n", "line 2 is not UTF-8"),
         ("l.txt", b"\x00\x01", "not a text file"),
         ("l.txt.gz", b"not gzip", "not a whole gzip file"),

@@ -94,6 +94,15 @@ def test_a_clean_list_is_exit_code_0_and_strict_counts_warnings(
     assert main([str(tmp_path / "none.txt")]) == 2
 
 
+def test_signs_that_are_left_out_and_comments_are_said(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("# money\n$100\nC#\nC++\n")
+    main([str(tmp_path / "list.txt"), "--output", str(tmp_path / "found.json")])
+    kinds = json.loads((tmp_path / "found.json").read_text())["kinds"]
+    said = {one["entry"]: one["detail"] for one in kinds["sign_not_said"]["examples"]}
+    assert said == {"$100": "'$'; it is sought as 'one hundred'", "C#": "'#'; it is sought as 'c'"}
+    assert [one["entry"] for one in kinds["comment"]["examples"]] == ["# money"]
+
+
 def test_lists_per_utterance_are_one_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "lists.tsv").write_text('a\t["Lviv", "Government"]\nb\t["Lviv", "🎉"]\n', encoding="utf-8")
     assert main([str(tmp_path / "lists.tsv"), "--json"]) == 1
