@@ -17,6 +17,7 @@ from pipeline import config as configuration
 from pipeline.acoustic.adapter_files import resolved
 from pipeline.config import RunConfig
 from pipeline.entities.lists import load_entities
+from pipeline.entities.unmatched import find_unmatched
 from pipeline.errors import InputError
 from pipeline.report import attention_page
 from pipeline.report.explain import attention_line, explained, find_row
@@ -58,6 +59,10 @@ def explain(options: argparse.Namespace) -> Result:
     if options.entities_column and options.entities_column not in row:
         raise InputError(f"{options.audio}: has no column '{options.entities_column}'; it has {sorted(row)}.")
     source = load_entities(options.entities or None, alphabet=ENGLISH, form=options.entities_format)
+    if source.lists is not None and options.utterance not in source.lists.by_id:
+        found = find_unmatched(list(source.lists.by_id), lambda ids: [one == options.utterance for one in ids])
+        meant = f"; '{found.meant[0][0]}' may be meant" if found.meant else ""
+        raise InputError(f"{options.entities}: has no list for the utterance '{options.utterance}'{meant}.")
     entities = source.of(options.utterance, row.get(column) if column else None)
     one = explained(config, row, entities)
     options.output.write_text(attention_page.render(one), encoding="utf-8")

@@ -11,14 +11,25 @@ runs are paired with as many lists. --publish moves OUTPUT/latest.json, or lates
 """
 
 import argparse
+import dataclasses
 import json
 import time
 from typing import Any
 
 from rich.console import Console
 
-from jobs.cli.command import FAILED, OK, Result, add_entities_format, add_storage_options, job_parser, run_command
+from jobs.cli.command import (
+    FAILED,
+    OK,
+    Result,
+    add_entities_format,
+    add_max_unmatched,
+    add_storage_options,
+    job_parser,
+    run_command,
+)
 from jobs.cli.gates import add_gates, publish_or_say, read_gates
+from jobs.run.preflight import match_lists
 from jobs.run.reprocess_run import NewRun, OldRun, is_done, open_run, plan_new, reprocess
 from pipeline import storage
 from pipeline.entities.lists import EntitySource, load_entities
@@ -43,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--entities-column", metavar="NAME", help="column with per-utterance lists in --entities")
     add_entities_format(parser)
+    add_max_unmatched(parser)
     parser.add_argument("--output", metavar="O", help="folder for runs (default: the one that RUN lies in)")
     parser.add_argument("--emissions", metavar="CACHE", help="cached first pass (default: where the run put it)")
     parser.add_argument("--model", metavar="DIR", help="acoustic model, should it lie elsewhere by now")
@@ -98,7 +110,12 @@ def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]
         storage.check_writable(output)
         wanted = lists if len(arguments.run) == 1 else [lists[at]]
         sources = [(name, _read(given, arguments, options)) for name, given in wanted]
-        jobs.append((old, [plan_new(old, output, name, source) for name, source in sources]))
+        news = [plan_new(old, output, name, source) for name, source in sources]
+        unmatched = [
+            match_lists(source, old.corpus, given, arguments.max_unmatched_lists)
+            for (_, given), (_, source) in zip(wanted, sources, strict=True)
+        ]
+        jobs.append((old, [dataclasses.replace(new, unmatched=one) for new, one in zip(news, unmatched, strict=True)]))
     return jobs
 
 
@@ -115,6 +132,8 @@ def _named(text: str) -> tuple[str | None, str]:
 def _print(console: Console, old: OldRun, new: NewRun, record: dict[str, Any]) -> None:
     facts = record.get("reprocess")
     title = f"{new.name}: " if new.name else ""
+    if new.unmatched.ids:
+        console.print(f"{title}{new.unmatched}", soft_wrap=True, markup=False, highlight=False)
     if new.folder.root.path == old.folder.root.path:
         said = "the list is the same, nothing to do"
     elif facts is None:

@@ -15,7 +15,16 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.cli.command import FAILED, OK, Result, add_entities_format, add_storage_options, job_parser, run_command
+from jobs.cli.command import (
+    FAILED,
+    OK,
+    Result,
+    add_entities_format,
+    add_max_unmatched,
+    add_storage_options,
+    job_parser,
+    run_command,
+)
 from jobs.cli.summary import print_summary
 from jobs.run.preflight import Transcription, prepare
 from jobs.run.retry import forget_errors
@@ -54,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: 'entities' of the audio if there is no --entities)",
     )
     add_entities_format(parser)
+    add_max_unmatched(parser)
     parser.add_argument("--output", metavar="O", required=True, help="folder for runs; s3:// too")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="default: joint with entity lists, baseline without")
     parser.add_argument("--without", metavar="NAME", action="append", default=[], help="one technique of it off")
@@ -109,6 +119,8 @@ def _run(arguments: argparse.Namespace) -> Result:
     run, forgotten = forget_errors(prepare(arguments), arguments.retry_errors)
     if arguments.retry_errors:
         console.print(f"{forgotten:,} utterances had an error and are done again", highlight=False)
+    if run.unmatched.ids:
+        console.print(f"{arguments.entities}: {run.unmatched}", markup=False, highlight=False, soft_wrap=True)
     record = _finished(run)
     if record is not None:
         console.print(f"complete already, nothing to do: {run.folder.root.uri}", soft_wrap=True)

@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from pipeline.entities.text_rows import FORMATS
+from pipeline.entities.unmatched import MAX_UNMATCHED
 from pipeline.errors import RollcallError
 
 OK = 0
@@ -84,6 +85,18 @@ def add_entities_format(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         choices=FORMATS,
         help="of the entity list, where its name does not tell it: " + ", ".join(FORMATS),
+    )
+
+
+def add_max_unmatched(parser: argparse.ArgumentParser) -> None:
+    """Add ``--max-unmatched-lists`` (pipeline.entities.unmatched.check_unmatched)."""
+    parser.add_argument(
+        "--max-unmatched-lists",
+        type=float,
+        metavar="X",
+        default=MAX_UNMATCHED,
+        help="share of lists per utterance, from 0 to 1, that may name no utterance of the audio while utterances have "
+        "none (default: %(default)g)",
     )
 
 

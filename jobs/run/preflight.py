@@ -12,7 +12,8 @@ from pipeline.config import RunConfig
 from pipeline.config.config_file import with_file
 from pipeline.config.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
 from pipeline.entities.lists import EntitySource, load_entities
-from pipeline.errors import ConfigError, InputError
+from pipeline.entities.unmatched import ALL_MATCHED, Unmatched, check_unmatched, find_unmatched
+from pipeline.errors import ConfigError
 from pipeline.runs.cache import Cache, find_cache, open_cache
 from pipeline.runs.corpus import Corpus, column_names, id_hashes, scan_corpus, scan_emissions
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
@@ -35,6 +36,7 @@ class Transcription:
     block_rows:  utterances per block, which is one output file and one unit of resuming
     model:       hash of the acoustic model's folder
     cache:       the first pass on disk, or None if it goes straight to the decoders
+    unmatched:   per-utterance lists that name no utterance
     """
 
     corpus: Corpus
@@ -46,6 +48,7 @@ class Transcription:
     block_rows: int
     model: str
     cache: Cache | None = None
+    unmatched: Unmatched = ALL_MATCHED
 
     @property
     def fingerprint(self) -> str:
@@ -70,10 +73,11 @@ def prepare(arguments: argparse.Namespace) -> Transcription:
     output = storage.open_filesystem(arguments.output, options)
     storage.check_writable(output)
     corpus = scan_corpus(files, list_column) if cache is None else scan_emissions(files, cache.identity.audio)
-    check_lists_match(source, corpus, str(arguments.entities))
+    unmatched = match_lists(source, corpus, str(arguments.entities), arguments.max_unmatched_lists)
     name = run_fingerprint(corpus.version, model, source_version(source), settled)
+    folder = RunFolder(output.join(name))
     run = Transcription(
-        corpus, source, list_column, config, settled, RunFolder(output.join(name)), arguments.block_rows, model, cache
+        corpus, source, list_column, config, settled, folder, arguments.block_rows, model, cache, unmatched
     )
     return run if arguments.cache_emissions is None else _caching(run, arguments.cache_emissions, output, options)
 
@@ -141,15 +145,16 @@ def choose_list_column(
     return str(arguments.entities_column)
 
 
-def check_lists_match(source: EntitySource, corpus: Corpus, path: str) -> None:
-    """Raise InputError if there are per-utterance lists and none of them is for an utterance of the audio."""
+def match_lists(source: EntitySource, corpus: Corpus, path: str, limit: float) -> Unmatched:
+    """Return which per-utterance lists name no utterance; raises InputError for too many (check_unmatched)."""
+    if not 0 <= limit <= 1:
+        raise ConfigError(f"--max-unmatched-lists must be a share from 0 to 1, got {limit:g}.")
     if source.lists is None or not len(source.lists):
-        return
-    if not np.isin(id_hashes(list(source.lists.by_id)), corpus.ids).any():
-        example = next(iter(source.lists.by_id))
-        raise InputError(
-            f"{path}: none of its {len(source.lists)} utterance ids (such as '{example}') is in the audio."
-        )
+        return ALL_MATCHED
+    listed = list(source.lists.by_id)
+    found = find_unmatched(listed, lambda ids: np.isin(id_hashes(ids), corpus.ids).tolist())
+    check_unmatched(found, corpus.rows - (len(listed) - len(found.ids)), path, limit)
+    return found
 
 
 def source_version(source: EntitySource) -> str:

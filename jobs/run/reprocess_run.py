@@ -19,6 +19,7 @@ from pipeline.config import RunConfig
 from pipeline.config.fingerprint import config_fingerprint, model_fingerprint, run_fingerprint
 from pipeline.entities import snapshot
 from pipeline.entities.lists import EntitySource
+from pipeline.entities.unmatched import ALL_MATCHED, Unmatched
 from pipeline.errors import InputError
 from pipeline.reprocess.changes import CHANGES, Change, Totals, changes_of
 from pipeline.reprocess.page import build_page
@@ -57,12 +58,13 @@ class OldRun:
 
 @dataclasses.dataclass(frozen=True)
 class NewRun:
-    """A new version of it; ``name`` is the tenant's, or None."""
+    """A new version of it; ``name`` is the tenant's, or None; ``unmatched``: lists of no utterance."""
 
     folder: RunFolder
     output: Location
     name: str | None
     source: EntitySource
+    unmatched: Unmatched = ALL_MATCHED
 
     @property
     def version(self) -> NewVersion:
@@ -238,7 +240,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         "config_fingerprint": old.config_fingerprint,
         **{name: old.record[name] for name in kept},
         "list_version": source_version(new.source),
-        "entities": entity_facts(new.source),
+        "entities": entity_facts(new.source, new.unmatched),
         "counts": outcome.counts(),
         "audio_hours": outcome.audio_seconds / 3600,
         "stages": {},

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from pipeline.entities.lists import EntitySource
+from pipeline.entities.unmatched import ALL_MATCHED, Unmatched
 from pipeline.runs.counts import StageCount
 from pipeline.types.entity import Rejected
 
@@ -25,8 +26,8 @@ def cluster_facts(resources: Mapping[str, float]) -> dict[str, float]:
     return {name: amount for name, amount in sorted(resources.items()) if name in kept or name.startswith("accel")}
 
 
-def entity_facts(source: EntitySource) -> dict[str, Any]:
-    """Return the sizes of the lists, and what in them could not be used or was merged."""
+def entity_facts(source: EntitySource, unmatched: Unmatched = ALL_MATCHED) -> dict[str, Any]:
+    """Return the sizes of the lists, and what in them could not be used, was merged or reaches no utterance."""
     rejected = source.corpus.rejected if source.lists is None else source.lists.rejected
     merged = source.corpus.merged
     return {
@@ -34,6 +35,7 @@ def entity_facts(source: EntitySource) -> dict[str, Any]:
         "utterance_lists": 0 if source.lists is None else len(source.lists),
         "rejected": _entries(rejected),
         "merged": _entries(merged),
+        "unmatched_lists": unmatched.facts(),
     }
 
 
