@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
-import gzip
+import lzma
+import shutil
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import kenlm
 import numpy as np
 
 from pipeline.config import LanguageModelConfig
+from pipeline.decoding.arpa import open_packed
 from pipeline.decoding.ngram import read_ngrams
 from pipeline.errors import ModelError
 
@@ -26,7 +29,7 @@ class LanguageModel:
 
 
 def load_language_model(config: LanguageModelConfig) -> LanguageModel:
-    """Load any KenLM ARPA (plain or gzip) or binary file and its words.
+    """Load any KenLM ARPA (plain, gzip, bzip2 or xz) or binary file and its words.
 
     The words come from ``config.unigrams`` if it is set, otherwise from the model file itself.
     Raises ModelError if a file is missing or corrupt, or if the list and the model share no word.
@@ -46,8 +49,16 @@ def _open_kenlm(path: Path) -> kenlm.Model:
     quiet = kenlm.Config()
     quiet.show_progress = False
     try:
-        return kenlm.Model(str(path), quiet)
-    except (OSError, RuntimeError) as error:
+        with path.open("rb") as file:
+            packed = file.read(3) in (b"BZh", b"\xfd7z")
+        if not packed:
+            return kenlm.Model(str(path), quiet)
+        # Whether KenLM reads these depends on how it was built.
+        with open_packed(path) as content, tempfile.NamedTemporaryFile(suffix=".arpa") as plain:
+            shutil.copyfileobj(content, plain)
+            plain.flush()
+            return kenlm.Model(plain.name, quiet)
+    except (OSError, RuntimeError, EOFError, lzma.LZMAError) as error:
         reason = str(error).strip().splitlines()[-1]
         message = f"language model {path} is neither a KenLM ARPA nor a binary, or it is damaged: {reason}"
         raise ModelError(message) from error
@@ -62,11 +73,12 @@ def common_words(path: str, count: int) -> tuple[str, ...]:
 
 
 def read_words(path: Path) -> list[str]:
-    """Words of a list, one per line, plain or gzip; raises ModelError if there is no such list."""
+    """Words of a list, one per line, plain or packed (gzip, bzip2, xz); raises ModelError if there is none."""
     if not path.is_file():
         raise ModelError(f"word list {path} does not exist; set language_model.unigrams, or null for an ARPA file.")
     try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode().split()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ModelError(f"word list {path} is not UTF-8 text, plain or gzip: {error}") from error
+        with open_packed(path) as file:
+            content = file.read()
+        return content.decode().split()
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise ModelError(f"word list {path} is not UTF-8 text, plain or packed: {error}") from error

@@ -18,6 +18,9 @@ from pipeline.errors import ModelError
 UNKNOWN = 0
 """Word id of <unk>."""
 
+_LOOKED_AT = 1000  # most frequent words whose case tells that of the model
+_LEAST_WORDS = 3
+_MOSTLY = 0.9
 _LOAD_FACTOR = 0.6  # of the hash table; linear probing stays short
 _COMBINE_OLD = np.uint64(8978948897894561157)
 _COMBINE_NEW = np.uint64(17894857484156487943)
@@ -39,12 +42,27 @@ class Ngrams(NamedTuple):
 
 
 def read_ngrams(path: Path) -> NgramArrays:
-    """Read any supported KenLM file; raises ModelError if it is missing or cannot be understood."""
+    """Read any supported KenLM file; raises ModelError if it is missing, cannot be understood or is in capitals."""
     if not path.is_file():
         raise ModelError(f"language model {path} does not exist; set language_model.path, or null to decode without.")
     with path.open("rb") as file:
         binary = file.read(len(MAGIC)) == MAGIC
-    return read_binary(path) if binary else read_arpa(path)
+    arrays = read_binary(path) if binary else read_arpa(path)
+    _check_case(path, arrays)
+    return arrays
+
+
+def _check_case(path: Path, arrays: NgramArrays) -> None:
+    """Raise ModelError for a model in capitals: what we write is in lower case, so every word would be unknown."""
+    common = [arrays.words[at] for at in np.argsort(-arrays.unigrams[:, 0], kind="stable")[:_LOOKED_AT]]
+    words = [word for word in common if word.lower() != word.upper() and not word.startswith("<")]
+    capitals = [word for word in words if word == word.upper() and word.lower() != word]
+    if len(words) >= _LEAST_WORDS and len(capitals) > _MOSTLY * len(words):
+        raise ModelError(
+            f"language model {path} is in capitals ('{capitals[0]}', '{capitals[-1]}'), so every word that is written "
+            "here, all in lower case, would be unknown to it; build it from text in lower case, or write the words of "
+            "its ARPA file so."
+        )
 
 
 def load_ngrams(path: Path) -> tuple[Ngrams, NgramArrays]:
