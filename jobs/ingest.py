@@ -20,6 +20,7 @@ from jobs.run.ingest_run import run_ingest
 from pipeline.audio.segmentation import MIN_MAX_SECONDS
 from pipeline.errors import InputError
 from pipeline.ingest.layouts import FORMATS, Source, detect
+from pipeline.ingest.notes import Notes
 from pipeline.ingest.plan import Plan, make_plan
 from pipeline.ingest.shards import Counts, IngestJob
 from pipeline.storage import Location, check_writable, open_filesystem, write_atomic
@@ -59,16 +60,21 @@ def _ingest(arguments: argparse.Namespace) -> Result:
     output = open_filesystem(arguments.output, options)
     if f"{output.path}/".startswith(f"{place.path}/") and output.is_local == place.is_local:
         raise InputError(f"--output {output.uri} lies in the source {place.uri}; choose a folder outside it.")
-    source = detect(place, arguments.format)
+    found = Notes()
+    sources = detect(place, arguments.format, found)
     check_writable(output)
     if arguments.summary:
         check_writable(open_filesystem(arguments.summary).parent)
-    root = open_filesystem(arguments.audio_root, options) if arguments.audio_root else _folder(source.location)
-    settings = {"format": source.format, "max_seconds": arguments.max_seconds}
-    plan = make_plan(source, root, output, settings)
-    print(f"{source.location.uri}: {source.format}, {plan.utterances} utterances in {plan.recordings} recordings")
-    counts = run_ingest(IngestJob(source.location, output, arguments.max_seconds), plan, arguments.workers)
-    return _finish(arguments, source, output, plan, counts, time.monotonic() - started)
+    root = open_filesystem(arguments.audio_root, options) if arguments.audio_root else None
+    settings = {"format": sources[0].format, "max_seconds": arguments.max_seconds}
+    plan, notes = make_plan(sources, place, root, output, settings)
+    notes.said = [*found.said, *notes.said]
+    names = ", ".join(source.location.uri for source in sources)
+    print(f"{names}: {sources[0].format}, {plan.utterances} utterances in {plan.recordings} recordings")
+    for line in notes.lines():
+        print(f"note: {line}")
+    counts = run_ingest(IngestJob(place, output, arguments.max_seconds), plan, arguments.workers)
+    return _finish(arguments, sources, output, plan, counts, notes, time.monotonic() - started)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -78,17 +84,19 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"--workers must be at least 1, got {arguments.workers}.")
 
 
-def _folder(location: Location) -> Location:
-    return location.parent if location.filesystem.isfile(location.path) else location
-
-
 def _finish(
-    arguments: argparse.Namespace, source: Source, output: Location, plan: Plan, counts: Counts, wall: float
+    arguments: argparse.Namespace,
+    sources: list[Source],
+    output: Location,
+    plan: Plan,
+    counts: Counts,
+    notes: Notes,
+    wall: float,
 ) -> Result:
     hours = counts.audio_seconds / 3600
     summary = {
-        "source": source.location.uri,
-        "format": source.format,
+        "source": ", ".join(source.location.uri for source in sources),
+        "format": sources[0].format,
         "output": output.uri,
         "shards": plan.units,
         "recordings": plan.recordings,
@@ -98,6 +106,9 @@ def _finish(
         "error_examples": counts.examples,
         "cut_rows": counts.pieces,
         "texts_left_out": counts.texts_left_out,
+        "not_audio": notes.not_audio.count,
+        "audio_without_manifest": notes.unnamed.count,
+        "notes": notes.lines(),
         "audio_hours": hours,
         "wall_seconds": wall,
     }
@@ -112,7 +123,7 @@ def _finish(
 def _show(summary: dict[str, object]) -> None:
     table = Table(title="ingest", show_header=False)
     for key, value in summary.items():
-        if key != "error_examples":
+        if key not in ("error_examples", "notes"):
             table.add_row(key, f"{value:.3f}" if isinstance(value, float) else str(value))
     Console().print(table)
     examples = summary["error_examples"]

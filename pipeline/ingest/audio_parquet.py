@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, StorageError
+from pipeline.ingest.notes import Notes
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, without_suffix
 from pipeline.schemas import path_of_recording
 from pipeline.storage import Location, attempt, walk_parquet
@@ -43,7 +44,7 @@ class ParquetRow:
     place: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def read_audio_parquet(source: Location, _root: Location) -> Recordings:
+def read_audio_parquet(source: Location, _root: Location, _notes: Notes) -> Recordings:
     """Yield the rows of every parquet file in runs of 256; only footers are read.
 
     Raises InputError for a file that is not parquet or whose columns do not fit.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from pipeline.errors import InputError, StorageError
+from pipeline.ingest.notes import Notes
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, resolve
 from pipeline.ingest.text_files import read_lines, seconds
 from pipeline.storage import Location, exists
@@ -22,6 +23,11 @@ SELECT wav.value, {recording}, {utterance}, text.value, speaker.value, {start}, 
 FROM {tables} LEFT JOIN text ON text.id = {utterance} LEFT JOIN speaker ON speaker.id = {utterance}
 ORDER BY 2, 6, 3
 """
+_WITHOUT_AUDIO = """
+SELECT text.id, text.value, speaker.value FROM text LEFT JOIN speaker ON speaker.id = text.id
+WHERE text.id NOT IN (SELECT id FROM {there}) ORDER BY 1
+"""
+_WITHOUT_SEGMENT = "SELECT id FROM wav WHERE id NOT IN (SELECT value FROM segment) ORDER BY 1"
 _WHOLE = {"recording": "wav.id", "utterance": "wav.id", "start": "NULL", "end": "NULL", "tables": "wav"}
 _SEGMENTS = {
     "recording": "segment.value",
@@ -32,11 +38,12 @@ _SEGMENTS = {
 }
 
 
-def read_kaldi(source: Location, root: Location) -> Recordings:
+def read_kaldi(source: Location, root: Location, notes: Notes) -> Recordings:
     """Yield the recordings of a data directory (or of its wav.scp), with their segments where there are any.
 
-    Pipe commands, Kaldi archives and segments of unknown recordings become utterances with an error. Raises InputError
-    for malformed lines and ids that are there twice.
+    Pipe commands, Kaldi archives, segments of unknown recordings and lines of ``text`` without audio become utterances
+    with an error; recordings of which no segment is wanted are counted in ``notes``. Raises InputError for malformed
+    lines and ids that are there twice.
     """
     folder = source.parent if source.name == "wav.scp" else source
     with tempfile.TemporaryDirectory(prefix="rollcall-kaldi-") as scratch, temporary_database(scratch) as database:
@@ -45,6 +52,14 @@ def read_kaldi(source: Location, root: Location) -> Recordings:
         rows = database.execute(_QUERY.format(**columns))
         for _, group in groupby(rows, key=lambda row: row[1]):
             yield _recording(list(group), folder, root)
+        there = "segment" if columns is _SEGMENTS else "wav"
+        for name, text, speaker in database.execute(_WITHOUT_AUDIO.format(there=there)):
+            file = "segments" if columns is _SEGMENTS else "wav.scp"
+            error = f"'{name}' is in {folder.join('text').uri}, but not in {file}."
+            yield Recording(name, name, (Utterance(name, text, speaker, error=error),))
+        if columns is _SEGMENTS:
+            for (name,) in database.execute(_WITHOUT_SEGMENT):
+                notes.unsegmented.add(name)
 
 
 def _load(folder: Location, database: sqlite3.Connection) -> None:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.errors import InputError, StorageError
+from pipeline.ingest.notes import Notes
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, resolve, span_id, without_suffix
 from pipeline.ingest.text_files import read_lines, seconds
 from pipeline.storage import Location
@@ -15,11 +16,12 @@ _NEMO_TEXTS = ("audio_filepath", "text", "speaker", "session", "tenant", "uttera
 _COMMON_VOICE = ("client_id", "path", "sentence")
 
 
-def read_nemo(source: Location, root: Location) -> Recordings:
+def read_nemo(source: Location, root: Location, _notes: Notes) -> Recordings:
     """Yield the lines of a NeMo manifest: ``audio_filepath``, ``offset``, ``duration`` and the texts of _NEMO_TEXTS.
 
-    Only ``audio_filepath`` is needed. With an ``offset`` the line is that part of the file; neighbouring lines of one
-    file are read together. Raises InputError, naming the line, for what is not such JSON.
+    Only ``audio_filepath`` is needed. With an ``offset`` the line is that part of the file; with a ``duration`` alone
+    it is the whole file if that is as long, and its first seconds if it is longer. Neighbouring lines of one file are
+    read together. Raises InputError, naming the line, for what is not such JSON.
     """
     for audio, group in groupby(_nemo_lines(source), key=lambda item: str(item[1]["audio_filepath"])):
         path, error = _find(audio, root)
@@ -44,15 +46,17 @@ def _nemo_lines(source: Location) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _nemo_utterance(where: str, line: dict[str, Any], root: Location, path: str, error: str | None) -> Utterance:
     start = end = None
+    duration = None if line.get("duration") is None else seconds(line["duration"], where, "duration")
     if line.get("offset") is not None:
         start = seconds(line["offset"], where, "offset")
-        end = start + seconds(line["duration"], where, "duration") if line.get("duration") is not None else None
+        end = None if duration is None else start + duration
     file_id = _id_of(path, root)
     name = line.get("utterance_id") or (file_id if start is None else span_id(file_id, start, end))
-    if end is not None and start is not None and end <= start:
+    if duration == 0:
         error = error or f"{where}: 'duration' must be above zero, got {line['duration']!r}."
     text, speaker, session, tenant = map(line.get, ("text", "speaker", "session", "tenant"))
-    return Utterance(name, text, speaker, session, start, end, error, tenant)
+    whole = duration if start is None else None
+    return Utterance(name, text, speaker, session, start, end, error, tenant, whole)
 
 
 def _id_of(path: str, root: Location) -> str:
@@ -67,23 +71,32 @@ def _find(audio: str, root: Location) -> tuple[str, str | None]:
         return audio, str(error)
 
 
-def read_common_voice(source: Location, root: Location) -> Recordings:
+def read_common_voice(source: Location, root: Location, _notes: Notes) -> Recordings:
     """Yield the rows of a Common Voice TSV (``client_id, path, sentence, ...``) whose audio lies in ``clips/``.
 
-    The id is the clip's name without its ending. Raises InputError for missing columns and short lines.
+    The id is the clip's name without its ending; a row without a clip is an error row named by its line. Raises
+    InputError for missing columns and short lines.
     """
     lines = read_lines(source)
     header = next(lines, (1, ""))[1].split("\t")
     missing = [name for name in _COMMON_VOICE if name not in header]
     if missing:
         raise InputError(f"{source.uri}: columns {missing} are missing; it has {header}. Is it a Common Voice TSV?")
+    twice = [name for name in _COMMON_VOICE if header.count(name) > 1]
+    if twice:
+        raise InputError(f"{source.uri}: columns {twice} are there twice; it has {header}. Rename or remove one.")
     at = {name: header.index(name) for name in _COMMON_VOICE}
     for number, line in lines:
         cells = line.split("\t")  # Common Voice quotes nothing: a quotation mark is part of the sentence
         if len(cells) != len(header):
             raise InputError(f"{source.uri} line {number}: {len(cells)} columns, the header has {len(header)}.")
-        clip = cells[at["path"]]
-        path, error = _find(posixpath.join("clips", clip), root)
+        clip = cells[at["path"]].strip()
         speaker = cells[at["client_id"]] or None
+        if not clip:
+            name = f"{without_suffix(source.name)}-line-{number:07d}"
+            missing_clip = f"{source.uri} line {number}: column 'path' is empty; needed is a file in clips/."
+            yield Recording(name, name, (Utterance(name, cells[at["sentence"]], speaker, error=missing_clip),))
+            continue
+        path, error = _find(posixpath.join("clips", clip), root)
         utterance = Utterance(without_suffix(clip), cells[at["sentence"]], speaker, error=error)
         yield Recording(path, posixpath.join("clips", clip), (utterance,))

@@ -3,18 +3,20 @@
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, takewhile
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.ingest.audio_parquet import read_ids
-from pipeline.ingest.layouts import FORMATS, Source
+from pipeline.ingest.layouts import FORMATS, Source, is_list, note_unnamed
+from pipeline.ingest.notes import Notes
 from pipeline.ingest.recordings import Recording, from_json, to_json
 from pipeline.storage import Location, exists, read_bytes, walk_files, write_atomic
-from pipeline.storage.disk_table import UniqueIds, temporary_database
+from pipeline.storage.disk_table import DuplicateIds, UniqueIds, temporary_database
 
 UNIT_ROWS = 256
 """Utterances per shard, unless recordings are cut into more: about an hour of short ones."""
@@ -34,24 +36,57 @@ class Plan:
     sha256: str
 
 
-def make_plan(source: Source, root: Location, output: Location, options: dict[str, Any]) -> Plan:
-    """List the source, refuse duplicate ids, and write the plan below ``output``; an equal plan there is resumed.
+def make_plan(
+    sources: Sequence[Source], place: Location, root: Location | None, output: Location, options: dict[str, Any]
+) -> tuple[Plan, Notes]:
+    """List the sources, refuse duplicate ids, and write the plan below ``output``; an equal plan there is resumed.
 
-    Raises InputError for duplicates, for a source without audio, and if ``output`` holds something else.
+    Audio paths start at ``root``, or at each source's own folder. Where ids of several sources are the same, all of
+    them, and the names of their recordings, begin with the source's split. ``place`` is what the user named. Raises
+    InputError for duplicates, for a source without audio, and if ``output`` holds something else.
     """
     with tempfile.TemporaryDirectory(prefix="rollcall-plan-") as scratch:
-        with temporary_database(scratch) as database:
-            ids = UniqueIds(database)
-            plan = _write_units(_listed(source, root, ids), scratch, options)
-            ids.check(source.location.uri)
+        try:
+            plan, notes = _list_units(sources, place, root, f"{scratch}/plain", options)
+            folder = f"{scratch}/plain"
+        except DuplicateIds:
+            if len(sources) == 1:
+                raise
+            folder = f"{scratch}/split"
+            splits = ", ".join(source.split for source in sources)
+            plan, notes = _list_units(sources, place, root, folder, options | {"splits": True})
+            notes.said.append(f"ids of different manifests are the same, so they begin with the split: {splits}")
         if plan.utterances == 0:
-            raise InputError(f"{source.location.uri}: no audio was found for the format '{source.format}'.")
+            raise InputError(f"{place.uri}: no audio was found for the format '{sources[0].format}'.")
         if not _is_resumed(plan, output):
             for number in range(-(-plan.units // _UNITS_PER_FILE)):
-                with open(f"{scratch}/{number:06d}.jsonl", "rb") as file:
+                with open(f"{folder}/{number:06d}.jsonl", "rb") as file:
                     write_atomic(_plan_file(output, number), file.read())
             write_atomic(output.join(_FOLDER, "plan.json"), json.dumps(dataclasses.asdict(plan)).encode())
-    return plan
+    return plan, notes
+
+
+def _list_units(
+    sources: Sequence[Source], place: Location, root: Location | None, folder: str, options: dict[str, Any]
+) -> tuple[Plan, Notes]:
+    """Write the units of all sources to ``folder``; raises DuplicateIds."""
+    os.makedirs(folder)
+    notes, named = Notes(), set[int]()
+    with temporary_database(folder) as database:
+        ids = UniqueIds(database)
+        recordings = chain.from_iterable(_listed(one, root, ids, notes, "splits" in options) for one in sources)
+        plan = _write_units(_noted(recordings, named), folder, options)
+        ids.check(place.uri)
+    if is_list(sources[0]) and place.filesystem.isdir(place.path):
+        note_unnamed(place, named, notes)
+    return plan, notes
+
+
+def _noted(recordings: Iterator[Recording], named: set[int]) -> Iterator[Recording]:
+    """Pass recordings on, noting which files they are."""
+    for recording in recordings:
+        named.add(hash(recording.path))
+        yield recording
 
 
 def read_unit(output: Location, unit: int) -> list[Recording]:
@@ -92,10 +127,11 @@ def pack(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
         yield unit
 
 
-def _listed(source: Source, root: Location, ids: UniqueIds) -> Iterator[Recording]:
+def _listed(source: Source, root: Location | None, ids: UniqueIds, notes: Notes, by_split: bool) -> Iterator[Recording]:
     """Yield the recordings while noting every utterance id that will come of them."""
     previous = None
-    for recording in FORMATS[source.format](source.location, root):
+    for found in FORMATS[source.format](source.location, root or source.folder, notes):
+        recording = _in_split(found, source.split) if by_split else found
         for utterance in recording.utterances:
             ids.add(utterance.utterance_id, recording.label)
         if recording.row_group is not None and recording.path != previous:
@@ -103,6 +139,12 @@ def _listed(source: Source, root: Location, ids: UniqueIds) -> Iterator[Recordin
             for name in read_ids(Location(source.location.filesystem, recording.path), recording.label):
                 ids.add(name, recording.label)
         yield recording
+
+
+def _in_split(recording: Recording, split: str) -> Recording:
+    utterances = (dataclasses.replace(one, utterance_id=f"{split}/{one.utterance_id}") for one in recording.utterances)
+    label = f"{split}/{recording.label}"
+    return dataclasses.replace(recording, utterances=tuple(utterances), label=label, file=recording.recording_path)
 
 
 def _write_units(recordings: Iterator[Recording], scratch: str, options: dict[str, Any]) -> Plan:

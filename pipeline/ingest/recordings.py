@@ -1,6 +1,7 @@
 """What every source layout is turned into: recordings, each with the utterances that are wanted of it."""
 
 import dataclasses
+import os
 import posixpath
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +9,28 @@ from typing import Any
 from pipeline.errors import StorageError
 from pipeline.storage import Location
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".wma", ".aiff")
-"""What counts as audio in a folder; other formats can be named by a manifest."""
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".wma", ".aiff", ".aif", ".aifc",
+    ".caf", ".w64", ".sph", ".amr", ".awb", ".mka", ".mkv", ".mov", ".avi", ".3gp",
+)  # fmt: skip
+"""Files of these names are audio, or rows with an error; any other file of a folder is audio if its content is."""
+_AMBIGUOUS = (
+    ".ts",
+    ".mts",
+    ".m2ts",
+    ".au",
+    ".snd",
+    ".mp2",
+    ".mpg",
+    ".mpeg",
+    ".m4b",
+    ".flv",
+    ".wv",
+    ".ape",
+    ".tta",
+    ".ac3",
+)
+"""Endings that audio has too: they are not part of an id."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +45,7 @@ class Utterance:
     end: float | None = None
     error: str | None = None
     tenant: str | None = None
+    duration: float | None = None  # of a whole file: what its source says, to be compared with what is there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +73,7 @@ class Recording:
     @property
     def recording_id(self) -> str:
         """The label without the ending of an audio file; other dots (Kaldi's ids have them) stay."""
-        return without_suffix(self.label) if self.label.lower().endswith(AUDIO_SUFFIXES) else self.label
+        return without_audio_suffix(self.label)
 
     @property
     def rows(self) -> int:
@@ -59,6 +81,7 @@ class Recording:
 
 
 Recordings = Iterator[Recording]
+_LATER = ("tenant", "duration")  # fields of utterances that the first plans did not have
 
 
 def to_json(recording: Recording) -> dict[str, Any]:
@@ -68,7 +91,7 @@ def to_json(recording: Recording) -> dict[str, Any]:
     found to be of the same plan, and so complete.
     """
     values = dataclasses.asdict(recording)
-    for part, name in [(values, "file"), *((one, "tenant") for one in values["utterances"])]:
+    for part, name in [(values, "file"), *((one, name) for one in values["utterances"] for name in _LATER)]:
         if part[name] is None:
             del part[name]
     return values
@@ -85,6 +108,11 @@ def without_suffix(path: str) -> str:
     return posixpath.splitext(path)[0]
 
 
+def without_audio_suffix(path: str) -> str:
+    """The path without the ending of an audio file; other endings, as in ``call.0017``, stay."""
+    return without_suffix(path) if path.lower().endswith((*AUDIO_SUFFIXES, *_AMBIGUOUS)) else path
+
+
 def span_id(recording_id: str, start: float, end: float | None) -> str:
     """Name a part of a recording by its times in milliseconds; such ids sort by time."""
     return f"{recording_id}-{round(start * 1000):08d}" + ("" if end is None else f"-{round(end * 1000):08d}")
@@ -93,7 +121,8 @@ def span_id(recording_id: str, start: float, end: float | None) -> str:
 def resolve(root: Location, text: str) -> Location:
     """Return the audio file that data name: relative to ``root``, or absolute but below it.
 
-    Raises StorageError if it lies elsewhere: a manifest must not be able to read whatever the job can.
+    Raises StorageError if it lies elsewhere, also by way of a link: a manifest must not be able to read whatever the
+    job can. (Links that are found by listing a folder which the user named are followed; see ``walk_files``.)
     """
     protocol, separator, rest = text.partition("://")
     if separator:
@@ -103,6 +132,15 @@ def resolve(root: Location, text: str) -> Location:
         same_store = root.is_local or not text.startswith("/")
         path = posixpath.join(root.path, text)
     path = posixpath.normpath(path)
-    if not same_store or "\0" in path or not path.startswith(root.path.rstrip("/") + "/"):
+    if not same_store or "\0" in path or not _is_below(path, root.path):
         raise StorageError(f"audio path {text!r} lies outside {root.uri}; --audio-root names the folder to allow.")
+    if root.is_local and not _is_below(real := os.path.realpath(path), os.path.realpath(root.path)):
+        raise StorageError(
+            f"audio path {text!r} leads through a link to {real}, outside {root.uri}; --audio-root names the folder "
+            "to allow."
+        )
     return Location(root.filesystem, path)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")

@@ -1,5 +1,6 @@
 """Recordings to rows of the AUDIO schema: decode to prove it can be done, cut what is too long, keep what is not."""
 
+import dataclasses
 import hashlib
 import io
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pipeline.ingest.recordings import Recording, Utterance, span_id
 from pipeline.storage import Location, open_seekable
 
 _OVERSHOOT_SECONDS = 0.5  # what a segment may end after its audio, as in Kaldi's extract-segments
+
+_AS_SAID_SECONDS = 0.5  # by which a manifest's duration may be off and still be the whole file's
 
 Row = dict[str, Any]
 
@@ -62,8 +65,11 @@ class RowMaker:
         try:
             with open_seekable(location) as file:
                 for utterance in wanted:
-                    if utterance.start is None:
+                    if utterance.start is None and utterance.duration is None:
                         yield from self._whole(file, utterance, label)
+                        del left[utterance.utterance_id]
+                    elif utterance.start is None:
+                        yield from self._as_long_as_said(file, utterance, recording)
                         del left[utterance.utterance_id]
                 if left:
                     yield from self._spans(file, left, recording)
@@ -88,6 +94,36 @@ class RowMaker:
             return
         file.seek(0)
         yield audio_row(utterance, file.read(), total, label)
+
+    def _as_long_as_said(self, file: BinaryIO, utterance: Utterance, recording: Recording) -> Iterator[Row]:
+        """Rows of a file whose source says its length: whole if that is so, its first seconds if it is longer.
+
+        One that is shorter is an error: its text is of something else than what is there.
+        """
+        said = utterance.duration or 0.0
+        longest = round((said + _AS_SAID_SECONDS) * SAMPLE_RATE)
+        file.seek(0)
+        total = 0
+        try:
+            for block in resampled(open_audio(file, recording.label), recording.label):
+                total += len(block)
+                if total > longest:
+                    break
+        except RowError as error:
+            yield error_row(utterance, str(error), recording.label)
+            return
+        there = total / SAMPLE_RATE
+        if total > longest:
+            part = dataclasses.replace(utterance, start=0.0, end=said)
+            yield from self._spans(file, {part.utterance_id: part}, recording)
+        elif there < said - _AS_SAID_SECONDS:
+            message = f"{recording.label}: its manifest says that it is {said:g} s long; {there:.3f} s are there."
+            yield error_row(utterance, message, recording.label)
+        elif total <= self._max_seconds * SAMPLE_RATE:
+            file.seek(0)
+            yield audio_row(utterance, file.read(), total, recording.label)
+        else:
+            yield from self._whole(file, utterance, recording.label)
 
     def _cut(self, blocks: Iterator[Samples], utterance: Utterance, offset: int) -> Iterator[Row]:
         """Rows of consecutive pieces; ``offset`` is where the blocks start in the recording, in samples."""

@@ -33,6 +33,10 @@ def insert(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[
         connection.execute("COMMIT")
 
 
+class DuplicateIds(InputError):
+    """Utterance ids that came more than once."""
+
+
 class UniqueIds:
     """Collects utterance ids with where they came from, and names the ones that came twice."""
 
@@ -56,7 +60,7 @@ class UniqueIds:
         self._pending = []
 
     def check(self, source: str) -> None:
-        """Raise InputError, naming ids and where they are, if any came more than once."""
+        """Raise DuplicateIds, naming ids and where they are, if any came more than once."""
         self._flush()
         (count,) = self._connection.execute("SELECT count(*) FROM doubles").fetchone()
         if not count:
@@ -66,6 +70,6 @@ class UniqueIds:
         ).fetchall()
         named = "; ".join(f"'{name}' in {first} and in {second}" for name, first, second in pairs)
         more = f"; and {count - _NAMED} more" if count > _NAMED else ""
-        raise InputError(
+        raise DuplicateIds(
             f"{source}: {count} duplicate utterance ids: {named}{more}. Every id must be unique; rename or remove them."
         )

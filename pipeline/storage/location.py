@@ -124,6 +124,16 @@ def read_table(location: Location) -> pa.Table:
     return attempt(lambda: pq.read_table(io.BytesIO(read_bytes(location))), location, "read")
 
 
+def read_head(location: Location, size: int) -> bytes:
+    """Return the first bytes of a file; raises StorageError."""
+
+    def read() -> bytes:
+        with location.filesystem.open(location.path, "rb", block_size=size) as file:
+            return bytes(file.read(size))
+
+    return attempt(read, location, "read")
+
+
 @contextlib.contextmanager
 def open_seekable(location: Location) -> Iterator[BinaryIO]:
     """Open a file for decoders that seek; a remote one is downloaded first (to disk, with the storage's retries).
@@ -193,49 +203,84 @@ def walk_files(location: Location) -> Iterator[tuple[str, list[tuple[str, int]]]
     """Yield (folder, [(path, bytes), ...]) in sorted order, a folder's files before its folders, no ``.hidden`` names.
 
     One folder is in memory at a time, on s3 a page of 1,000 names, so that a large folder comes several times. A single
-    file yields itself. Raises StorageError.
+    file yields itself. Links are followed, as the user named the folder that they lie in; one to a folder above itself
+    is a loop and is not, and a link to nothing is a file of 0 bytes. The ``blobs`` of a Hugging Face hub cache are left
+    out: its ``snapshots`` link to them. Raises StorageError.
     """
     if attempt(lambda: bool(location.filesystem.isfile(location.path)), location, "read"):
         size = attempt(lambda: int(location.filesystem.size(location.path)), location, "read")
         yield location.parent.path, [(location.path, size)]
-        return
+        if location.is_local:
+            return  # on s3 an object "rec" and the folder "rec/" can both be there
+    yield from _walk(location, frozenset())
+
+
+def _walk(location: Location, above: frozenset[str]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    if location.is_local:
+        real = os.path.realpath(location.path)
+        if real in above:
+            return
+        above |= {real}
     folders: list[str] = []
     pages = _local_page(location) if location.is_local else _s3_pages(location)
     for files, below in pages:
-        visible = sorted((path, size) for path, size in files if _visible(path, location))
+        visible = sorted((path, size) for path, size in files if _visible(path))
         if visible:
             yield location.path, visible
-        folders += [path for path in below if _visible(path, location)]
+        folders += [path for path in below if _visible(path)]
+    names = {posixpath.basename(path): path for path in folders}
+    if {"blobs", "snapshots"} <= names.keys():
+        folders.remove(names["blobs"])
     for path in sorted(folders):
-        yield from walk_files(Location(location.filesystem, path))
+        yield from _walk(Location(location.filesystem, path), above)
 
 
 _Page = tuple[list[tuple[str, int]], list[str]]  # files with their sizes, and folders
 
 
 def _local_page(location: Location) -> Iterator[_Page]:
-    entries = attempt(lambda: list(location.filesystem.ls(location.path, detail=True)), location, "list")
-    files = [(str(entry["name"]), int(entry["size"])) for entry in entries if entry["type"] == "file"]
-    yield files, [str(entry["name"]) for entry in entries if entry["type"] == "directory"]
+    def look() -> _Page:
+        files, folders = [], []
+        with os.scandir(location.path) as entries:
+            for entry in entries:
+                try:
+                    if entry.is_dir():
+                        folders.append(entry.path)
+                    elif entry.is_file():
+                        files.append((entry.path, entry.stat().st_size))
+                    elif entry.is_symlink() and not os.path.exists(entry.path):
+                        files.append((entry.path, 0))
+                except OSError:  # a link to itself, or a file that is gone by now: whoever reads it says so
+                    files.append((entry.path, 0))
+        return files, folders
+
+    yield attempt(look, location, "list")
 
 
 def _s3_pages(location: Location) -> Iterator[_Page]:
-    """s3fs itself lists a whole folder, which may hold millions of names, before it returns."""
+    """s3fs itself lists a whole folder, which may hold millions of names, before it returns.
+
+    Keys are kept as they are, also with ``//`` in them: only the one slash that makes a prefix a folder is taken off.
+    """
     bucket, _, key = location.path.partition("/")
     request = {"Bucket": bucket, "Prefix": f"{key}/" if key else "", "Delimiter": "/"}
     while True:
         answer = attempt(lambda: location.filesystem.call_s3("list_objects_v2", **request), location, "list")
         files = [(f"{bucket}/{item['Key']}", int(item["Size"])) for item in answer.get("Contents", [])]
-        folders = [f"{bucket}/{item['Prefix']}".rstrip("/") for item in answer.get("CommonPrefixes", [])]
+        folders = [f"{bucket}/{item['Prefix']}".removesuffix("/") for item in answer.get("CommonPrefixes", [])]
         yield [(path, size) for path, size in files if not path.endswith("/")], folders
         if not answer.get("IsTruncated"):
             return
         request["ContinuationToken"] = answer["NextContinuationToken"]
 
 
-def _visible(name: str, folder: Location) -> bool:
-    base = posixpath.basename(name.rstrip("/"))
-    return bool(base) and not base.startswith(".") and name.rstrip("/") != folder.path.rstrip("/")
+def _visible(path: str) -> bool:
+    return not posixpath.basename(path).startswith(".")
+
+
+def is_pattern(location: Location) -> bool:
+    """Whether the path is a pattern: it has ``*``, ``?`` or ``[``, and nothing of that very name is there."""
+    return any(sign in location.path for sign in "*?[") and not exists(location)
 
 
 def list_parquet(uri: str, options: Options | None = None) -> list[Location]:
@@ -244,9 +289,9 @@ def list_parquet(uri: str, options: Options | None = None) -> list[Location]:
     Raises StorageError if there is none, or it cannot be read.
     """
     location = open_filesystem(uri, options)
-    if any(sign in location.path for sign in "*?["):
+    if is_pattern(location):
         paths = attempt(lambda: sorted(location.filesystem.glob(location.path)), location, "list")
-        found = [Location(location.filesystem, path) for path in map(str, paths) if _visible(path, location)]
+        found = [Location(location.filesystem, path) for path in map(str, paths) if _visible(path)]
     else:
         check_readable(location)
         found = list(walk_parquet(location))
@@ -265,7 +310,9 @@ def walk_parquet(location: Location) -> Iterator[Location]:
 
 def is_parquet(relative: str) -> bool:
     """Whether a path within a dataset is one of its parquet files; names with ``_`` hold bookkeeping."""
-    return relative.endswith(".parquet") and not any(part.startswith("_") for part in relative.split("/"))
+    return relative.lower().endswith((".parquet", ".pq")) and not any(
+        part.startswith("_") for part in relative.split("/")
+    )
 
 
 def attempt(action: Callable[[], _T], location: Location, verb: str, passing: tuple[type[Exception], ...] = ()) -> _T:

@@ -1,14 +1,17 @@
 """Every layout that a corpus may lie in, with small real files."""
 
 import hashlib
+import io
 import itertools
 import json
 import re
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 
 from pipeline.audio.decode import decode_audio
 from tests.support.audio_files import encoded, encoded_m4a, noise
@@ -276,3 +279,153 @@ def test_the_format_can_be_forced(tmp_path, capsys) -> None:
     assert list(ingest(source, tmp_path / "forced", "--format", "folder")) == ["a"]
     said = refused(capsys, str(source), "--output", str(tmp_path / "none"), "--format", "common-voice")
     assert "looked for the format 'common-voice'" in said
+
+
+def test_files_are_audio_by_content_and_the_rest_is_counted_and_named(tmp_path, capsys) -> None:
+    source, elsewhere = tmp_path / "corpus", tmp_path / "elsewhere"
+    source.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "far.flac").write_bytes(encoded(noise(1.0), "flac"))
+    (source / "linked").symlink_to(elsewhere)
+    (source / "one.sph").write_bytes(written(noise(1.0), "NIST"))
+    (source / "two.au").write_bytes(written(noise(1.0), "AU"))
+    (source / "three.caf").write_bytes(written(noise(1.0), "CAF"))
+    (source / "four.w64").write_bytes(written(noise(1.0), "W64"))
+    (source / "five.aif").write_bytes(written(noise(1.0), "AIFF"))
+    for kind in ("matroska", "mov", "avi", "mpegts", "3gp"):
+        (source / f"{kind}.{kind}").write_bytes(contained(noise(1.0), kind, tmp_path))
+    for kind in ("wav", "flac", "mp3", "ogg", "opus"):
+        (source / f"call.{kind}.0017").write_bytes(encoded(noise(1.0), kind))
+    (source / "page.ts").write_text("export const x = 1;\n" * 50)
+    (source / "notes.txt").write_text("hello")
+    rows = ingest(source, tmp_path / "out", "--summary", str(tmp_path / "summary.json"))
+    assert [row["error"] for row in rows.values()] == [None] * 16
+    assert {"one", "two", "three", "four", "five", "linked/far", "call.wav.0017"} <= set(rows)
+    assert all(row["duration_seconds"] == pytest.approx(1.0, abs=0.15) for row in rows.values())
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["not_audio"] == 2
+    assert "2 files are not audio and were left out: notes.txt, page.ts" in capsys.readouterr().out
+
+
+def written(samples, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, 16_000, format=kind, subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def contained(samples, kind: str, folder) -> bytes:
+    path = folder / "made"
+    with av.open(str(path), "w", format=kind) as container:
+        track = container.add_stream("mp2" if kind == "mpegts" else "aac", rate=16_000)
+        track.layout = "mono"
+        shape = (samples * 32767).astype(np.int16) if kind == "mpegts" else samples
+        frame = av.AudioFrame.from_ndarray(shape[None], format="s16" if kind == "mpegts" else "fltp", layout="mono")
+        frame.sample_rate = 16_000
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            container.mux(packet)
+    return path.read_bytes()
+
+
+def nemo(path, *lines) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+
+
+def test_every_manifest_of_a_folder_is_ingested(tmp_path, capsys) -> None:
+    source = tmp_path / "corpus"
+    nemo(source / "train_manifest.json", {"audio_filepath": "wav/a.wav", "text": "one"})
+    nemo(source / "dev_manifest.json", {"audio_filepath": "wav/b.wav", "text": "two"})
+    (source / "wav").mkdir()
+    for name in "abc":
+        (source / "wav" / f"{name}.wav").write_bytes(ONE_SECOND)
+    rows = ingest(source, tmp_path / "out")
+    assert {name: row["text"] for name, row in rows.items()} == {"wav/a": "one", "wav/b": "two"}
+    assert "1 audio files are named by no manifest and were left out" in capsys.readouterr().out
+
+
+def test_splits_tell_the_same_ids_apart(tmp_path, capsys) -> None:
+    source = tmp_path / "corpus"
+    for split in ("train", "test"):
+        nemo(source / split / "manifest.json", {"audio_filepath": "a.wav", "text": split})
+        (source / split / "a.wav").write_bytes(ONE_SECOND)
+    rows = ingest(source, tmp_path / "out")
+    assert {name: row["text"] for name, row in rows.items()} == {"train/a": "train", "test/a": "test"}
+    assert rows["test/a"]["recording_path"] == "a.wav"
+    assert "so they begin with the split: test, train" in capsys.readouterr().out
+
+
+def test_kaldi_and_common_voice_splits_are_all_read(tmp_path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / "k" / split).mkdir(parents=True)
+        (tmp_path / "k" / split / "a.wav").write_bytes(ONE_SECOND)
+        (tmp_path / "k" / split / "wav.scp").write_text(f"{split}-1 a.wav\n")
+        (tmp_path / "k" / split / "text").write_text(f"{split}-1 {split}\n{split}-2 lost\n")
+        (tmp_path / "cv" / split / "clips").mkdir(parents=True)
+        (tmp_path / "cv" / split / "clips" / f"{split}.mp3").write_bytes(encoded(noise(1.0), "mp3"))
+        (tmp_path / "cv" / split / "validated.tsv").write_text(f"client_id\tpath\tsentence\nx\t{split}.mp3\t{split}\n")
+    rows = ingest(tmp_path / "k", tmp_path / "k-out")
+    assert {name: row["text"] for name, row in rows.items() if not row["error"]} == {
+        "train-1": "train",
+        "test-1": "test",
+    }
+    assert "is in" in rows["train-2"]["error"]
+    assert "but not in wav.scp" in rows["train-2"]["error"]
+    assert rows["train-2"]["text"] == "lost"
+    assert set(ingest(tmp_path / "cv", tmp_path / "cv-out")) == {"train", "test"}
+
+
+def test_several_layouts_are_refused_by_name(tmp_path, capsys) -> None:
+    source = tmp_path / "corpus"
+    nemo(source / "n" / "manifest.json", {"audio_filepath": "a.wav", "text": "x"})
+    (source / "k").mkdir()
+    (source / "k" / "wav.scp").write_text("a a.wav\n")
+    said = refused(capsys, str(source), "--output", str(tmp_path / "out"))
+    assert "holds several layouts: kaldi in k; nemo in n/manifest.json. Choose one with --format" in said
+
+
+def test_a_duration_without_offset_is_what_the_row_is(tmp_path) -> None:
+    whole = noise(8.0)
+    (tmp_path / "a.wav").write_bytes(encoded(whole))
+    (tmp_path / "b.wav").write_bytes(ONE_SECOND)
+    lines = [
+        {"audio_filepath": "a.wav", "duration": 3.0, "text": "first"},
+        {"audio_filepath": "a.wav", "offset": 3.0, "duration": 5.0, "text": "second"},
+        {"audio_filepath": "a.wav", "duration": 8.4, "utterance_id": "whole"},
+        {"audio_filepath": "b.wav", "duration": 1.6, "text": "longer than it is"},
+    ]
+    nemo(tmp_path / "m.json", *lines)
+    rows = ingest(tmp_path / "m.json", tmp_path / "out")
+    assert {name: row["duration_seconds"] for name, row in rows.items()} == {
+        "a": 3.0,
+        "a-00003000-00008000": 5.0,
+        "whole": 8.0,
+        "b": None,
+    }
+    np.testing.assert_allclose(decode_audio(rows["a"]["audio"]["bytes"], "a").samples, whole[:48_000], atol=1e-4)
+    assert (rows["a"]["recording_id"], rows["a"]["start_seconds"], rows["a"]["end_seconds"]) == ("a", 0.0, 3.0)
+    assert rows["whole"]["audio"]["bytes"] == (tmp_path / "a.wav").read_bytes()
+    assert "its manifest says that it is 1.6 s long; 1.000 s are there" in rows["b"]["error"]
+
+
+def test_paths_in_manifests_do_not_leave_through_links(tmp_path) -> None:
+    source, secret = tmp_path / "corpus", tmp_path / "secret"
+    secret.mkdir()
+    (secret / "a.wav").write_bytes(ONE_SECOND)
+    nemo(source / "m.json", {"audio_filepath": "out/a.wav"}, {"audio_filepath": "in/b.wav"})
+    (source / "audio").mkdir()
+    (source / "audio" / "b.wav").write_bytes(ONE_SECOND)
+    (source / "out").symlink_to(secret)
+    (source / "in").symlink_to("audio")
+    rows = ingest(source / "m.json", tmp_path / "out")
+    assert "leads through a link to" in rows["out/a"]["error"]
+    assert rows["in/b"]["error"] is None
+
+
+def test_a_common_voice_row_without_a_clip_is_an_error_row_with_an_id(tmp_path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp3").write_bytes(encoded(noise(1.0), "mp3"))
+    (tmp_path / "validated.tsv").write_text("client_id\tpath\tsentence\nx\t\tlost\nx\ta.mp3\tthere\n")
+    rows = ingest(tmp_path / "validated.tsv", tmp_path / "out")
+    assert "line 2: column 'path' is empty" in rows["validated-line-0000002"]["error"]
+    assert rows["validated-line-0000002"]["text"] == "lost"
+    assert rows["a"]["error"] is None

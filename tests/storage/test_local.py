@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, StorageError
 from pipeline.storage import (
+    Location,
     check_readable,
     check_writable,
     list_parquet,
@@ -129,3 +130,41 @@ def test_a_location_can_be_sent_to_a_worker(tmp_path) -> None:
     assert read_bytes(sent) == b"1"
     with sent.arrow().open_input_file(sent.path) as file:
         assert file.read() == b"1"
+
+
+def test_links_are_followed_and_loops_are_not(tmp_path) -> None:
+    folder, elsewhere = tmp_path / "set", tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    folder.mkdir()
+    (elsewhere / "deep" / "a.parquet").write_bytes(b"abc")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "file.parquet").symlink_to(elsewhere / "deep" / "a.parquet")
+    (folder / "gone.wav").symlink_to(tmp_path / "nowhere")
+    (elsewhere / "deep" / "up").symlink_to(folder)
+    (folder / "self").symlink_to(folder / "self")
+    found = [(path[len(str(folder)) + 1 :], size) for _, files in walk_files(_at(folder)) for path, size in files]
+    assert found == [("file.parquet", 3), ("gone.wav", 0), ("self", 0), ("linked/deep/a.parquet", 3)]
+    assert len(list_parquet(str(folder))) == 2
+
+
+def test_a_hugging_face_cache_is_read_through_its_snapshots(tmp_path) -> None:
+    blobs, snapshot = tmp_path / "datasets--a--b" / "blobs", tmp_path / "datasets--a--b" / "snapshots" / "0f"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    (blobs / "c0ffee").write_bytes(b"abc")
+    (snapshot / "train.PARQUET").symlink_to("../../blobs/c0ffee")
+    assert [path for _, files in walk_files(_at(tmp_path)) for path, _ in files] == [f"{snapshot}/train.PARQUET"]
+    assert [found.name for found in list_parquet(str(tmp_path))] == ["train.PARQUET"]
+
+
+def test_a_path_that_is_there_is_no_pattern(tmp_path) -> None:
+    folder = tmp_path / "show [2020]"
+    folder.mkdir()
+    (folder / "x.parquet").write_bytes(b"")
+    assert [found.name for found in list_parquet(str(folder))] == ["x.parquet"]
+    assert [found.name for found in list_parquet(f"{folder}/x.parquet")] == ["x.parquet"]
+    assert [found.name for found in list_parquet(f"{tmp_path}/show*/*.parquet")] == ["x.parquet"]
+
+
+def _at(folder: Path) -> Location:
+    return open_filesystem(str(folder))

@@ -65,6 +65,19 @@ def test_parquet_is_listed_read_and_sent(bucket: Location, endpoint: str) -> Non
     assert list_parquet(f"{bucket.uri}/set/*.parquet", options_for(endpoint)) == [found]
 
 
+def test_keys_that_a_disk_would_not_have_are_listed_and_read(bucket: Location) -> None:
+    """``//`` in a key, and an object of a folder's name."""
+    keys = ["rec", "rec/a.wav", "rec//b.wav", "rec/c//d//e.wav"]
+    for key in keys:
+        bucket.filesystem.pipe_file(f"{bucket.path}/{key}", key.encode())
+    paths = [path for _, files in walk_files(bucket) for path, _ in files]
+    assert sorted(paths) == sorted(f"{bucket.path}/{key}" for key in keys)
+    assert [read_bytes(Location(bucket.filesystem, path)) for path in paths] == [
+        path[len(bucket.path) + 1 :].encode() for path in paths
+    ]
+    assert len([path for _, files in walk_files(bucket.join("rec")) for path, _ in files]) == 4
+
+
 def test_what_is_written_is_seen_at_once(bucket: Location) -> None:
     """A listing cache would hide the shards that another worker just wrote."""
     assert not exists(bucket.join("later"))
