@@ -12,6 +12,7 @@ from pipeline.config import AcousticConfig
 from pipeline.errors import InputError
 from pipeline.training import adapter_states
 from pipeline.training.adapter_states import Hardening
+from pipeline.training.kept_out import KEPT_OUT
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -57,9 +58,13 @@ def cache_states(options: argparse.Namespace, model: CtcModel) -> list[Path]:
 def keep_out(
     options: argparse.Namespace, utterances: Sequence[One], speaker: Callable[[One], str]
 ) -> tuple[list[One], list[One]]:
-    """Return what to train on and what to validate on; raises InputError if one of them is empty."""
+    """Return what to train on, without the speakers that no training hears, and what to validate on.
+
+    Raises InputError if one of them is empty.
+    """
     held_out = [one for one in utterances if speaker(one) in options.validation_speakers]
-    training = [one for one in utterances if speaker(one) not in options.validation_speakers]
+    away = KEPT_OUT | set(options.validation_speakers)
+    training = [one for one in utterances if speaker(one) not in away]
     if not held_out or not training:
         raise InputError(
             f"--validation-speakers {' '.join(options.validation_speakers)}: {len(held_out)} utterances to validate "

@@ -12,6 +12,7 @@ FFT_SAMPLES = 400  # 25 ms windows
 HOP_SAMPLES = 160  # 10 ms: 100 mel frames a second
 _DYNAMIC_RANGE = 8.0  # log10 units below the loudest bin of the utterance that are kept
 _LEAST_POWER = 1e-10
+_MEL_PER_OUTPUT = 4  # mel frames of an output frame: the encoder halves them, and the head does
 
 
 @functools.cache
@@ -41,3 +42,19 @@ def log_mel(samples: torch.Tensor) -> torch.Tensor:
     mel = (_filters(str(samples.device)) @ power).clamp(min=_LEAST_POWER).log10()
     mel = torch.maximum(mel, mel.max() - _DYNAMIC_RANGE)
     return (mel + 4.0) / 4.0
+
+
+def log_mel_batch(samples: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [B, 80, N // 160] features of a padded batch [B, N], as ``log_mel`` has them, and mel frames [B].
+
+    An utterance has whole output frames of 40 ms; beyond them the features are zero. Its last window differs from what
+    ``log_mel`` says, which has the mirrored end where here is silence. N must be at least one window.
+    """
+    window = torch.hann_window(FFT_SAMPLES, device=samples.device)
+    spectrum = torch.stft(samples, FFT_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
+    mel = (_filters(str(samples.device)) @ spectrum[:, :, :-1].abs().square()).clamp(min=_LEAST_POWER).log10()
+    frames = (lengths // (HOP_SAMPLES * _MEL_PER_OUTPUT)).clamp(min=1) * _MEL_PER_OUTPUT
+    inside = (torch.arange(mel.shape[2], device=mel.device)[None] < frames[:, None])[:, None]
+    peak = mel.masked_fill(~inside, -torch.inf).amax((1, 2), keepdim=True)
+    mel = (torch.maximum(mel, peak - _DYNAMIC_RANGE) + 4.0) / 4.0
+    return mel * inside, frames

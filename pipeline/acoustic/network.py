@@ -35,22 +35,3 @@ class CtcNetwork(nn.Module):
         counts = lengths // self.head.config.stack
         output: HeadOutput = self.head(stacked, counts)
         return output if self.spelling is None else self.spelling.correct(output, self.head.tokens, counts)
-
-    def tune_last(self, stacked: torch.Tensor, lengths: torch.Tensor, layers: int) -> HeadOutput:
-        """As ``forward`` but from cached features, without spelling branch, running the last ``layers`` backbone layers
-        again to train them.
-
-        ``stacked`` [B, T, stack * taps * D] must hold the output of backbone layer ``depth - layers`` as its first
-        tap; the other taps are computed anew.
-        """
-        config, width = self.head.config, self.head.config.inputs // len(self.backbone.taps)
-        batch, frames, _ = stacked.shape
-        first = stacked.view(batch, frames * config.stack, config.inputs)[..., :width]
-        mask = None
-        if not bool((lengths == frames).all()):
-            steps = torch.arange(frames * config.stack, device=stacked.device)
-            mask = (steps[None] < config.stack * lengths[:, None])[:, None, None, :]
-        levels = self.backbone.run_layers(first, mask, self.backbone.depth - layers)
-        features = torch.cat([first, *(levels[tap] for tap in self.backbone.taps[1:])], dim=-1)
-        output: HeadOutput = self.head(self.head.stack_frames(features), lengths)
-        return output

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pipeline.errors import ModelError
+
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")  # of AdamW; the last of Muon
 
 
@@ -113,28 +115,32 @@ class TrainingState:
             f"{key}:{name}": value
             for name, parameter in self.trained.items()
             for optimiser in self._optimisers
-            for key, value in optimiser.state.get(parameter, {}).items()  # empty for layers that are still frozen
+            for key, value in optimiser.state.get(parameter, {}).items()  # empty before the first step
         }
         average = {f"average:{name}": value for name, value in self.average.items()}
         kept = {"progress": torch.tensor(progress, dtype=torch.float64)}
         self._write("last.safetensors", self.trained | moments | average | kept)
 
-    def _restore(self, joined_later: bool = False) -> list[float] | None:
+    def _restore(self) -> list[float] | None:
         """Continue from ``last.safetensors`` and return its progress; None if there is none.
 
-        ``joined_later``: weights that the file lacks, as they were frozen then, stay as they are.
+        Raises ModelError if the file is of a training of other weights.
         """
         path = self.folder / "last.safetensors"
         if not path.exists():
             return None
         stored = load_file(path)
-        if joined_later:
-            here = {name: parameter.detach() for name, parameter in self.trained.items()}
-            stored = here | {f"average:{name}": value for name, value in here.items()} | stored
+        if missing := sorted(set(self.trained) - set(stored)):
+            raise ModelError(
+                f"{path}: is of a training that left {missing[0]} as it was ({len(missing)} weights); go on with the "
+                "options that it began with, or give another folder."
+            )
         self._put(stored)
         for name, parameter in self.trained.items():
             self.average[name].copy_(stored[f"average:{name}"])
-            if moments := {key: stored[f"{key}:{name}"] for key in _MOMENTS if f"{key}:{name}" in stored}:
-                self._optimiser_of(parameter).state[parameter] = moments
+            moments = {key: stored[f"{key}:{name}"] for key in _MOMENTS if f"{key}:{name}" in stored}
+            if moments:
+                here = {key: value if key == "step" else value.to(parameter.device) for key, value in moments.items()}
+                self._optimiser_of(parameter).state[parameter] = here
         progress: list[float] = stored["progress"].tolist()
         return progress

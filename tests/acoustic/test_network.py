@@ -3,7 +3,7 @@ import torch
 from transformers import WhisperFeatureExtractor
 
 from pipeline.acoustic.backbone import WhisperBackbone, key_mask
-from pipeline.acoustic.features import log_mel
+from pipeline.acoustic.features import log_mel, log_mel_batch
 from tests.support.tiny_model import tiny_network
 
 
@@ -58,11 +58,11 @@ def test_every_level_is_a_distribution() -> None:
         assert torch.allclose(level.exp().sum(-1), torch.ones(2, 20), atol=1e-5)
 
 
-def test_tuning_from_cached_features_computes_the_same() -> None:
-    network = tiny_network()
-    mel, lengths = torch.randn(1, 80, 80), torch.tensor([40])
-    with torch.inference_mode():
-        whole = network(mel, lengths)
-        stacked = network.head.stack_frames(network.backbone(mel, lengths))
-        again = network.tune_last(stacked, lengths // 2, layers=2)  # the cache's first tap is layer 2 of 4
-    assert torch.allclose(whole.tokens, again.tokens, atol=1e-5)
+def test_features_of_a_batch_are_those_of_each_utterance() -> None:
+    noise = torch.randn(2, 32_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    noise[0, 16_000:] = 0.0
+    mel, frames = log_mel_batch(noise, torch.tensor([16_000, 32_000]))
+    assert frames.tolist() == [100, 200]
+    assert torch.allclose(mel[0, :, :98], log_mel(noise[0, :16_000])[:, :98], atol=1e-5)
+    assert torch.allclose(mel[1], log_mel(noise[1]), atol=1e-5)
+    assert mel[0, :, 100:].abs().max() == 0
