@@ -4,9 +4,9 @@ Which letters words are written in is a value, an Alphabet. A run has one, and p
 """
 
 import dataclasses
+import functools
 import re
 import unicodedata
-from functools import cached_property
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "–": "-", "—": "-", "‐": "-", "‑": "-"})
 LATIN_FOLDS = (
@@ -48,29 +48,29 @@ class Alphabet:
         """Whether anything is left of a character when it is normalised."""
         return bool(normalise(character, alphabet=self))
 
-    @cached_property
+    @functools.cached_property
     def plain(self) -> re.Pattern[str]:
         """Matches text that is only words of letters, one space between them, and so is normalised already."""
         letters = re.escape("".join(letter for letter in self.letters if not unicodedata.combining(letter)))
         return re.compile(rf"[{letters}]+(?: [{letters}]+)*\Z")
 
-    @cached_property
+    @functools.cached_property
     def translation(self) -> dict[int, str]:
         """For str.translate: every letter that is folded, and what is written for it."""
         return str.maketrans({letter: written for letter, written in self.folds if letter not in self.letters})
 
-    @cached_property
+    @functools.cached_property
     def kept(self) -> re.Pattern[str] | None:
         """Matches a letter that folding would change; None if there is none, as in English."""
         letters = [letter for letter in self.letters if _fold(letter, alphabet=self) != letter]
         return re.compile(f"([{re.escape(''.join(letters))}])") if letters else None
 
-    @cached_property
+    @functools.cached_property
     def not_spoken(self) -> re.Pattern[str]:
         """Matches what stands for a space."""
         return re.compile(rf"[^{re.escape(self.letters)}0-9' ]+")
 
-    @cached_property
+    @functools.cached_property
     def loose_apostrophe(self) -> re.Pattern[str]:
         """Matches apostrophes that no letter or digit stands before."""
         return re.compile(rf"(?<![{re.escape(self.letters)}0-9])'+|'+(?=')")
@@ -109,3 +109,21 @@ def _fold(text: str, alphabet: Alphabet) -> str:
     """Return ``text`` in plain signs, with letters folded and without marks."""
     text = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHIC).translate(alphabet.translation))
     return "".join(character for character in text if not unicodedata.combining(character))
+
+
+def foreign_letters(text: str, alphabet: Alphabet = ENGLISH) -> str:
+    """Return the letters and digits of ``text`` that normalisation would lose, each once; marks and signs may be lost.
+
+    Whoever reads a text that must not lose words asks this first: what it returns is an error, never silence.
+
+    >>> foreign_letters("the москва River")
+    'москва'
+    """
+    if text.isascii() and alphabet.writes_english:
+        return ""
+    return "".join(dict.fromkeys(character for character in text if not _is_writable(character, alphabet)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_writable(character: str, alphabet: Alphabet) -> bool:
+    return not character.isalnum() or alphabet.writes(character)

@@ -19,7 +19,7 @@ import transformers
 from torch import nn
 
 from pipeline.acoustic.adapter import OutputLayer
-from pipeline.acoustic.hugging_face_tokens import NEVER, fold_tokens
+from pipeline.acoustic.hugging_face_tokens import NEVER, FoldedTokens, fold_tokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.config import AcousticConfig
@@ -38,6 +38,11 @@ CLASSES: dict[str, Any] = {
 
 MAX_SECONDS = 30.0  # these models were trained on segments up to about this long, and attention grows quadratically
 MIN_SAMPLES = 1_600  # shorter audio is padded to 0.1 s: several frames even at an eightfold subsampling
+_BESIDE = (
+    (("vocab.json", "tokenizer.json", "tokenizer.model"), "which has the pieces that the model writes"),
+    (("preprocessor_config.json", "processor_config.json"), "which says how the model hears"),
+)
+"""What lies beside config.json and the weights; one file of each."""
 _IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt")
 
 
@@ -51,6 +56,7 @@ def load_hugging_face(config: AcousticConfig) -> CtcModel:
     with _explained(directory):
         settings, tokenizer = _read_settings(directory)
         features: Any = transformers.AutoFeatureExtractor
+        folded = _fold(directory, settings, tokenizer)
         extractor = features.from_pretrained(directory, local_files_only=True)
         network, report = CLASSES[settings.model_type].from_pretrained(
             directory, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
@@ -62,7 +68,7 @@ def load_hugging_face(config: AcousticConfig) -> CtcModel:
         )
     if extractor.sampling_rate != SAMPLE_RATE:
         raise ModelError(f"{directory}: the model hears {extractor.sampling_rate} Hz, needed is {SAMPLE_RATE} Hz.")
-    return HuggingFaceCtc(network, extractor, tokenizer, config, _content_hash(directory))
+    return HuggingFaceCtc(network, extractor, folded, config, _content_hash(directory))
 
 
 def load_hugging_face_tokens(config: AcousticConfig) -> Tokens:
@@ -71,7 +77,14 @@ def load_hugging_face_tokens(config: AcousticConfig) -> Tokens:
     _check_files(directory)
     with _explained(directory):
         settings, tokenizer = _read_settings(directory)
-    return fold_tokens(tokenizer, settings.vocab_size, settings.pad_token_id, ENGLISH).tokens
+        return _fold(directory, settings, tokenizer).tokens
+
+
+def _fold(directory: Path, settings: Any, tokenizer: Any) -> FoldedTokens:
+    try:
+        return fold_tokens(tokenizer, settings.vocab_size, settings.pad_token_id, ENGLISH)
+    except ModelError as error:
+        raise ModelError(f"{directory}: {error}") from error
 
 
 def _read_settings(directory: Path) -> tuple[Any, Any]:
@@ -115,6 +128,12 @@ def _locate(model: str) -> Path:
 def _check_files(directory: Path) -> None:
     if not (directory / "config.json").is_file():
         raise ModelError(f"{directory}: config.json is missing; needed is a directory as save_pretrained writes it.")
+    for names, what in _BESIDE:
+        if not any((directory / name).is_file() for name in names):
+            raise ModelError(
+                f"{directory}: {' or '.join(names)} is missing, {what}; needed is a directory as save_pretrained of "
+                "the model and of its processor writes it."
+            )
     if any(directory.glob("*.safetensors")):
         return
     if any(directory.glob("pytorch_model*.bin")):
@@ -170,12 +189,13 @@ class HuggingFaceCtc:
 
     phones: tuple[str, ...] | None = None
 
-    def __init__(self, network: Any, extractor: Any, tokenizer: Any, config: AcousticConfig, model_id: str) -> None:
+    def __init__(
+        self, network: Any, extractor: Any, folded: FoldedTokens, config: AcousticConfig, model_id: str
+    ) -> None:
         self.model_id = model_id
         self._device = choose_device(config.device)
         self._dtype = choose_dtype(config.dtype, self._device)
         self._network, self._extractor, self._top_k = network.eval().to(self._device), extractor, config.top_k
-        folded = fold_tokens(tokenizer, network.config.vocab_size, network.config.pad_token_id, ENGLISH)
         self.tokens, self._fold = folded.tokens, folded.fold
         self._parakeet = network.config.model_type == "parakeet_ctc"
         self._encoder = network.encoder if self._parakeet else network.base_model.encoder

@@ -7,19 +7,20 @@ punctuation counts as the blank, so that every model writes text as pipeline.tex
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ModelError, RowError
-from pipeline.text import ENGLISH, Alphabet, normalise
+from pipeline.text import ENGLISH, Alphabet, foreign_letters, normalise
 from pipeline.types.tokens import WORD_START, Tokens
 
 NEVER = -1
 """In ``fold``: an id that is never written (``<s>``, ``<unk>``, byte pieces, rows of the head without a piece)."""
 
+_FOREIGN_SHARE = 0.05
 _MARKUP = re.compile(r"<.*>|\[.*\]")
 
 
@@ -34,13 +35,13 @@ class FoldedTokens:
 def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None, alphabet: Alphabet = ENGLISH) -> FoldedTokens:
     """Read the pieces of a transformers tokenizer; raises ModelError if it does not fit the head or has no words."""
     raw = {id_: piece for piece, id_ in tokenizer.get_vocab().items()}
-    if max(raw) >= vocabulary_size:
-        raise ModelError(f"the tokenizer has ids up to {max(raw)}, the CTC head only {vocabulary_size} outputs.")
+    raw = _within_head(raw, vocabulary_size)
     if blank is None or not 0 <= blank < vocabulary_size:
         raise ModelError(f"the CTC blank is config.pad_token_id, needed is 0 to {vocabulary_size - 1}, got {blank}.")
     delimiter = getattr(tokenizer, "word_delimiter_token", None)
     special = set(tokenizer.all_special_ids) | {id_ for id_, piece in raw.items() if _MARKUP.fullmatch(piece)}
-    special = {id_ for id_ in special if raw[id_] != delimiter} | {blank}
+    special = {id_ for id_ in special if id_ in raw and raw[id_] != delimiter} | {blank}
+    _check_letters([piece for id_, piece in raw.items() if id_ not in special and piece != delimiter], alphabet)
     written = {id_: _normalise_piece(piece, delimiter, alphabet) for id_, piece in raw.items() if id_ not in special}
     if not any(piece.startswith(WORD_START) for piece in written.values()):
         raise ModelError(f"no piece begins a word: neither a delimiter ('{delimiter}') nor pieces with '{WORD_START}'.")
@@ -53,6 +54,32 @@ def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None, alphabe
     segmenter = _Segmenter(ids, _piece_scores(tokenizer, ids), whole_words=delimiter is not None)
     encoder = segmenter if delimiter is not None else _Native(tokenizer, raw, fold, segmenter)
     return FoldedTokens(Tokens(pieces, blank, encoder.best, encoder.several, alphabet), fold)
+
+
+def _within_head(raw: Mapping[int, str], vocabulary_size: int) -> dict[int, str]:
+    """Return the pieces that the head can write. Beyond it only markup may stand: tokenizers of fine-tuned models add
+    ``<s>`` and ``</s>``, which CTC never writes. Raises ModelError for any other piece."""
+    beyond = [piece for id_, piece in sorted(raw.items()) if id_ >= vocabulary_size and not _MARKUP.fullmatch(piece)]
+    if beyond:
+        raise ModelError(
+            f"the tokenizer has ids up to {max(raw)}, the CTC head only {vocabulary_size} outputs; beyond it are "
+            f"{beyond[:4]}, which the model could never write. Give the tokenizer that it was trained with."
+        )
+    return {id_: piece for id_, piece in raw.items() if id_ < vocabulary_size}
+
+
+def _check_letters(pieces: Sequence[str], alphabet: Alphabet) -> None:
+    """Raise ModelError for a model of another script: its letters would all count as silence, and texts be empty.
+
+    A few such pieces, as large vocabularies have them, are no error.
+    """
+    spoken = [piece for piece in pieces if any(character.isalpha() for character in piece)]
+    foreign = [piece for piece in spoken if foreign_letters(piece, alphabet)]
+    if len(foreign) > _FOREIGN_SHARE * len(spoken):
+        raise ModelError(
+            f"{len(foreign)} of the model's {len(spoken)} pieces have letters that cannot be written yet "
+            f"('{foreign_letters(''.join(foreign), alphabet)[:20]}'); needed is a model that writes {alphabet.letters}."
+        )
 
 
 def _normalise_piece(piece: str, delimiter: str | None, alphabet: Alphabet) -> str:

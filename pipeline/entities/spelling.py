@@ -1,12 +1,11 @@
 """From an entry as a user wrote it to the spellings that the recogniser can write, or the reason why there are none."""
 
-import functools
 import re
 import unicodedata
 
 from pipeline.entities.numbers import speak
 from pipeline.errors import RowError
-from pipeline.text import ENGLISH, Alphabet, normalise
+from pipeline.text import ENGLISH, Alphabet, foreign_letters, normalise
 
 MAX_CHARACTERS = 200
 """Longest entry. A name of 200 characters takes over ten seconds to say; longer ones are pasted text, not names."""
@@ -64,9 +63,7 @@ def _check(entry: str, alphabet: Alphabet) -> None:
         raise RowError("is empty")
     if len(entry) > MAX_CHARACTERS:
         raise RowError(f"has {len(entry)} characters, at most {MAX_CHARACTERS} are allowed")
-    if entry.isascii() and alphabet.writes_english:
-        return
-    foreign = "".join(dict.fromkeys(character for character in entry if not _is_writable(character, alphabet)))
+    foreign = foreign_letters(entry, alphabet)
     if foreign:
         raise RowError(_foreign(foreign[:20], alphabet))
 
@@ -75,9 +72,3 @@ def _foreign(letters: str, alphabet: Alphabet) -> str:
     if alphabet == ENGLISH:
         return f"has letters that an English recogniser cannot write ('{letters}'); give a Latin spelling"
     return f"has letters that the model cannot write ('{letters}'); give a spelling in its own, {alphabet.letters}"
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_writable(character: str, alphabet: Alphabet) -> bool:
-    """False for a letter or digit that normalisation would silently lose; marks and symbols may be lost."""
-    return not character.isalnum() or alphabet.writes(character)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.text import normalise
 
 REFUSED = "refused"
 """Field of a row that must not be used, with the reason."""
@@ -109,7 +108,7 @@ def _nemo(line: str) -> dict[str, Any]:
 def _says_its_name(line: str) -> bool:
     """Whether a line is NeMo's beyond doubt: its first spelling is the phrase itself."""
     name, mark, rest = line.strip().partition("_")
-    return bool(mark) and normalise(name) == normalise(rest.split("_")[0])
+    return bool(mark) and name.casefold().split() == rest.split("_")[0].casefold().split()
 
 
 def _whole(line: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,9 +17,10 @@ from pipeline.runs.find import find_run, transcripts_of
 from pipeline.runs.folder import RunFolder
 from pipeline.scoring.bootstrap import DEFAULT, Bootstrap
 from pipeline.scoring.score import NO_LISTS, Lists, Reference, ScoreResult, Written, score
-from pipeline.text import ENGLISH, Alphabet, normalise
+from pipeline.text import ENGLISH, Alphabet, foreign_letters, normalise
 
 _HEADERS = {("id", "text"), ("utterance_id", "text"), ("id", "reference"), ("id", "hypothesis")}
+_SHOWN = 3  # utterances that an error names
 _IS21_FIELDS = 4  # id, reference, its rare words, its list; the last two as JSON
 
 
@@ -110,6 +111,7 @@ def read_references(path: str, alphabet: Alphabet = ENGLISH) -> tuple[list[Refer
     known = [row for row in rows if row["text"] is not None]
     if not known:
         raise InputError(f"{path}: no row has a reference text; needed is a 'text' column or lines of id<tab>text.")
+    _check_letters(path, ((row["utterance_id"], row["text"]) for row in known), alphabet)
     references = [
         Reference(
             row["utterance_id"], normalise(row["text"], alphabet), row.get("duration_seconds"), row.get("speaker")
@@ -125,13 +127,26 @@ def read_written(path: str, alphabet: Alphabet = ENGLISH) -> dict[str, Written]:
     Raises InputError for an id that comes twice, for a directory of several runs, and for what is neither.
     """
     written: dict[str, Written] = {}
-    for row in _rows(transcripts_of(path) if is_parquet(path) else path, ("duration_seconds", "error")):
+    rows = _rows(transcripts_of(path) if is_parquet(path) else path, ("duration_seconds", "error"))
+    _check_letters(path, ((row["utterance_id"], row["text"] or "") for row in rows), alphabet)
+    for row in rows:
         name = row["utterance_id"]
         if name in written:
             raise InputError(f"{path}: id '{name}' comes twice; every id may have one hypothesis.")
         text = normalise(row["text"] or "", alphabet)
         written[name] = Written(text, row.get("duration_seconds"), row.get("error"))
     return written
+
+
+def _check_letters(path: str, texts: Iterable[tuple[str, str]], alphabet: Alphabet) -> None:
+    """Raise InputError for texts that normalisation would lose letters of: their words would not count."""
+    foreign = {name: letters for name, text in texts if (letters := foreign_letters(text, alphabet))}
+    if foreign:
+        named = ", ".join(f"'{name}' ('{letters[:20]}')" for name, letters in list(foreign.items())[:_SHOWN])
+        raise InputError(
+            f"{path}: {len(foreign)} texts have letters that are not scored yet: {named}; needed are the letters "
+            f"{alphabet.letters}, with or without marks. Write these words so, or leave the rows out."
+        )
 
 
 def _rows(path: str, optional: Sequence[str]) -> list[dict[str, Any]]:

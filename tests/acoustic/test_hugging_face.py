@@ -193,6 +193,38 @@ def test_missing_and_pickled_checkpoints(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def with_vocabulary(directory: Path, pieces: list[str], **tokenizer: str) -> AcousticConfig:
+    save_wav2vec(directory, "wav2vec2-layer")
+    (directory / "vocab.json").write_text(json.dumps({piece: id_ for id_, piece in enumerate(pieces)}))
+    transformers.Wav2Vec2CTCTokenizer(str(directory / "vocab.json"), **tokenizer).save_pretrained(directory)
+    return AcousticConfig(model=str(directory))
+
+
+def test_markup_beyond_the_head_is_what_fine_tuning_adds(tmp_path: Path) -> None:
+    pieces = ["<pad>", "<unk>", "|", "'", *"abcdefghijklmnopqrstuvwxyz", "-"]  # as many as the head writes, then more
+    config = with_vocabulary(tmp_path, [*pieces, "é", "<s>", "</s>"], bos_token="<s>", eos_token="</s>")
+    tokens = load_hugging_face_tokens(config)
+    assert len(tokens.pieces) == len(LETTERS) == len(pieces) + 1
+    assert tokens.decode(tokens.encoder("the cat")) == "the cat"
+    with pytest.raises(ModelError, match=rf"{tmp_path}: the tokenizer has ids up to 3[0-9].*'zz'"):
+        load_hugging_face_tokens(with_vocabulary(tmp_path, [*pieces, "é", "zz"]))
+
+
+def test_a_model_of_another_script_is_an_error(tmp_path: Path) -> None:
+    pieces = ["<pad>", "<s>", "</s>", "<unk>", "|", *"абвгдежзийклмнопрстуфхцчшщъ"]
+    with pytest.raises(ModelError, match=rf"{tmp_path}: 27 of the model's 27 pieces.*'абвгд"):
+        load_hugging_face_tokens(with_vocabulary(tmp_path, pieces))
+    assert load_hugging_face_tokens(with_vocabulary(tmp_path, [*LETTERS[:-1], "Ä"])).pieces[-1] == "a"
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "preprocessor_config.json"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    save_wav2vec(tmp_path, "wav2vec2-layer")
+    (tmp_path / name).unlink()
+    with pytest.raises(ModelError, match=rf"{name} or .* is missing"):
+        load_hugging_face(AcousticConfig(model=str(tmp_path)))
+
+
 def test_corrupt_checkpoints(tmp_path: Path) -> None:
     save(tmp_path, "hubert")
     weights = safetensors.torch.load_file(tmp_path / "model.safetensors")

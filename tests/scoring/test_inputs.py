@@ -37,6 +37,15 @@ def test_references_from_parquet_are_normalised_and_rows_without_text_are_named(
     assert unscored == ["b"]
 
 
+@pytest.mark.parametrize("words", ["привет мир", "the москва river", "你好 世界", "the ３ μ"])
+def test_letters_that_would_vanish_are_an_error_and_not_zero_words(tmp_path: Path, words: str) -> None:
+    path = text(tmp_path / "a.tsv", f"a\tone\nb\t{words}\n")
+    with pytest.raises(RollcallError, match="1 texts have letters that are not scored yet: 'b'"):
+        read_references(path)
+    with pytest.raises(RollcallError, match="1 texts have letters"):
+        read_written(path)
+
+
 def test_tsv_with_header_and_an_id_without_text(tmp_path: Path) -> None:
     path = text(tmp_path / "a.tsv", "\ufeffutterance_id\ttext\na\tOne two\r\nb\n\nc\t\n")
     assert {name: one.text for name, one in read_written(path).items()} == {"a": "one two", "b": "", "c": ""}
