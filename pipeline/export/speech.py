@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from pipeline.runs.reader import Batch
 from pipeline.storage.disk_table import insert
+
+_TOUCH = 0.01  # seconds by which what follows may begin early: times are rounded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,44 @@ class Track:
     @property
     def end(self) -> float:
         return max((max(one.end, *(word.end for word in one.words), 0.0) for one in self.utterances), default=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Voice:
+    """Utterances of a track that follow one another. ``speaker`` is named only where there are several."""
+
+    speaker: str | None
+    utterances: tuple[Utterance, ...]
+
+
+def voices(track: Track) -> list[Voice]:
+    """Return the utterances of a track apart by speaker, and those of one speaker apart where they overlap.
+
+    The rule: words are put in order within a voice only, so that people who talk at once are never mixed. A track of
+    one speaker, or of unknown ones who do not talk at once, is one voice without a name.
+    """
+    if len({one.speaker for one in track.utterances} - {None}) < 2:
+        lanes = _lanes(track.utterances)
+        if len(lanes) < 2 or len({one.speaker for one in track.utterances}) < 2:
+            return [Voice(None, lane) for lane in lanes]
+    speakers = list(dict.fromkeys(one.speaker for one in track.utterances))
+    return [
+        Voice(speaker, lane)
+        for speaker in speakers
+        for lane in _lanes([one for one in track.utterances if one.speaker == speaker])
+    ]
+
+
+def _lanes(utterances: Sequence[Utterance]) -> list[tuple[Utterance, ...]]:
+    """Put each utterance behind the first that has ended by then."""
+    lanes: list[list[Utterance]] = []
+    for one in sorted(utterances, key=lambda one: one.start):
+        free = next((lane for lane in lanes if lane[-1].end <= one.start + _TOUCH), None)
+        if free is None:
+            lanes.append([one])
+        else:
+            free.append(one)
+    return [tuple(lane) for lane in lanes]
 
 
 def recordings(batch: Batch, per: str) -> list[tuple[Recording, float]]:

@@ -1,12 +1,13 @@
-"""Praat's TextGrid, long text form: interval tiers for utterances, words and entities.
+"""Praat's TextGrid, long text form: interval tiers for utterances, words and entities, of each speaker if several.
 
 A tier covers the whole time without gaps and every interval has a length (Praat refuses others), so silence is an
 empty interval, and words that the recogniser let touch or overlap are moved apart by a millisecond or more.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
-from pipeline.export.speech import Track
+from pipeline.export.speech import Track, Voice, voices
 
 _LEAST = 0.001  # seconds
 Mark = tuple[float, float, str]
@@ -14,15 +15,36 @@ Mark = tuple[float, float, str]
 
 def textgrid(track: Track) -> str:
     """Return the file's text; times in seconds."""
-    words = [(word.start, word.end, word.word) for one in track.utterances for word in one.words]
-    names = [(name.start, name.end, name.shown) for one in track.utterances for name in one.names]
-    texts = [(one.start, one.end, _text(one.error, (word.word for word in one.words))) for one in track.utterances]
-    tiers = {"utterances": texts, "words": words, "entities": names}
+    tiers: dict[str, list[Mark]] = {}
+    for voice in voices(track) or [Voice(None, ())]:
+        name = " ".join((voice.speaker or "").split())
+        number = next(number for number in itertools.count(1) if _tier_name("words", name, number) not in tiers)
+        tiers |= {_tier_name(kind, name, number): marks for kind, marks in _marks(voice).items()}
     placed = {name: intervals(sorted(marks), track.end) for name, marks in tiers.items()}
     end = max(marks[-1][1] for marks in placed.values())
     body = "".join(_tier(number, name, marks, end) for number, (name, marks) in enumerate(placed.items(), start=1))
     head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
     return f"{head}xmin = 0\nxmax = {end:.6f}\ntiers? <exists>\nsize = {len(tiers)}\nitem []:\n{body}"
+
+
+def _marks(voice: Voice) -> dict[str, list[Mark]]:
+    """The marks of each kind of tier."""
+    return {
+        "utterances": [
+            (one.start, one.end, _text(one.error, (word.word for word in one.words))) for one in voice.utterances
+        ],
+        "words": [(word.start, word.end, word.word) for one in voice.utterances for word in one.words],
+        "entities": [(name.start, name.end, name.shown) for one in voice.utterances for name in one.names],
+    }
+
+
+def _tier_name(kind: str, speaker: str, number: int) -> str:
+    """Return the name of a tier as the Montreal Forced Aligner has it; ``number``: of voices that overlap.
+
+    >>> _tier_name("words", "Ann", 2)
+    'Ann - words 2'
+    """
+    return (f"{speaker} - " if speaker else "") + kind + (f" {number}" if number > 1 else "")
 
 
 def _text(error: str | None, words: Iterable[str]) -> str:

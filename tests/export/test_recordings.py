@@ -12,6 +12,7 @@ import pytest
 import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from praatio import textgrid as praat
 
 from jobs.export import main
 from pipeline.export import subtitles
@@ -81,6 +82,58 @@ def test_every_timed_format_does_so(tmp_path: Path, form: str, wanted: str) -> N
     ((name, text),) = export(tmp_path, board(), form).items()
     assert name.rpartition(".")[0] == BOARD
     assert wanted in text.splitlines()
+
+
+def meeting(first: str | None, second: str | None) -> list[dict[str, Any]]:
+    """Two people at once; the second goes on after the first."""
+    return [
+        piece("m", 0.0, words(("after", 1.0, 1.5), ("early", 2.0, 2.5)), 3.0, speaker=first),
+        piece("m", 1.0, words(("good", 0.25, 0.5), ("night", 1.0, 1.5), ("<b>", 2.0, 2.5)), 4.0, speaker=second),
+        piece("m", 10.0, words(("so", 0.0, 0.5)), 1.0, speaker=first),
+    ]
+
+
+def test_people_who_talk_at_once_have_cues_of_their_own(tmp_path: Path) -> None:
+    assert export(tmp_path, meeting("Ann", "Bob <1>"), "srt") == {
+        "m.srt": "1\n00:00:01,000 --> 00:00:02,500\nAnn: after early\n\n"
+        "2\n00:00:01,250 --> 00:00:03,500\nBob ‹1›: good night ‹b›\n\n"
+        "3\n00:00:10,000 --> 00:00:11,000\nAnn: so\n\n"
+    }
+
+
+def test_webvtt_names_voices_by_its_own_tag(tmp_path: Path) -> None:
+    text = export(tmp_path, meeting("Ann", "Bob <1>"), "vtt")["m.vtt"]
+    assert "<v Ann>after early\n" in text
+    assert "<v Bob &lt;1&gt;>good night &lt;b&gt;\n" in text
+    captions = webvtt.from_string(text)
+    assert [(one.voice, one.start) for one in captions][::2] == [("Ann", "00:00:01.000"), ("Ann", "00:00:10.000")]
+
+
+def test_unknown_speakers_are_not_mixed_either(tmp_path: Path) -> None:
+    text = export(tmp_path, meeting(None, None), "srt")["m.srt"]
+    assert [line for line in text.splitlines() if line[:1].isalpha()] == ["after early", "good night ‹b›", "so"]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "tiers"),
+    [
+        (("Ann", "Bob"), ["Ann - utterances", "Ann - words", "Ann - entities", "Bob - utterances", "Bob - words",
+                          "Bob - entities"]),
+        (("Ann", "Ann"), ["utterances", "words", "entities", "utterances 2", "words 2", "entities 2"]),
+    ],
+)  # fmt: skip
+def test_a_grid_has_tiers_per_speaker_with_their_times(
+    tmp_path: Path, speakers: tuple[str, str], tiers: list[str]
+) -> None:
+    (tmp_path / "m.TextGrid").write_text(export(tmp_path, meeting(*speakers), "textgrid")["m.TextGrid"])
+    grid = praat.openTextgrid(str(tmp_path / "m.TextGrid"), includeEmptyIntervals=False)
+    assert list(grid.tierNames) == tiers
+    assert [(one.start, one.label) for one in grid.getTier(tiers[4]).entries] == [
+        (1.25, "good"),
+        (2.0, "night"),
+        (3.0, "<b>"),
+    ]
+    assert [(one.start, one.end) for one in grid.getTier(tiers[0]).entries] == [(0.0, 3.0), (10.0, 11.0)]
 
 
 def test_a_manifest_points_into_the_recording(tmp_path: Path) -> None:
