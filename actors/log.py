@@ -1,7 +1,7 @@
-"""Warnings about single rows, one JSON object per line on the worker's stderr, where Ray collects them.
+"""Warnings about single rows, one JSON object per line on the worker's stderr. Needs no Ray.
 
-They are in the session's ``logs/worker-*.err``, in the dashboard beside the actor, and wherever a cluster's log
-shipper sends them. The same text stands in the row's ``error``.
+Ray collects them: they are in the session's ``logs/worker-*.err``, in the dashboard beside the actor, and wherever a
+cluster's log shipper sends them. The same text stands in the row's ``error``.
 """
 
 import json
@@ -9,8 +9,6 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
-
-import ray
 
 NAME = "rollcall.rows"
 
@@ -30,10 +28,18 @@ def log_row(stage: str, utterance_id: str, error: str) -> None:
     _logger().warning(error, extra={"fields": fields})
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever stderr is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.flush()
+
+
 def _logger() -> logging.Logger:
     logger = logging.getLogger(NAME)
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _Stderr()
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)
         logger.propagate = False  # Ray's own handlers would print it once more, as text
@@ -41,4 +47,6 @@ def _logger() -> logging.Logger:
 
 
 def _node_id() -> str | None:
-    return ray.get_runtime_context().get_node_id() if ray.is_initialized() else None
+    """Return Ray's id of this node, None outside of Ray, which is not imported to find that out."""
+    ray = sys.modules.get("ray")
+    return ray.get_runtime_context().get_node_id() if ray is not None and ray.is_initialized() else None

@@ -96,7 +96,7 @@ def _work(
 def _job(audio: Path, arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
     summary = output.with_suffix(".json")
     command = ["--audio", str(audio), "--output", str(output), "--preset", arguments.preset, "--summary", str(summary)]
-    command += ["--num-encoders", str(arguments.processes)]
+    command += ["--num-encoders", str(arguments.processes), "--executor", "ray"]
     samples: list[tuple[float, Counter[str]]] = []
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(samples, stop))

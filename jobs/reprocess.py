@@ -29,8 +29,9 @@ from jobs.cli.command import (
     run_command,
 )
 from jobs.cli.gates import add_gates, publish_or_say, read_gates
+from jobs.run.executor import AUTO, LOCAL, Choice, Size, add_executor, choose
 from jobs.run.preflight import match_lists
-from jobs.run.reprocess_run import NewRun, OldRun, is_done, open_run, plan_new, reprocess
+from jobs.run.reprocess_run import LOCAL_ROWS, NewRun, OldRun, is_done, open_run, plan_new, reprocess, spread_on_ray
 from pipeline import storage
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.errors import ConfigError
@@ -58,7 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="O", help="folder for runs (default: the one that RUN lies in)")
     parser.add_argument("--emissions", metavar="CACHE", help="cached first pass (default: where the run put it)")
     parser.add_argument("--model", metavar="DIR", help="acoustic model, should it lie elsewhere by now")
-    parser.add_argument("--num-workers", type=int, metavar="N", help="default: a core each; 1 runs without Ray")
+    add_executor(parser, f"up to {LOCAL_ROWS:,} utterances and with --num-workers 1")
+    parser.add_argument("--num-workers", type=int, metavar="N", help="with Ray (default: a core each); without it, 1")
     parser.add_argument("--publish", action="store_true", help="move latest.json to the new version if the gates hold")
     parser.add_argument("--summary", metavar="JSON", help="write what the new versions' run.json hold to this file too")
     add_gates(parser)
@@ -81,7 +83,9 @@ def _run(arguments: argparse.Namespace) -> Result:
     for old, news in jobs:
         left = [new for new in news if not is_done(new)]
         if left:
-            reprocess(old, left, arguments.num_workers, console)
+            choice = _executor(arguments, old)
+            console.print(f"working {choice}", soft_wrap=True, markup=False, highlight=False)
+            reprocess(old, left, None if choice.is_local else spread_on_ray(arguments.num_workers))
     records, code = [], OK
     for old, news in jobs:
         for new in news:
@@ -93,6 +97,15 @@ def _run(arguments: argparse.Namespace) -> Result:
     if arguments.summary:
         storage.write_atomic(storage.open_filesystem(arguments.summary), json.dumps(records, indent=2).encode())
     return Result({"versions": records, "wall_seconds": time.time() - began}, code)
+
+
+def _executor(arguments: argparse.Namespace, old: OldRun) -> Choice:
+    """Return where the work is done: one worker needs no Ray, several do."""
+    workers, rows = arguments.num_workers, old.corpus.rows
+    if workers == 1 and arguments.executor == AUTO:
+        return Choice(LOCAL, "--num-workers 1")
+    several = f"--num-workers {workers}" if workers is not None and workers > 1 else None
+    return choose(arguments.executor, lambda: Size(f"{rows:,} utterances", rows <= LOCAL_ROWS), several)
 
 
 def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]:

@@ -6,7 +6,8 @@
 
 Writes OUTPUT/<fingerprint>/transcripts/*.parquet and run.json. The fingerprint is a hash of the audio, the model, the
 entity list and the configuration: the same command resumes its own unfinished output and does nothing when that is
-complete; any other input gets a folder of its own. RAY_ADDRESS names a cluster; without it, this machine is used.
+complete; any other input gets a folder of its own. RAY_ADDRESS names a cluster; without it, this machine is used, and
+up to ten minutes of audio without Ray (--executor): either executor finishes what the other began.
 """
 
 import argparse
@@ -26,11 +27,13 @@ from jobs.cli.command import (
     run_command,
 )
 from jobs.cli.summary import print_summary
+from jobs.run.executor import LOCAL_SECONDS, Size, add_executor, choose
 from jobs.run.preflight import Transcription, prepare
 from jobs.run.retry import forget_errors
 from pipeline import storage
 from pipeline.config import PRESETS
 from pipeline.errors import ConfigError
+from pipeline.runs.audio_length import audio_length
 from pipeline.runs.manifest import is_intact
 
 BLOCK_ROWS = 64
@@ -77,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
     parser.add_argument("--summary", metavar="JSON", help="write what run.json holds to this file too")
+    add_executor(parser, f"up to {LOCAL_SECONDS / 60:g} minutes of audio")
     parser.add_argument("--num-encoders", type=int, metavar="N", help="default: one per GPU, else one per core")
     parser.add_argument("--num-decoders", type=int, metavar="N", help="default: the cores left, or one per four cores")
     parser.add_argument(
@@ -125,13 +129,44 @@ def _run(arguments: argparse.Namespace) -> Result:
     if record is not None:
         console.print(f"complete already, nothing to do: {run.folder.root.uri}", soft_wrap=True)
     else:
-        # Ray takes seconds to import, and so does all that it needs; finished runs and bad input need none of it.
-        from jobs.run.session import Wishes
-        from jobs.run.transcribe_run import execute
-
-        wishes = Wishes(arguments.num_encoders, arguments.num_decoders, arguments.gpus_per_encoder)
-        record = execute(run, wishes, console, 60 * arguments.patience, arguments.max_error_rate)
+        record = _execute(run, arguments, console)
     return _report(record, arguments, console)
+
+
+def _execute(run: Transcription, arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Work on the run with the executor that is asked for, and say which it is."""
+    choice = choose(arguments.executor, lambda: _size(run), _for_ray(arguments))
+    console.print(f"working {choice}", soft_wrap=True, markup=False, highlight=False)
+    # torch and Ray take seconds to import; finished runs and bad input need neither, local ones no Ray.
+    from jobs.run.transcribe_run import execute
+
+    if choice.is_local:
+        from jobs.run.local_run import LocalExecutor
+
+        return execute(run, LocalExecutor(console, arguments.num_encoders, arguments.max_error_rate).work)
+    from jobs.run.ray_run import RayExecutor
+    from jobs.run.session import Wishes
+
+    wishes = Wishes(arguments.num_encoders, arguments.num_decoders, arguments.gpus_per_encoder)
+    return execute(run, RayExecutor(wishes, console, 60 * arguments.patience, arguments.max_error_rate).work)
+
+
+def _for_ray(arguments: argparse.Namespace) -> str | None:
+    """Return what is asked for that a single process cannot do."""
+    if arguments.gpus_per_encoder is not None:
+        return "--gpus-per-encoder"
+    several = arguments.num_decoders is not None and arguments.num_decoders > 1
+    return f"--num-decoders {arguments.num_decoders}" if several else None
+
+
+def _size(run: Transcription) -> Size:
+    length = audio_length(run.corpus.files, run.corpus.columns, LOCAL_SECONDS)
+    said = f"{length.seconds / 60:,.1f} min of audio"
+    if length.at_least:
+        said = f"more than {LOCAL_SECONDS / 60:g} min of audio"
+    elif length.how is not None:
+        said = f"about {said}, estimated {length.how}"
+    return Size(said, length.seconds <= LOCAL_SECONDS)
 
 
 def _finished(run: Transcription) -> dict[str, Any] | None:

@@ -1,22 +1,21 @@
 """The whole transcription as a Ray Data plan: audio -> EMISSIONS -> TRANSCRIPTS. With a cache between them, as two."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import pyarrow as pa
 import ray.data
 from ray.data import DataContext
 from ray.data.checkpoint import CheckpointConfig
 
+from actors.batch import Meter
 from actors.decoder import DecoderActor
 from actors.encoder import EncoderActor
 from jobs.run.preflight import Transcription
 from jobs.run.session import Workers
 from jobs.run.sink import EmissionSink, FolderSink, TranscriptSink
 from pipeline.acoustic.adapter_files import with_adapter
-from pipeline.recognition.encode import NEEDED
+from pipeline.runs.checkpoint import begin_attempt
+from pipeline.runs.emission_cache import without_lists
 from pipeline.runs.folder import RunFolder
-from pipeline.schemas import EMISSIONS
 from pipeline.storage import Location
 
 _READ_CPUS, _BESIDE_CPUS = 0.9, 0.05
@@ -28,7 +27,7 @@ that: no row would be saved until the end of reading, and a run that broke would
 """
 
 
-def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
+def run_plan(run: Transcription, workers: Workers, meter: Meter) -> None:
     """Read, encode, decode and write every row that no earlier attempt has finished.
 
     Ray Data's checkpoint filters finished ids out behind the read and records ids with each file that is written
@@ -37,10 +36,9 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
     is what was cached, whatever attempt wrote it.
     """
     cache = run.cache
-    if cache is not None and not cache.is_complete:
+    if cache is not None and run.encodes:
         checkpoint_finished_rows(cache.folder)
-        sink = EmissionSink(cache.folder, cache.folder.start_attempt())
-        _write(_encoded(run, workers, meter, None), sink)
+        _write(_encoded(run, workers, meter, None), EmissionSink(begin_attempt(cache.folder)))
         cache.folder.end_attempt()
         cache.write_record(run.corpus)
     checkpoint_finished_rows(run.folder)
@@ -54,15 +52,13 @@ def run_plan(run: Transcription, workers: Workers, meter: Any) -> None:
         batch_size=run.block_rows,
         batch_format="pyarrow",
     )
-    _write(transcripts, TranscriptSink(run.folder, run.folder.start_attempt()))
+    _write(transcripts, TranscriptSink(begin_attempt(run.folder)))
 
 
-def _encoded(run: Transcription, workers: Workers, meter: Any, lists: Location | None) -> ray.data.Dataset:
+def _encoded(run: Transcription, workers: Workers, meter: Meter, lists: Location | None) -> ray.data.Dataset:
     """EMISSIONS from the audio; with ``lists`` the contextual adapter, if there is one, has run over them."""
-    wanted = [*NEEDED, *([run.list_column] if run.list_column else [])]
-    columns = [name for name in wanted if name in run.corpus.columns]
     config = with_adapter(run.config) if lists is None else run.config
-    audio = _read(run.corpus.files).select_columns(columns)
+    audio = _read(run.corpus.files).select_columns(run.audio_columns)
     return audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
         EncoderActor,
         fn_constructor_args=(config, run.list_column, workers.encoder_threads, meter, lists),
@@ -79,9 +75,7 @@ def _cached(run: Transcription) -> ray.data.Dataset:
     assert run.cache is not None
     emissions = _read(run.cache.folder.files())
     if not run.list_column:
-        emissions = emissions.map_batches(
-            _without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_BESIDE_CPUS
-        )
+        emissions = emissions.map_batches(without_lists, batch_format="pyarrow", batch_size=None, num_cpus=_BESIDE_CPUS)
     return emissions.repartition(target_num_rows_per_block=run.block_rows)
 
 
@@ -92,11 +86,6 @@ def _read(files: Sequence[Location]) -> ray.data.Dataset:
 
 def _write(rows: ray.data.Dataset, sink: FolderSink) -> None:
     rows.write_datasink(sink, ray_remote_args={"num_cpus": _BESIDE_CPUS})
-
-
-def _without_lists(emissions: pa.Table) -> pa.Table:
-    place, field = emissions.schema.get_field_index("entities"), EMISSIONS.field("entities")
-    return emissions.set_column(place, field, pa.nulls(len(emissions), field.type))
 
 
 def checkpoint_finished_rows(folder: RunFolder) -> None:

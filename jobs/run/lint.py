@@ -5,9 +5,8 @@ work, for lists and runs of a size at which that cannot be noticed. What was not
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import ray
 
 from jobs.run.preflight import Transcription
 from pipeline.lint.check import lint_spelling, union
@@ -21,29 +20,28 @@ _LEAST_ROWS = 200  # utterances; minutes of work, beside which those seconds do 
 _WAIT_SECONDS = 10.0  # for a task that is not done when the work is
 
 
-def begin_lint(run: Transcription) -> "ray.ObjectRef[list[Finding]] | None":
-    """Start to look at the sounds of the saved lists, if that is cheap here; needs a Ray session."""
-    if _why_no_sounds(run) is not None:
-        return None
-    from actors.lint import lint_sounds
-
-    return lint_sounds.remote(run.config, run.folder.lists)
+Sounds = Callable[[float], Sequence[Finding]]
+"""Returns what was found about the sounds, waiting so many seconds at most; may raise anything."""
 
 
-def lint_facts(run: Transcription, task: "ray.ObjectRef[list[Finding]] | None") -> dict[str, Any]:
-    """Return the findings as run.json has them; ``task`` is what begin_lint returned."""
+def begin_lint(run: Transcription, begin: Callable[[Transcription], Sounds]) -> Sounds | None:
+    """Let ``begin`` start to look at the sounds of the saved lists beside the work, if that is cheap here."""
+    return begin(run) if _why_no_sounds(run) is None else None
+
+
+def lint_facts(run: Transcription, sounds: Sounds | None) -> dict[str, Any]:
+    """Return the findings as run.json has them; ``sounds`` is what begin_lint returned."""
     entities = union(run.source)
     if len(entities) > _MOST_SPELLED:
         return Lint(len(entities), (), (), {"all": f"more than {_MOST_SPELLED:,} entities"}).facts(EXAMPLES)
     spelled = lint_spelling(entities, run.config)
+    if sounds is None:
+        return dataclasses.replace(spelled, skipped={"sound": _why_no_sounds(run) or ""}).facts(EXAMPLES)
     try:
-        if task is None:
-            return dataclasses.replace(spelled, skipped={"sound": _why_no_sounds(run) or ""}).facts(EXAMPLES)
-        heard = ray.get(task, timeout=_WAIT_SECONDS)
-        both = (*spelled.findings, *heard)
-        return dataclasses.replace(spelled, findings=both, checks=(*spelled.checks, "sound")).facts(EXAMPLES)
-    except ray.exceptions.RayError as error:  # the run itself is done; advice about its list must not break it
+        both = (*spelled.findings, *sounds(_WAIT_SECONDS))
+    except Exception as error:  # the run itself is done; advice about its list must not break it
         return dataclasses.replace(spelled, skipped={"sound": type(error).__name__}).facts(EXAMPLES)
+    return dataclasses.replace(spelled, findings=both, checks=(*spelled.checks, "sound")).facts(EXAMPLES)
 
 
 def _why_no_sounds(run: Transcription) -> str | None:

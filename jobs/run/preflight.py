@@ -14,6 +14,7 @@ from pipeline.config.fingerprint import config_fingerprint, lists_fingerprint, m
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.entities.unmatched import ALL_MATCHED, Unmatched, check_unmatched, find_unmatched
 from pipeline.errors import ConfigError
+from pipeline.recognition.encode import NEEDED
 from pipeline.runs.cache import Cache, find_cache, open_cache
 from pipeline.runs.corpus import Corpus, column_names, id_hashes, scan_corpus, scan_emissions
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
@@ -53,6 +54,17 @@ class Transcription:
     @property
     def fingerprint(self) -> str:
         return self.folder.root.name
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the acoustic model has work to do: there is no first pass on disk yet."""
+        return self.cache is None or not self.cache.is_complete
+
+    @property
+    def audio_columns(self) -> list[str]:
+        """Columns of the audio that the first pass reads."""
+        wanted = [*NEEDED, *([self.list_column] if self.list_column else [])]
+        return [name for name in wanted if name in self.corpus.columns]
 
 
 def prepare(arguments: argparse.Namespace) -> Transcription:

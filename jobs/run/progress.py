@@ -2,10 +2,8 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
-import ray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,10 +19,14 @@ from pipeline.runs.counts import StageCount
 
 STAGES = ("encode", "decode")
 _POLL_SECONDS = 0.5
+Counts = Callable[[], Mapping[str, StageCount] | None]
+"""Returns the counts of every stage at present; None where there is no answer now, which is asked for again."""
 
 
 @contextlib.contextmanager
-def progress_bars(meter: Any, rows: int, console: Console, workers: Mapping[str, int] | None = None) -> Iterator[None]:
+def progress_bars(
+    read: Counts, rows: int, console: Console, workers: Mapping[str, int] | None = None
+) -> Iterator[None]:
     """Show one bar per stage out of ``rows`` until the block is left; ``workers`` of each stage, where known."""
     if not console.is_terminal:
         yield
@@ -40,7 +42,7 @@ def progress_bars(meter: Any, rows: int, console: Console, workers: Mapping[str,
     stop = threading.Event()
     with Progress(*columns, console=console) as progress:
         bars = {stage: progress.add_task(stage, total=rows, speed="starting") for stage in STAGES}
-        watcher = threading.Thread(target=_watch, args=(meter, progress, bars, stop, workers or {}), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(read, progress, bars, stop, workers or {}), daemon=True)
         watcher.start()
         try:
             yield
@@ -50,13 +52,12 @@ def progress_bars(meter: Any, rows: int, console: Console, workers: Mapping[str,
 
 
 def _watch(
-    meter: Any, progress: Progress, bars: Mapping[str, TaskID], stop: threading.Event, workers: Mapping[str, int]
+    read: Counts, progress: Progress, bars: Mapping[str, TaskID], stop: threading.Event, workers: Mapping[str, int]
 ) -> None:
     while True:
         last = stop.wait(_POLL_SECONDS)
-        with contextlib.suppress(ray.exceptions.RayError):  # a busy or restarting meter is asked again
-            for stage, count in ray.get(meter.read.remote(), timeout=5).items():
-                progress.update(bars[stage], completed=count.rows, speed=speed(count, workers.get(stage, 1)))
+        for stage, count in (read() or {}).items():
+            progress.update(bars[stage], completed=count.rows, speed=speed(count, workers.get(stage, 1)))
         if last:
             return
 

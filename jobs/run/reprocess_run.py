@@ -2,14 +2,12 @@
 
 import dataclasses
 import io
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow.parquet as pq
-from rich.console import Console
 
 from actors.reprocessor import Reprocessor, ReprocessorSettings, Target
 from jobs.run.preflight import source_version
@@ -37,8 +35,10 @@ from pipeline.schemas import TRANSCRIPTS_FORMAT
 from pipeline.storage import Location
 from pipeline.storage.s3_options import Options
 
-PLAIN_ROWS = 20_000
+LOCAL_ROWS = 20_000
 """Utterances up to which one process is done before Ray has started workers and loaded their models."""
+Spread = Callable[[ReprocessorSettings, Sequence[Part]], Iterator[dict[str, Any]]]
+"""Does parts on many workers, and yields the totals of every part and target, in any order."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +132,8 @@ def is_done(new: NewRun) -> bool:
     return is_complete(new.folder)
 
 
-def reprocess(old: OldRun, news: list[NewRun], workers: int | None, console: Console) -> None:
-    """Make new versions of one run, whatever part of them is there already."""
+def reprocess(old: OldRun, news: list[NewRun], spread: Spread | None = None) -> None:
+    """Make new versions of one run, whatever part of them is there already; in this process without ``spread``."""
     began = time.time()
     parts = plan_parts(old.folder.files(), old.cache.folder.files())
     for new in news:
@@ -150,7 +150,7 @@ def reprocess(old: OldRun, news: list[NewRun], workers: int | None, console: Con
     )
     totals = [Totals() for _ in news]
     loaded = time.time()
-    for row in _work(settings, parts, old.corpus.rows, workers):
+    for row in (spread or _work_here)(settings, parts):
         totals[row.pop("target")].add(Totals(**row))
     seconds = {"planning_seconds": loaded - began, "work_seconds": time.time() - loaded}
     for new, one in zip(news, totals, strict=True):
@@ -168,16 +168,22 @@ def _check_alone(new: NewRun, parts: list[Part]) -> None:
         )
 
 
-def _work(settings: ReprocessorSettings, parts: list[Part], rows: int, workers: int | None) -> Iterator[dict[str, Any]]:
-    """Yield the totals of every part and target, in any order."""
-    if workers == 1 or (workers is None and rows <= PLAIN_ROWS and not os.environ.get("RAY_ADDRESS")):
-        worker = Reprocessor(settings)
-        for part in parts:
-            yield from worker.work(part)
-        return
-    from jobs.run.reprocess_plan import run_parts  # Ray takes seconds to import
+def _work_here(settings: ReprocessorSettings, parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+    """Yield the totals of every part and target."""
+    worker = Reprocessor(settings)
+    for part in parts:
+        yield from worker.work(part)
 
-    yield from run_parts(settings, parts, workers)
+
+def spread_on_ray(workers: int | None) -> Spread:
+    """Return what does parts with Ray, on so many workers or one a core."""
+
+    def spread(settings: ReprocessorSettings, parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+        from jobs.run.reprocess_plan import run_parts  # Ray takes seconds to import
+
+        return run_parts(settings, parts, workers)
+
+    return spread
 
 
 def _finish(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dict[str, float]) -> None:

@@ -14,6 +14,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from jobs.cli.command import FAILED
+from jobs.run.executor import usable_cores
 from jobs.run.leftovers import kill_marked, marking
 from pipeline.errors import RollcallError
 
@@ -179,7 +180,7 @@ class _LocalOptions(TypedDict, total=False):
 
 
 def _local_options() -> _LocalOptions:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = usable_cores()
     store = max(_MIN_STORE, cpus * _STORE_PER_CPU)
     return {"num_cpus": max(cpus, int(_FREE_CPUS)), "include_dashboard": False, "object_store_memory": store}
 

@@ -188,6 +188,7 @@ class HuggingFaceCtc:
     """One of CLASSES as a CtcModel; see pipeline.acoustic.interface for what the attributes mean."""
 
     phones: tuple[str, ...] | None = None
+    takes_threads = False  # the hooks keep what belongs to the batch at hand
 
     def __init__(
         self, network: Any, extractor: Any, folded: FoldedTokens, config: AcousticConfig, model_id: str

@@ -24,6 +24,7 @@ class CtcModel(Protocol):
     max_seconds: float  # longest audio that one forward pass takes
     model_id: str  # content hash of weights and tokeniser
     phones: tuple[str, ...] | None  # columns of the phone head after the blank (column 0), or None
+    takes_threads: bool  # whether several threads may encode at the same time
 
     def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
         """Return the emissions of each mono 16 kHz waveform, computed as one padded batch."""

@@ -27,6 +27,8 @@ OVERLAP_FRAMES = 100  # each side of a seam is heard with 2 s of context
 class RollcallCtc:
     """Whisper encoder, Conformer-like head, subword and phone CTC."""
 
+    takes_threads = True  # nothing is kept between or during calls
+
     def __init__(self, folder: Path, config: AcousticConfig) -> None:
         network, shapes = checkpoint.load(folder)
         self.device = choose_device(config.device)

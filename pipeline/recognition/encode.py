@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,13 @@ def pack(lengths: Sequence[float], budget: float) -> list[list[int]]:
     return batches
 
 
-@dataclasses.dataclass
+class _Stopwatch(threading.local):
+    """Seconds of each thread."""
+
+    seconds = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Encoder:
     """The first pass over tables of audio rows.
 
@@ -45,14 +52,18 @@ class Encoder:
     batch_seconds: padded audio seconds per forward pass
     list_column:   column with the utterance's own entity list, carried along, or None
     adapter:       rows get ADAPTER_INPUT, what it needs to run later without the model
-    device_seconds: time spent in the model so far: what keeps a GPU busy, and not the reading of audio around it
     """
 
     model: CtcModel
     batch_seconds: float
     list_column: str | None = None
     adapter: "AdapterRunner | None" = None
-    device_seconds: float = 0.0
+    _watch: _Stopwatch = dataclasses.field(default_factory=_Stopwatch, init=False)
+
+    @property
+    def device_seconds(self) -> float:
+        """Time that the calling thread has spent in the model: what keeps a GPU busy, and no reading of audio."""
+        return self._watch.seconds
 
     def encode(self, audio: pa.Table) -> pa.Table:
         """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set."""
@@ -108,7 +119,7 @@ class Encoder:
         try:
             return self.model.encode(waveforms, with_states=self.adapter is not None)
         finally:
-            self.device_seconds += time.perf_counter() - began
+            self._watch.seconds += time.perf_counter() - began
 
     @staticmethod
     def _for_adapter(adapter: "AdapterRunner", heard: Emissions) -> Emissions:

@@ -48,6 +48,12 @@ def write_emissions(table: pa.Table, file: Any) -> None:
     )
 
 
+def without_lists(emissions: pa.Table) -> pa.Table:
+    """Return EMISSIONS rows without the utterances' own lists, for a run that does not use them."""
+    place, field = emissions.schema.get_field_index("entities"), EMISSIONS.field("entities")
+    return emissions.set_column(place, field, pa.nulls(len(emissions), field.type))
+
+
 @dataclasses.dataclass(frozen=True)
 class CacheIdentity:
     """What a cache is of. ``check`` says whether a run may read it.

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 import ray
 
-from actors.meter import Batch, Meter
+from actors.batch import Batch
+from actors.meter import RayMeter
 from jobs.run.progress import speed
 from pipeline.runs.counts import StageCount
 from pipeline.runs.record import stage_facts
@@ -41,11 +42,11 @@ def scraped(pattern: str, least: float, seconds: float = 90.0) -> float:
 
 @pytest.mark.usefixtures("ray_running")
 def test_counts_queues_and_metrics() -> None:
-    meter = Meter.remote()
+    meter = RayMeter()
     for count in (batch(64, 500.0, 100.0, 4.0, 3.0), batch(36, 300.0, 104.0, 2.0, 2.0)):
-        meter.add.remote("encode", count)
-    meter.add.remote("decode", batch(64, 500.0, 105.0, 1.0))
-    stages = ray.get(meter.read.remote())
+        meter.add("encode", count)
+    meter.add("decode", batch(64, 500.0, 105.0, 1.0))
+    stages = meter.read() or {}
     assert (stages["decode"].queue, stages["decode"].peak_queue) == (36, 100)
     assert (stages["encode"].first_start, stages["encode"].last_end) == (100.0, 106.0)
     assert stages["decode"].first_start == 105.0
@@ -66,7 +67,7 @@ def test_every_row_that_fails_is_logged_once_with_its_id() -> None:
 
     @ray.remote
     def decode() -> str:
-        with Batch(Meter.remote(), "decode", came) as work:
+        with Batch(RayMeter(), "decode", came) as work:
             work.done(went.append_column("duration_seconds", pa.array([1.0, 1.0, 1.0])))
         return str(ray.get_runtime_context().get_node_id())
 

@@ -152,6 +152,7 @@ def test_what_cannot_be_reprocessed_says_why(finished: Finished, capsys: pytest.
         return capsys.readouterr().err
 
     assert "1 runs and 2 lists" not in refused("--entities", "nowhere.txt")
+    assert "in one process, which cannot do --num-workers 2" in refused("--executor", "local", "--num-workers", "2")
     record = finished.run.read_record() or {}
     finished.run.write_record(record | {"emissions": None})
     storage.remove(finished.run.success)

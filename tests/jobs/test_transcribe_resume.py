@@ -1,81 +1,29 @@
 """Runs that are killed resume: no row lost, none twice, none different."""
 
-import contextlib
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from tests.support.killed_runs import BLOCK, START_SECONDS, UTTERANCES, kill_after, start, written
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 from tests.support.workers import RAY
 
 pytestmark = RAY
-ROOT = Path(__file__).resolve().parents[2]
-UTTERANCES, BLOCK = 160, 4
-START_SECONDS = 300  # a loaded machine may take minutes to start Ray
-
-
-def start(audio: Path, output: Path, tiny: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "jobs.transcribe", "--audio", str(audio), "--output", str(output)]
-    command += ["--model", str(tiny), "--config", str(tiny.parent / "greedy.yaml"), "--block-rows", str(BLOCK)]
-    command += ["--num-encoders", "1", "--summary", str(output.with_suffix(".json"))]
-    quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-        preexec_fn=_heed_interrupts,
-    )  # fmt: skip
-
-
-def _heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so would all that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def written(output: Path) -> int:
-    """Return how many transcript files a reader sees now, after reading each: they must be whole at any moment."""
-    count = 0
-    for file in output.glob("*/transcripts/*.parquet"):
-        with contextlib.suppress(FileNotFoundError):  # a new attempt takes back what was not committed
-            count += pq.read_metadata(file).num_rows > 0
-    return count
-
-
-def kill_after(process: subprocess.Popen[bytes], output: Path, files: int, sign: signal.Signals) -> None:
-    """Send ``sign`` to the driver once ``files`` more files are there, and wait until it is gone.
-
-    SIGINT goes to the whole process group, as a terminal sends it.
-    """
-    wanted = written(output) + files
-    deadline = time.monotonic() + START_SECONDS
-    while written(output) < wanted:
-        assert process.poll() is None, f"the run ended by itself: {process.communicate()[1]!r}"
-        assert time.monotonic() < deadline, "the run wrote nothing"
-        time.sleep(0.01)
-    if sign == signal.SIGINT:
-        os.killpg(process.pid, sign)
-    else:
-        process.send_signal(sign)
-    process.communicate(timeout=START_SECONDS)
 
 
 def test_killed_twice_and_resumed(tmp_path: Path, tiny: Path) -> None:
     audio = write_corpus(tmp_path / "a.parquet", noises(UTTERANCES))
     killed, whole = tmp_path / "killed", tmp_path / "whole"
 
-    first = start(audio, killed, tiny)
+    first = start(audio, killed, tiny, "ray")
     kill_after(first, killed, 3, signal.SIGINT)
     assert first.returncode == 130
     after_first = written(killed)
-    kill_after(start(audio, killed, tiny), killed, 3, signal.SIGKILL)
+    kill_after(start(audio, killed, tiny, "ray"), killed, 3, signal.SIGKILL)
     after_second = written(killed)
     assert 3 <= after_first < after_second < UTTERANCES // BLOCK, "the kills must come in the middle"
 
     for output in (killed, whole):
-        last = start(audio, output, tiny)
+        last = start(audio, output, tiny, "ray")
         errors = last.communicate(timeout=START_SECONDS)[1]
         assert last.returncode == 0, errors
     resumed, undisturbed = (read_json(output.with_suffix(".json")) for output in (killed, whole))
