@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = job_parser("score", __doc__)
     scored = parser.add_mutually_exclusive_group(required=True)
     scored.add_argument("--transcripts", metavar="T", help="run directory, or folder or file of TRANSCRIPTS parquet")
-    scored.add_argument("--hypotheses", metavar="TSV", help="any system's output: id<tab>text")
+    scored.add_argument("--hypotheses", metavar="TSV", help="any system's output, a text file as for --reference")
     add_scoring_inputs(parser, reference_required=True)
     parser.add_argument("--baseline", metavar="T0", help="transcripts or TSV to put beside it, e.g. without the list")
     parser.add_argument(

@@ -103,7 +103,10 @@ def add_max_unmatched(parser: argparse.ArgumentParser) -> None:
 def add_scoring_inputs(parser: argparse.ArgumentParser, reference_required: bool, output: str | None = None) -> None:
     """Add what every command takes that holds transcripts against references; ``output`` is where it writes."""
     parser.add_argument(
-        "--reference", metavar="R", required=reference_required, help="AUDIO parquet with text, or TSV id<tab>text"
+        "--reference",
+        metavar="R",
+        required=reference_required,
+        help="AUDIO parquet with text; TSV, CSV, JSONL, Kaldi text, trn or stm",
     )
     parser.add_argument(
         "--lists", metavar="L", help="entity list, or lists per utterance; default: the reference's own, else a run's"

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from pipeline.scoring.groups import GroupScore, score_groups
-from pipeline.scoring.inputs import is_parquet, open_text, parquet_rows
+from pipeline.scoring.inputs import is_parquet, parquet_rows
 from pipeline.scoring.score import ScoreResult
+from pipeline.scoring.text_inputs import open_text
 from pipeline.text import ENGLISH, Alphabet, normalise
 
 _SEEN = ((100, "seen 100 times or more"), (10, "seen 10 to 99 times"), (1, "seen 1 to 9 times"), (0, "unseen"))

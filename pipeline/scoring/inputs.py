@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,9 +17,9 @@ from pipeline.runs.find import find_run, transcripts_of
 from pipeline.runs.folder import RunFolder
 from pipeline.scoring.bootstrap import DEFAULT, Bootstrap
 from pipeline.scoring.score import NO_LISTS, Lists, Reference, ScoreResult, Written, score
+from pipeline.scoring.text_inputs import is_text, open_text, read_texts
 from pipeline.text import ENGLISH, Alphabet, foreign_letters, normalise
 
-_HEADERS = {("id", "text"), ("utterance_id", "text"), ("id", "reference"), ("id", "hypothesis")}
 _SHOWN = 3  # utterances that an error names
 _IS21_FIELDS = 4  # id, reference, its rare words, its list; the last two as JSON
 
@@ -103,7 +103,9 @@ def run_folder_of(path: str) -> RunFolder | None:
 
 
 def read_references(path: str, alphabet: Alphabet = ENGLISH) -> tuple[list[Reference], list[str]]:
-    """Return the references of AUDIO parquet (a file or folder, with ``text``) or of a TSV (id, text, more fields).
+    """Return the references of AUDIO parquet (a file or folder, with ``text``) or of a text file.
+
+    Text files are TSV (id, text, more fields), CSV, JSONL, Kaldi's text, trn and stm (pipeline.scoring.text_inputs).
 
     The second value names the rows without a text, which cannot be scored. Raises InputError or StorageError.
     """
@@ -112,6 +114,8 @@ def read_references(path: str, alphabet: Alphabet = ENGLISH) -> tuple[list[Refer
     if not known:
         raise InputError(f"{path}: no row has a reference text; needed is a 'text' column or lines of id<tab>text.")
     _check_letters(path, ((row["utterance_id"], row["text"]) for row in known), alphabet)
+    if not any(row["text"].strip() for row in known):
+        raise InputError(f"{path}: all of its {len(known)} texts are empty; needed are lines of id<tab>text.")
     references = [
         Reference(
             row["utterance_id"], normalise(row["text"], alphabet), row.get("duration_seconds"), row.get("speaker")
@@ -122,7 +126,7 @@ def read_references(path: str, alphabet: Alphabet = ENGLISH) -> tuple[list[Refer
 
 
 def read_written(path: str, alphabet: Alphabet = ENGLISH) -> dict[str, Written]:
-    """Return a system's output by id: TRANSCRIPTS parquet, a run directory, or a TSV of id and text.
+    """Return a system's output by id: TRANSCRIPTS parquet, a run directory, or a text file as for references.
 
     Raises InputError for an id that comes twice, for a directory of several runs, and for what is neither.
     """
@@ -152,7 +156,7 @@ def _check_letters(path: str, texts: Iterable[tuple[str, str]], alphabet: Alphab
 def _rows(path: str, optional: Sequence[str]) -> list[dict[str, Any]]:
     if is_parquet(path):
         return parquet_rows(path, ("utterance_id", "text"), optional)
-    return [{"utterance_id": name, "text": text} for name, text in _tsv_rows(path)]
+    return read_texts(path)
 
 
 def read_lists(path: str | None, references: str, column: str | None = None, alphabet: Alphabet = ENGLISH) -> Lists:
@@ -226,29 +230,8 @@ def _words(path: str, row: int, field: str) -> Sequence[str]:
 
 
 def is_parquet(path: str) -> bool:
-    return not path.endswith((".tsv", ".txt", ".tsv.gz"))
-
-
-def open_text(path: str) -> Any:
-    """Open a text file, ``.gz`` too, local or on an object store; raises StorageError."""
-    location = storage.open_filesystem(path)
-    storage.check_readable(location)
-    return location.filesystem.open(location.path, "rt", encoding="utf-8-sig", newline="\n", compression="infer")
-
-
-def _tsv_rows(path: str) -> Iterator[tuple[str, str]]:
-    """Yield (id, text); an id alone has the empty text. A first line that is a header is left out."""
-    with open_text(path) as file:
-        try:
-            for row, line in enumerate(file, start=1):
-                cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
-                if not line.strip() or (row == 1 and tuple(cell.lower() for cell in cells[:2]) in _HEADERS):
-                    continue
-                if not cells[0]:
-                    raise InputError(f"{path}: line {row} has no id; needed is id<tab>text.")
-                yield cells[0], cells[1] if len(cells) > 1 else ""
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8.") from error
+    """Whether ``path`` is parquet, one file or a folder; if not, it is read by pipeline.scoring.text_inputs."""
+    return not is_text(path)
 
 
 def parquet_rows(path: str, required: Sequence[str], optional: Sequence[str]) -> list[dict[str, Any]]:
