@@ -1,6 +1,7 @@
 """Every code block of README and docs runs, in order, page by page."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import yaml
 
 from tests.support.doc_blocks import LANGUAGES, SHOWN, Block, blocks_of
 from tests.support.doc_sandbox import ROOT, BlockError, Sandbox, sandbox
+from tests.support.workers import RAY
+
+pytestmark = RAY
 
 
 def pages_of(nav: Any) -> Iterator[str]:
@@ -26,6 +30,11 @@ NAV = [ROOT / "docs" / page for page in pages_of(yaml.safe_load((ROOT / "mkdocs.
 PAGES = [ROOT / "README.md", *NAV]
 BLOCKS = [block for page in PAGES for block in blocks_of(page, ROOT)]
 CODE = [block for block in BLOCKS if block.language not in SHOWN or block.title]
+JOB = re.compile(r"\brollcall |-m jobs\.")
+REAL = {block.page: block for block in reversed(CODE) if block.language == "python" or JOB.search(block.code)}
+"""The first block of each page that starts Python: in processes of its own, the others in a preloaded one."""
+ON_A_CLUSTER = "docs/clusters.md"
+"""The page whose reader has set RAY_ADDRESS."""
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +52,9 @@ def test_there_are_blocks_and_each_says_what_it_is() -> None:
 def test_it_runs(block: Block, place: Sandbox) -> None:
     if block.title is not None:
         (place.folder / block.title).write_text(block.code, encoding="utf-8")
-    if block.language == "sh":
-        place.shell(block.code)
-    elif block.language == "python":
-        place.python(block.code)
+    if block.language in ("sh", "python"):
+        run = place.shell if block.language == "sh" else place.python
+        run(block.code, real=block is REAL.get(block.page), cluster=block.page == ON_A_CLUSTER)
     elif block.language == "yaml":
         assert yaml.safe_load(block.code) is not None
     elif block.language == "json":
@@ -55,11 +63,21 @@ def test_it_runs(block: Block, place: Sandbox) -> None:
         assert block.title is not None, "a block of this language is tested by the blocks that use its file"
 
 
-def test_a_block_that_fails_is_found(place: Sandbox) -> None:
+@pytest.mark.parametrize("real", [False, True])
+def test_a_block_that_fails_is_found(place: Sandbox, real: bool) -> None:
     with pytest.raises(BlockError, match="exit code 3"):
-        place.shell("true\n(exit 3)\ntrue\n")
+        place.shell("true\n(exit 3)\ntrue\n", real)
     with pytest.raises(BlockError, match="No such file"):
-        place.python("open('nothing')")
+        place.python("open('nothing')", real)
+    with pytest.raises(BlockError, match=r"exit code 2 [\s\S]* does not exist"):
+        place.shell("rollcall score --hypotheses none --reference none --output scores_of_none", real)
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_block_sees_its_folder_its_variables_and_its_input(place: Sandbox, real: bool) -> None:
+    code = "import os, sys; print(os.getcwd(), os.environ['A'], sys.argv[1:], sys.stdin.read()); sys.exit(5 - 5)"
+    said = place.shell(f'export A=b\necho c | .venv/bin/python -c "{code}" d "e f" | cat', real)
+    assert said == f"{place.folder} b ['d', 'e f'] c\n\n"
 
 
 def test_blocks_are_read_with_language_title_and_without_indent(tmp_path: Path) -> None:

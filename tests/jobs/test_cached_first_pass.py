@@ -1,4 +1,7 @@
-"""The first pass cached, and decoded from the cache: the same transcripts as from the audio."""
+"""The first pass cached, and decoded from the cache: the same transcripts as from the audio.
+
+Ray writes the cache and decodes from it once; everything else is the same with either executor.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,9 @@ from tests.support.transcribing import noises, odd_audio, read_json, transcripts
 pytestmark = pytest.mark.usefixtures("ray_running")
 
 
-def command(output: Path, tiny: Path, *more: str) -> list[str]:
+def command(output: Path, tiny: Path, *more: str, executor: str = "local") -> list[str]:
     config = str(tiny.parent / "greedy.yaml")
-    fixed = ["--output", str(output), "--model", str(tiny), "--config", config, "--num-encoders", "1"]
+    fixed = ["--output", str(output), "--model", str(tiny), "--config", config, "--executor", executor]
     return [*fixed, "--block-rows", "4", "--summary", str(output.with_suffix(".json")), *more]
 
 
@@ -26,7 +29,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory, tiny: Path, ray_running: No
     folder = tmp_path_factory.mktemp("cached")
     lists = [["Lviv"], ["Lviv", "Kyiv"]] * 4 + [[]] * len(odd_audio())
     audio = write_corpus(folder / "a.parquet", noises(8) | odd_audio(), entities=lists, tenant=["acme"] * len(lists))
-    assert main(command(folder / "out", tiny, "--audio", str(audio), "--cache-emissions")) == 0
+    assert main(command(folder / "out", tiny, "--audio", str(audio), "--cache-emissions", executor="ray")) == 0
     return {"folder": folder, "audio": audio, **read_json(folder / "out.json")}
 
 
@@ -42,7 +45,7 @@ def test_a_run_with_a_cache_writes_what_a_run_without_writes(cached: dict[str, A
 
 def test_decoding_from_the_cache_needs_no_audio_and_no_acoustic_model(cached: dict[str, Any], tiny: Path) -> None:
     again = cached["folder"] / "again"
-    assert main(command(again, tiny, "--emissions", cached["emissions"]["folder"])) == 0
+    assert main(command(again, tiny, "--emissions", cached["emissions"]["folder"], executor="ray")) == 0
     record = read_json(again.with_suffix(".json"))
     assert "encode" not in record["stages"]
     assert (record["fingerprint"], record["model_id"]) == (cached["fingerprint"], cached["model_id"])

@@ -13,13 +13,11 @@ from pipeline.runs.manifest import problems
 from pipeline.storage import open_filesystem
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
-pytestmark = pytest.mark.usefixtures("ray_running")
 
-
-def run(folder: Path, tiny: Path, audio: Path, *more: str) -> int:
+def run(folder: Path, tiny: Path, audio: Path, *more: str, executor: str = "local") -> int:
     config = str(tiny.parent / "greedy.yaml")
     fixed = ["--audio", str(audio), "--output", str(folder / "out"), "--model", str(tiny), "--config", config]
-    fixed += ["--num-encoders", "1", "--block-rows", "4", "--summary", str(folder / "s.json"), "--cache-emissions"]
+    fixed += ["--executor", executor, "--block-rows", "4", "--summary", str(folder / "s.json"), "--cache-emissions"]
     return transcribe.main([*fixed, *more])
 
 
@@ -34,14 +32,15 @@ def spoil(folder: Path, ids: set[str]) -> None:
         file.write_bytes(buffer.getvalue())
 
 
+@pytest.mark.usefixtures("ray_running")
 def test_only_rows_with_errors_are_done_again(tmp_path: Path, tiny: Path) -> None:
     audio = write_corpus(tmp_path / "a.parquet", noises(10) | {"bad": b"no audio"})
-    assert run(tmp_path, tiny, audio) == 0
+    assert run(tmp_path, tiny, audio, executor="ray") == 0
     good = read_json(tmp_path / "s.json")
     rows = transcripts(good["transcripts"])
     assert list(good["counts"]["errors"].values()) == [1]
     spoil(tmp_path / "out", {"bad", "n002", "n003", "n007"})
-    assert run(tmp_path, tiny, audio, "--retry-errors") == 0
+    assert run(tmp_path, tiny, audio, "--retry-errors", executor="ray") == 0
     again = read_json(tmp_path / "s.json")
     assert transcripts(again["transcripts"]) == rows
     assert again["counts"] == good["counts"]
@@ -51,9 +50,10 @@ def test_only_rows_with_errors_are_done_again(tmp_path: Path, tiny: Path) -> Non
     assert again["emissions"]["rows"] == 11
 
 
+@pytest.mark.usefixtures("ray_running")
 def test_a_run_that_fails_at_large_ends(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     audio = write_corpus(tmp_path / "a.parquet", {f"bad{at:04d}": b"no audio" for at in range(2000)})
-    assert run(tmp_path, tiny, audio, "--max-error-rate", "0.1", "--block-rows", "50") == 1
+    assert run(tmp_path, tiny, audio, "--max-error-rate", "0.1", "--block-rows", "50", executor="ray") == 1
     assert "utterances have an error after 'encode' (100.0%; --max-error-rate is 10.0%)" in capsys.readouterr().err
     assert not list(tmp_path.rglob("run.json")), "it ended before it was through"
 

@@ -9,7 +9,6 @@ from jobs.transcribe import main
 from tests.support.transcribing import command, noises, read_json, write_corpus
 
 
-@pytest.mark.usefixtures("ray_running")
 def test_run_json_has_the_linters_view(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audio = write_corpus(tmp_path / "a.parquet", noises(2))
     (tmp_path / "list.csv").write_text("entity,weight\nKnott,\nKnott,\nКиев,\nLviv,0\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""jobs.transcribe on Ray, with a tiny model and no language model."""
+"""jobs.transcribe in this process, with a tiny model and no language model."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,9 @@ import pytest
 from jobs.transcribe import main
 from tests.support.transcribing import command, noises, odd_audio, read_json, transcripts, write_corpus
 
-pytestmark = pytest.mark.usefixtures("ray_running")
-
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory, tiny: Path, ray_running: None) -> dict[str, Any]:
+def odd(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> dict[str, Any]:
     """The record of a run over audio of every odd kind, and where things lie."""
     folder = tmp_path_factory.mktemp("odd")
     write_corpus(folder / "a.parquet", odd_audio())

@@ -11,8 +11,6 @@ from tests.support.tiny_adapter import eager, save_beside
 from tests.support.tiny_model import tiny_model
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
-pytestmark = pytest.mark.usefixtures("ray_running")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, name: str, *more: str) -> list[dict[str, object]]:
     """Return the transcripts of one run."""
-    fixed = ["--model", str(folder / "base"), "--config", str(folder / "greedy.yaml"), "--num-encoders", "1"]
+    fixed = ["--model", str(folder / "base"), "--config", str(folder / "greedy.yaml"), "--executor", "local"]
     summary = folder / f"{name}.json"
     assert main(["--output", str(folder / name), "--block-rows", "3", "--summary", str(summary), *fixed, *more]) == 0
     return transcripts(read_json(summary)["transcripts"])

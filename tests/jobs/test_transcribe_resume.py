@@ -22,8 +22,8 @@ def test_killed_twice_and_resumed(tmp_path: Path, tiny: Path) -> None:
     after_second = written(killed)
     assert 3 <= after_first < after_second < UTTERANCES // BLOCK, "the kills must come in the middle"
 
-    for output in (killed, whole):
-        last = start(audio, output, tiny, "ray")
+    for output, executor in ((killed, "ray"), (whole, "local")):
+        last = start(audio, output, tiny, executor)
         errors = last.communicate(timeout=START_SECONDS)[1]
         assert last.returncode == 0, errors
     resumed, undisturbed = (read_json(output.with_suffix(".json")) for output in (killed, whole))

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import pytest
 
 from jobs.transcribe import main
 from pipeline.storage import open_filesystem, read_bytes, walk_files, write_atomic
@@ -15,7 +14,6 @@ from tests.support.transcribing import noises, read_json, write_corpus
 UTTERANCES = 12
 
 
-@pytest.mark.usefixtures("ray_running")
 def test_from_bucket_to_bucket(tmp_path: Path, tiny: Path) -> None:
     with moto_endpoint() as endpoint:
         options = options_for(endpoint)
@@ -25,7 +23,7 @@ def test_from_bucket_to_bucket(tmp_path: Path, tiny: Path) -> None:
         write_atomic(open_filesystem(f"s3://{bucket}/in/list.txt", options), b"Lviv\n")
         command = ["--audio", f"s3://{bucket}/in", "--entities", f"s3://{bucket}/in/list.txt"]
         command += ["--output", f"s3://{bucket}/out", "--storage-options", json.dumps(options), "--model", str(tiny)]
-        command += ["--config", str(tiny.parent / "greedy.yaml"), "--block-rows", "4", "--num-encoders", "1"]
+        command += ["--config", str(tiny.parent / "greedy.yaml"), "--block-rows", "4", "--executor", "local"]
 
         assert main([*command, "--summary", str(tmp_path / "s.json")]) == 0
         record = read_json(tmp_path / "s.json")

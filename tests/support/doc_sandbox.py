@@ -3,6 +3,9 @@
 What a page calls ``recordings/``, ``names.csv`` or ``s3://bucket`` is here; ``http://HEAD:8265`` is a local cluster.
 Commands that would install, or run for minutes and have tests of their own, are only checked: ``make`` runs with
 ``--dry-run``, and ``ray up`` checks the file as Ray's launcher does.
+
+Most blocks run in children of one process that has imported everything (tests.support.preloaded), as dozens of new
+processes would spend minutes on imports. Those that are asked for as ``real`` run as a user runs them.
 """
 
 import contextlib
@@ -23,6 +26,7 @@ import pyarrow.parquet as pq
 import soundfile
 
 from pipeline.audio.decode import decode_audio
+from tests.support.preloaded import CLIENT, SOCKET, preloaded
 from tests.support.servers import KEY, SECRET, moto_endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +34,7 @@ UTTERANCES = 4  # of examples/demo.parquet
 _WITHIN = 900  # seconds for one block, which takes some 10 where nothing else runs
 _ATTEMPTS = 5  # to start Ray
 _VENV = Path(sys.executable).parent
+_PYTHON_PATH = ".venv/bin/python"
 
 _MAKE = f"""#!/bin/sh
 exec {shutil.which("make")} --dry-run --directory {ROOT} "$@" > /dev/null
@@ -44,24 +49,46 @@ exec {_VENV}/ray "$@"
 """
 
 
+def _either(program: str, first: str) -> str:
+    """A program of the environment that a preloaded process runs, where there is one."""
+    client = f'exec {sys.executable} -I -S {CLIENT} "${SOCKET}"{first}'
+    return f'#!/bin/sh\n[ -z "${SOCKET}" ] || {client} "$@"\nexec {_VENV / program} "$@"\n'
+
+
+_PROGRAMS = {"make": _MAKE, "ray": _RAY, "rollcall": _either("rollcall", " -m jobs.rollcall")}
+_PYTHON = _either("python", "")
+
+
 class BlockError(AssertionError):
     """A block that does not run."""
 
 
 @dataclasses.dataclass
 class Sandbox:
-    """``folder`` is where blocks run; ``environment`` is what they see."""
+    """``folder`` is where blocks run; ``environment`` is what they see.
+
+    address:   of the cluster, for RAY_ADDRESS
+    dashboard: what stands for ``http://HEAD:8265``
+    socket:    of the preloaded process
+    """
 
     folder: Path
     environment: dict[str, str]
+    address: str
     dashboard: str
+    socket: str
 
-    def shell(self, code: str) -> str:
-        """Run a shell block and return what it printed; raises BlockError with its output if it fails."""
-        return self._run(["bash", "-euo", "pipefail", "-c", self._filled(code)], code)
+    def shell(self, code: str, real: bool = False, cluster: bool = False) -> str:
+        """Run a shell block and return what it printed; raises BlockError with its output if it fails.
 
-    def python(self, code: str) -> str:
-        return self._run([sys.executable, "-c", code], code)
+        real:    each command in a process of its own, as users have it
+        cluster: with RAY_ADDRESS set, as whoever reads of clusters has it
+        """
+        return self._run(["bash", "-euo", "pipefail", "-c", self._filled(code)], code, real, cluster)
+
+    def python(self, code: str, real: bool = False, cluster: bool = False) -> str:
+        """Run a block of Python; as above."""
+        return self._run([str(self.folder / _PYTHON_PATH), "-c", code], code, real, cluster)
 
     def _filled(self, code: str) -> str:
         """Put real values for placeholders: ``<fingerprint>`` is the newest run in out/."""
@@ -70,9 +97,11 @@ class Sandbox:
             code = code.replace("<fingerprint>", runs[-1].parent.name)
         return code.replace("http://HEAD:8265", self.dashboard)
 
-    def _run(self, command: Sequence[str], code: str) -> str:
+    def _run(self, command: Sequence[str], code: str, real: bool, cluster: bool) -> str:
+        environment = self.environment | ({} if real else {SOCKET: self.socket})
+        environment |= {"RAY_ADDRESS": self.address} if cluster else {}
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=_WITHIN, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=_WITHIN, check=False
         )
         if done.returncode != 0:
             raise BlockError(f"exit code {done.returncode} of\n{code}\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}")
@@ -83,7 +112,7 @@ class Sandbox:
 def sandbox(folder: Path) -> Iterator[Sandbox]:
     """Make the folder, start what its commands talk to, and stop that at the end."""
     _inputs(folder)
-    _programs(folder / "bin")
+    _programs(folder)
     environment = os.environ | {
         "PATH": f"{folder / 'bin'}:{_VENV}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -100,9 +129,8 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
     with moto_endpoint() as endpoint:
         environment["AWS_ENDPOINT_URL"] = endpoint
         _fill_bucket(endpoint, folder)
-        with _cluster(environment) as (address, dashboard):
-            environment["RAY_ADDRESS"] = address
-            yield Sandbox(folder, environment, dashboard)
+        with _cluster(environment) as (address, dashboard), preloaded(folder / "home", environment) as socket:
+            yield Sandbox(folder, environment, address, dashboard, socket)
 
 
 def _inputs(folder: Path) -> None:
@@ -110,7 +138,6 @@ def _inputs(folder: Path) -> None:
     (folder / "home").mkdir(parents=True)
     for name in ("examples", "cluster.yaml"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / ".venv").symlink_to(_VENV.parent)
     (folder / ".gitignore").write_text(".venv\nhome\nbin\nout\nruns\n")  # not for the cluster: ray job submit heeds it
     shutil.copy(ROOT / "examples/entities.csv", folder / "names.csv")
     table = pq.read_table(ROOT / "examples/demo.parquet").slice(0, UTTERANCES)
@@ -134,10 +161,10 @@ def _inputs(folder: Path) -> None:
 
 
 def _programs(folder: Path) -> None:
-    folder.mkdir()
-    for name, script in (("make", _MAKE), ("ray", _RAY)):
-        (folder / name).write_text(script)
-        (folder / name).chmod(0o755)
+    for path, script in [*((f"bin/{name}", script) for name, script in _PROGRAMS.items()), (_PYTHON_PATH, _PYTHON)]:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(script)
+        (folder / path).chmod(0o755)
 
 
 def _fill_bucket(endpoint: str, folder: Path) -> None:

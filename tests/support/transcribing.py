@@ -65,9 +65,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def command(audio: Path, output: Path, tiny: Path, *more: str) -> list[str]:
+    """Return arguments of jobs.transcribe, which works in this process."""
     config = str(tiny.parent / "greedy.yaml")
     fixed = ["--audio", str(audio), "--output", str(output), "--model", str(tiny)]
-    return [*fixed, "--config", config, "--num-encoders", "1", "--block-rows", "4", *more]
+    return [*fixed, "--config", config, "--executor", "local", "--block-rows", "4", *more]
 
 
 def write_rows(path: Path, ids: list[str]) -> None:
