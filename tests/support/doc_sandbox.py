@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UTTERANCES = 4  # of examples/demo.parquet
 _WITHIN = 900  # seconds for one block, which takes some 10 where nothing else runs
 _ATTEMPTS = 5  # to start Ray
+_ENDS_WITHIN = 3  # seconds; then it is killed, as nothing of it is kept
 _VENV = Path(sys.executable).parent
 _PYTHON_PATH = ".venv/bin/python"
 
@@ -204,7 +205,7 @@ def _head(environment: dict[str, str], port: int, dashboard: int, log: Path) -> 
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(head.pid, stop)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    head.wait(timeout=20)
+                    head.wait(timeout=_ENDS_WITHIN)
 
 
 def _started(head: subprocess.Popen[bytes], log: Path) -> bool:
