@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from jobs.cli.worker_errors import raised_on_worker
 from pipeline.entities.text_rows import FORMATS
 from pipeline.entities.unmatched import MAX_UNMATCHED
 from pipeline.errors import RollcallError
@@ -137,8 +138,7 @@ def _guarded(body: Callable[[], int | Result]) -> Result:
         done = body()
         return done if isinstance(done, Result) else Result({"exit_code": done}, done)
     except RollcallError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return Result({"error": str(error)}, getattr(error, "exit_code", BAD_INPUT))
+        return _refused(error)
     except KeyboardInterrupt:
         message = "interrupted; the same command resumes where it stopped"
         print(message, file=sys.stderr)
@@ -148,8 +148,17 @@ def _guarded(body: Callable[[], int | Result]) -> Result:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Result({}, OK)
     except Exception as error:
+        raised = raised_on_worker(error)
+        if raised is not None:
+            return _refused(raised)
         traceback.print_exc()
         return Result({"error": f"{type(error).__name__}: {error}"}, INTERNAL)
+
+
+def _refused(error: RollcallError) -> Result:
+    error = raised_on_worker(error) or error
+    print(f"error: {error}", file=sys.stderr)
+    return Result({"error": str(error)}, getattr(error, "exit_code", BAD_INPUT))
 
 
 def is_terminal() -> bool:

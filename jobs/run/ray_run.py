@@ -12,6 +12,7 @@ from actors.check import check_models
 from actors.lint import lint_sounds
 from actors.meter import RayMeter
 from jobs.cli.command import FAILED
+from jobs.cli.worker_errors import raised_on_worker, without_colours
 from jobs.run.dataset_plan import run_plan
 from jobs.run.lint import Sounds, begin_lint, lint_facts
 from jobs.run.preflight import Transcription
@@ -74,8 +75,8 @@ class RayExecutor:
             with progress_bars(lambda: meter.read(_POLL_SECONDS), run.corpus.rows, self.console, workers.by_stage):
                 restarts = carry_through(plan, rows_done, self.patience, self.console.print)
         except ray.exceptions.RayError as error:
-            cause = _cause(error)
-            if isinstance(cause, RollcallError):
+            cause = raised_on_worker(error)
+            if cause is not None:
                 raise cause from error
             reason = meter.verdict()  # Ray keeps only the text of what a worker raised in a batch
             if reason is not None:
@@ -89,12 +90,5 @@ def _listen(run: Transcription) -> Sounds:
     return lambda seconds: ray.get(task, timeout=seconds)
 
 
-def _cause(error: BaseException | None) -> BaseException | None:
-    """Return the RollcallError behind a chain of Ray's own errors, if there is one."""
-    while error is not None and not isinstance(error, RollcallError):
-        error = getattr(error, "cause", None) or error.__cause__
-    return error
-
-
 def _last_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[-1].strip()
+    return without_colours(str(error)).strip().splitlines()[-1].strip()
