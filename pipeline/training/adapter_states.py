@@ -22,7 +22,7 @@ import soxr
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.audio.decode import Samples, decode_audio
 from pipeline.errors import InputError, RowError
-from pipeline.text import normalise
+from pipeline.text import foreign_letters, normalise
 from pipeline.types.emissions import Emissions
 
 STATES = pa.schema(
@@ -163,6 +163,8 @@ def _hear(row: dict[str, Any], model: CtcModel, hardening: Hardening) -> Emissio
     text = normalise(row["text"] or "", model.tokens.alphabet)
     if not text or any(character.isdigit() for character in text):
         return None  # what is spoken for a digit is not known
+    if foreign_letters(row["text"], model.tokens.alphabet):
+        return None  # a word of what is said would be missing
     try:
         samples = decode_audio(row["audio"]["bytes"], row["utterance_id"]).samples
     except RowError:

@@ -17,7 +17,7 @@ from pipeline.acoustic.interface import SAMPLE_RATE
 from pipeline.audio.decode import decode_audio
 from pipeline.errors import InputError, RowError
 from pipeline.lexicon.pronunciation import PHONES, Pronouncer
-from pipeline.text import normalise
+from pipeline.text import foreign_letters, normalise
 from pipeline.training.kept_out import KEPT_OUT
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 24.0  # at 0.85 of its speed the longest still fits in Whisper's 30 s of positions
@@ -62,7 +62,9 @@ class Labels:
         return tuple(self._numbers[phone] for phone in self._pronouncer.pronounce(word)[0])
 
     def text(self, text: str | None) -> str:
-        """Return the text to train on, empty where what is spoken is not known: no text, or digits."""
+        """Return the text to train on, empty where what is spoken is not known: no text, digits, or foreign letters."""
+        if text is not None and foreign_letters(text, self.tokens.alphabet):
+            return ""
         normal = normalise(text or "", self.tokens.alphabet)
         return "" if any(character.isdigit() for character in normal) else normal
 

@@ -166,6 +166,27 @@ def test_a_manifest_that_was_ingested_and_exported_can_be_ingested_again(tmp_pat
     assert {one["text"] for one in again.values()} == {"hello"}
 
 
+def test_whole_files_of_odd_names_come_back_from_their_manifest_too(tmp_path: Path) -> None:
+    names = ["a;b %20.wav", "Folge 1/Über uns & Co..wav", "名前.wav"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(encoded(noise(2.0)))
+    lines = [{"audio_filepath": name, "speaker": 'O"Neil'} for name in names]
+    (tmp_path / "first.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    once = ingest(tmp_path / "first.jsonl", tmp_path / "once")
+    rows = [{name: one[name] for name in one if name in TRANSCRIPTS.names} for one in once.values()]
+    (text,) = export(
+        tmp_path, [one | {"text": "hello", "words": [], "entities": []} for one in rows], "nemo-manifest"
+    ).values()
+    (tmp_path / "second.jsonl").write_text(text)
+    again = ingest(tmp_path / "second.jsonl", tmp_path / "again")
+    kept = ("audio_sha256", "duration_seconds", "speaker", "recording_id", "recording_path")
+    assert {name: [one[key] for key in kept] for name, one in again.items()} == {
+        name: [one[key] for key in kept] for name, one in once.items()
+    }
+    assert len(again) == 3
+
+
 def test_recordings_of_one_name_stay_apart(tmp_path: Path) -> None:
     spoken = words(("yes", 0.0, 0.5))
     rows = [piece("Talk", 0.0, spoken, 1.0, tenant=tenant) | {"utterance_id": tenant} for tenant in ("a", "b")]

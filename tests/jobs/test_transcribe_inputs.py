@@ -92,6 +92,10 @@ def test_bad_lists(tmp_path: Path, tiny: Path, audio: Path, capsys: pytest.Captu
     arguments = command(audio, tmp_path, tiny)
     assert "none of its 1 utterance ids" in failure(capsys, [*arguments, "--entities", str(tmp_path / "other.tsv")])
     assert "does not exist" in failure(capsys, [*arguments, "--entities", str(tmp_path / "none.txt")])
+    first, second = noises(2)
+    (tmp_path / "half.tsv").write_text(f"{first}\tlviv kyiv\n{second}.wav\todesa oslo\n")
+    said = failure(capsys, [*arguments, "--entities", str(tmp_path / "half.tsv")])
+    assert f"1 of 2 lists name no utterance of the audio: '{second}.wav'; the audio has '{second}' for" in said
     assert "column 'names' for the entity lists is missing" in failure(
         capsys, [*arguments, "--entities-column", "names"]
     )
