@@ -20,12 +20,13 @@ from jobs.run.ingest_run import run_ingest
 from pipeline.audio.segmentation import MIN_MAX_SECONDS
 from pipeline.errors import InputError
 from pipeline.ingest.layouts import FORMATS, Source, detect
-from pipeline.ingest.notes import Notes
+from pipeline.ingest.listing import Listing
 from pipeline.ingest.plan import Plan, make_plan
 from pipeline.ingest.shards import Counts, IngestJob
 from pipeline.storage import Location, check_writable, open_filesystem, write_atomic
 from pipeline.storage.s3_options import parse_options
 
+_WITH_COLUMNS = ("parquet", "nemo", "common-voice")
 MAX_SECONDS = 28.0
 """The default model takes 30 s; the rest is room for its own padding."""
 
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-seconds", type=float, default=MAX_SECONDS, help="cut longer audio (default: %(default)s)"
     )
+    parser.add_argument("--id-column", help="column of parquet or a table, or field of JSON, that has the ids")
     parser.add_argument("--audio-root", help="folder that audio paths in manifests start from and may not leave")
     add_storage_options(parser)
     parser.add_argument("--workers", type=int, help="shards worked on at a time (default: one per CPU)")
@@ -60,21 +62,25 @@ def _ingest(arguments: argparse.Namespace) -> Result:
     output = open_filesystem(arguments.output, options)
     if f"{output.path}/".startswith(f"{place.path}/") and output.is_local == place.is_local:
         raise InputError(f"--output {output.uri} lies in the source {place.uri}; choose a folder outside it.")
-    found = Notes()
+    found = Listing()
     sources = detect(place, arguments.format, found)
     check_writable(output)
     if arguments.summary:
         check_writable(open_filesystem(arguments.summary).parent)
     root = open_filesystem(arguments.audio_root, options) if arguments.audio_root else None
     settings = {"format": sources[0].format, "max_seconds": arguments.max_seconds}
-    plan, notes = make_plan(sources, place, root, output, settings)
-    notes.said = [*found.said, *notes.said]
+    if arguments.id_column is not None:
+        _check_id_column(sources[0].format)
+        settings["id_column"] = arguments.id_column
+    plan, listing = make_plan(sources, place, root, output, settings)
+    listing.said = [*found.said, *listing.said]
     names = ", ".join(source.location.uri for source in sources)
     print(f"{names}: {sources[0].format}, {plan.utterances} utterances in {plan.recordings} recordings")
-    for line in notes.lines():
+    for line in listing.lines():
         print(f"note: {line}")
-    counts = run_ingest(IngestJob(place, output, arguments.max_seconds), plan, arguments.workers)
-    return _finish(arguments, sources, output, plan, counts, notes, time.monotonic() - started)
+    job = IngestJob(place, output, arguments.max_seconds, arguments.id_column, root)
+    counts = run_ingest(job, plan, arguments.workers)
+    return _finish(arguments, sources, output, plan, counts, listing, time.monotonic() - started)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -84,13 +90,20 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"--workers must be at least 1, got {arguments.workers}.")
 
 
+def _check_id_column(layout: str) -> None:
+    if layout not in _WITH_COLUMNS:
+        raise InputError(
+            f"--id-column is for {', '.join(_WITH_COLUMNS)}; the source is '{layout}', which has no columns."
+        )
+
+
 def _finish(
     arguments: argparse.Namespace,
     sources: list[Source],
     output: Location,
     plan: Plan,
     counts: Counts,
-    notes: Notes,
+    listing: Listing,
     wall: float,
 ) -> Result:
     hours = counts.audio_seconds / 3600
@@ -106,9 +119,9 @@ def _finish(
         "error_examples": counts.examples,
         "cut_rows": counts.pieces,
         "texts_left_out": counts.texts_left_out,
-        "not_audio": notes.not_audio.count,
-        "audio_without_manifest": notes.unnamed.count,
-        "notes": notes.lines(),
+        "not_audio": listing.not_audio.count,
+        "audio_without_manifest": listing.unnamed.count,
+        "notes": listing.lines(),
         "audio_hours": hours,
         "wall_seconds": wall,
     }

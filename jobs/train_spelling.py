@@ -11,7 +11,6 @@ validated best, averaged, is written to ``--output``.
 """
 
 import argparse
-import glob
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
 from pipeline.config import PRONUNCIATIONS, AcousticConfig
 from pipeline.errors import InputError
 from pipeline.lexicon.pronunciation import PHONES, Pronouncer, read_dictionary
+from pipeline.storage import matching
 from pipeline.training import adapter_states
 from pipeline.training.adapter_states import StateRow
 from pipeline.training.spelling_data import SpellingData, TextConfig, TextWindows
@@ -73,7 +73,7 @@ def text_files(patterns: Sequence[str]) -> list[tuple[Path, float]]:
     found = []
     for pattern in patterns:
         name, _, weight = pattern.partition("=")
-        files = sorted(glob.glob(name))
+        files = matching(name)
         if not files:
             raise InputError(f"--text {name}: no such file.")
         found += [(Path(file), float(weight or 1.0)) for file in files]

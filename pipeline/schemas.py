@@ -4,7 +4,7 @@ Units stand in the field metadata (``unit``), meanings in ``about``. Rules that 
 ``utterance_id`` end to end; a row that cannot be processed keeps its id and has ``error`` set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -211,6 +211,26 @@ def conform(table: pa.Table, schema: pa.Schema, required: tuple[str, ...], sourc
             came = table.schema.field(field.name).type
             raise InputError(f"{source}: column '{field.name}' is {came}, needed is {field.type} ({error}).") from error
     return pa.table(columns, schema=schema)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether the type holds text, however it is encoded: string, large_string, string_view or a dictionary of them."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_text_list(kind: pa.DataType) -> bool:
+    """Whether the type holds lists of text, whatever their encoding."""
+    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_list_view)
+    return any(test(kind) for test in kinds) and is_text(kind.value_type)
+
+
+def refuse_repeated(names: Sequence[str], wanted: Iterable[str], source: str) -> None:
+    """Raise InputError, naming ``source``, if a column of ``wanted`` is there more than once: which is meant?"""
+    twice = sorted({name for name in wanted if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{source}: columns {twice} are there more than once; it has {list(names)}. Keep one of each.")
 
 
 def path_of_recording(row: Mapping[str, Any]) -> str | None:

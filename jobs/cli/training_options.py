@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pipeline.acoustic.interface import CtcModel
 from pipeline.config import AcousticConfig
 from pipeline.errors import InputError
+from pipeline.storage import matching
 from pipeline.training import adapter_states
 from pipeline.training.adapter_states import Hardening
 from pipeline.training.kept_out import KEPT_OUT
@@ -49,7 +49,7 @@ def settings(options: argparse.Namespace, kind: type[Settings]) -> Settings:
 def cache_states(options: argparse.Namespace, model: CtcModel) -> list[Path]:
     """Return the cache entry of every training file, computing what is missing."""
     hardening = Hardening(tuple(options.speeds), tuple(options.noise) if options.noise else None)
-    files = [file for pattern in options.train for file in sorted(glob.glob(pattern))]
+    files = [file for pattern in options.train for file in matching(pattern)]
     if not files:
         raise InputError(f"--train {' '.join(options.train)}: no such file.")
     return [adapter_states.build(Path(file), options.cache, model, hardening, options.most) for file in files]

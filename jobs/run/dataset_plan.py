@@ -80,8 +80,11 @@ def _cached(run: Transcription) -> ray.data.Dataset:
 
 
 def _read(files: Sequence[Location]) -> ray.data.Dataset:
+    """Read the files as they are: what stands in their paths, as ``lang=en/``, is no column, and any name will do."""
     paths = [file.path for file in files]
-    return ray.data.read_parquet(paths, filesystem=files[0].arrow(), num_cpus=_READ_CPUS)
+    return ray.data.read_parquet(
+        paths, filesystem=files[0].arrow(), num_cpus=_READ_CPUS, partitioning=None, file_extensions=None
+    )
 
 
 def _write(rows: ray.data.Dataset, sink: FolderSink) -> None:

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from pipeline.audio.sniff import HEAD_BYTES, is_audio
 from pipeline.errors import InputError
-from pipeline.ingest.notes import Notes
+from pipeline.ingest.listing import Listing
 from pipeline.ingest.recordings import (
     AUDIO_SUFFIXES,
     Recording,
@@ -17,10 +17,10 @@ from pipeline.ingest.recordings import (
 from pipeline.storage import Location, read_bytes, read_head, walk_files
 
 
-def read_folder(source: Location, _root: Location, notes: Notes) -> Recordings:
+def read_folder(source: Location, _root: Location, listing: Listing) -> Recordings:
     """Yield every audio file on all levels; the id is the path below ``source`` without an audio file's ending.
 
-    Files of other names are looked into: what holds audio is taken, and what does not is counted in ``notes``.
+    Files of other names are looked into: what holds audio is taken, and what does not is counted in ``listing``.
     """
     base = source.parent if source.filesystem.isfile(source.path) else source
     for _, files in walk_files(source):
@@ -30,10 +30,10 @@ def read_folder(source: Location, _root: Location, notes: Notes) -> Recordings:
             if named or is_audio(read_head(Location(source.filesystem, path), HEAD_BYTES)):
                 yield Recording(path, label, (Utterance(without_audio_suffix(label)),), size)
             else:
-                notes.not_audio.add(label)
+                listing.not_audio.add(label)
 
 
-def read_librispeech(source: Location, _root: Location, notes: Notes) -> Recordings:
+def read_librispeech(source: Location, _root: Location, listing: Listing) -> Recordings:
     """Yield SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac with the text of its ``*.trans.txt``; the id is the file's name.
 
     A transcript whose file is missing becomes an utterance with an error. Raises InputError for a malformed line.
@@ -46,7 +46,7 @@ def read_librispeech(source: Location, _root: Location, notes: Notes) -> Recordi
             if path.endswith(".trans.txt"):
                 texts |= _transcripts(Location(source.filesystem, path))
             elif path not in sizes:
-                notes.not_audio.add(source.relative(path))
+                listing.not_audio.add(source.relative(path))
         named = {posixpath.basename(without_suffix(path)): path for path in sizes}
         if len(named) < len(sizes):
             raise InputError(f"{folder}: audio files of the same name but different endings; keep one of each.")

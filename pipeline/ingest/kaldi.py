@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from pipeline.errors import InputError, StorageError
-from pipeline.ingest.notes import Notes
+from pipeline.ingest.listing import Listing
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, resolve
 from pipeline.ingest.text_files import read_lines, seconds
 from pipeline.storage import Location, exists
@@ -38,11 +38,11 @@ _SEGMENTS = {
 }
 
 
-def read_kaldi(source: Location, root: Location, notes: Notes) -> Recordings:
+def read_kaldi(source: Location, root: Location, listing: Listing) -> Recordings:
     """Yield the recordings of a data directory (or of its wav.scp), with their segments where there are any.
 
     Pipe commands, Kaldi archives, segments of unknown recordings and lines of ``text`` without audio become utterances
-    with an error; recordings of which no segment is wanted are counted in ``notes``. Raises InputError for malformed
+    with an error; recordings of which no segment is wanted are counted in ``listing``. Raises InputError for malformed
     lines and ids that are there twice.
     """
     folder = source.parent if source.name == "wav.scp" else source
@@ -59,7 +59,7 @@ def read_kaldi(source: Location, root: Location, notes: Notes) -> Recordings:
             yield Recording(name, name, (Utterance(name, text, speaker, error=error),))
         if columns is _SEGMENTS:
             for (name,) in database.execute(_WITHOUT_SEGMENT):
-                notes.unsegmented.add(name)
+                listing.unsegmented.add(name)
 
 
 def _load(folder: Location, database: sqlite3.Connection) -> None:

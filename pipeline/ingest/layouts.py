@@ -11,14 +11,14 @@ from pipeline.errors import InputError
 from pipeline.ingest.audio_parquet import read_audio_parquet
 from pipeline.ingest.folders import read_folder, read_librispeech
 from pipeline.ingest.kaldi import read_kaldi
+from pipeline.ingest.listing import Listing
 from pipeline.ingest.manifests import read_common_voice, read_nemo
-from pipeline.ingest.notes import Notes
 from pipeline.ingest.recordings import AUDIO_SUFFIXES, Recordings
 from pipeline.storage import Location, check_readable, is_parquet, read_head, walk_files
 
 _MANIFESTS = ("manifest.jsonl", "manifest.json")
 _NAMED = 5  # sources of a layout that an error names
-FORMATS: dict[str, Callable[[Location, Location, Notes], Recordings]] = {
+FORMATS: dict[str, Callable[[Location, Location, Listing], Recordings]] = {
     "folder": read_folder,
     "nemo": read_nemo,
     "librispeech": read_librispeech,
@@ -26,7 +26,7 @@ FORMATS: dict[str, Callable[[Location, Location, Notes], Recordings]] = {
     "common-voice": read_common_voice,
     "parquet": read_audio_parquet,
 }
-"""Every reader takes (source, where audio paths may lead, notes) and yields recordings in a fixed order."""
+"""Every reader takes (source, where audio paths may lead, listing) and yields recordings in a fixed order."""
 _NAMES = {".jsonl": "nemo", ".json": "nemo", ".tsv": "common-voice", ".parquet": "parquet", ".pq": "parquet"}
 _LISTS = ("kaldi", "nemo", "common-voice")  # layouts whose audio is what a file says, and a source of its own
 _FIRST_LINE = 1 << 16  # bytes of a file in which the first line of a manifest is looked for
@@ -54,7 +54,7 @@ class Source:
         return self.location.parent if self.location.filesystem.isfile(self.location.path) else self.location
 
 
-def detect(location: Location, wanted: str | None = None, notes: Notes | None = None) -> list[Source]:
+def detect(location: Location, wanted: str | None = None, listing: Listing | None = None) -> list[Source]:
     """Return everything that is to be ingested: sources of the layout ``wanted`` if given, else what the files tell.
 
     All sources are of one layout: where a folder holds several, nobody knows which rows are meant twice. Raises
@@ -66,7 +66,7 @@ def detect(location: Location, wanted: str | None = None, notes: Notes | None = 
         raise InputError(f"unknown format '{wanted}'; there are {sorted(FORMATS)}.")
     if location.filesystem.isfile(location.path) and not _is_folder_too(location):
         return [Source(location, wanted or _of_file(location))]
-    found = _found(location, notes or Notes())
+    found = _found(location, listing or Listing())
     if wanted in ("folder", "librispeech", "parquet"):
         return [Source(location, wanted)]
     formats = sorted({source.format for source in found if wanted in (None, source.format)})
@@ -77,18 +77,18 @@ def detect(location: Location, wanted: str | None = None, notes: Notes | None = 
         )
     if formats:
         return _told_apart([source for source in found if source.format == formats[0]], location)
-    if wanted is None and next(read_folder(location, location, Notes()), None) is not None:
+    if wanted is None and next(read_folder(location, location, Listing()), None) is not None:
         return [Source(location, "folder")]
     looked = f"for the format '{wanted}'" if wanted else f"for {_LOOKED_FOR}"
     raise InputError(f"{location.uri}: nothing to ingest was found; looked {looked} on all levels.")
 
 
-def note_unnamed(location: Location, named: Container[int], notes: Notes) -> None:
+def note_unnamed(location: Location, named: Container[int], listing: Listing) -> None:
     """Count the audio files below a folder whose paths' hashes are not in ``named``."""
     for _, files in walk_files(location):
         for path, _ in files:
             if path.lower().endswith(AUDIO_SUFFIXES) and hash(path) not in named:
-                notes.unnamed.add(location.relative(path))
+                listing.unnamed.add(location.relative(path))
 
 
 def is_list(source: Source) -> bool:
@@ -133,7 +133,7 @@ def _of_file(location: Location) -> str:
     raise InputError(f"{location.uri}: the layout of a '{suffix}' file is not known; looked for {_LOOKED_FOR}.")
 
 
-def _found(location: Location, notes: Notes) -> list[Source]:
+def _found(location: Location, listing: Listing) -> list[Source]:
     """Return the sources of every layout but plain folders; LibriSpeech and parquet are one each, with all levels."""
     found: list[Source] = []
     whole: set[str] = set()
@@ -152,17 +152,17 @@ def _found(location: Location, notes: Notes) -> list[Source]:
                 found.append(Source(here.join(name), "nemo"))
             elif name.lower().endswith(".tsv") and _is_common_voice(here.join(name)):
                 tables.append(name)
-        found += [Source(here.join(name), "common-voice") for name in _validated(tables, here, notes)]
+        found += [Source(here.join(name), "common-voice") for name in _validated(tables, here, listing)]
     return found + [Source(location, name) for name in sorted(whole)]
 
 
-def _validated(tables: list[str], folder: Location, notes: Notes) -> list[str]:
+def _validated(tables: list[str], folder: Location, listing: Listing) -> list[str]:
     """Return the tables of a Common Voice folder to take: validated.tsv, which holds train, dev and test, or all."""
     if "validated.tsv" not in tables:
         return tables
     others = [name for name in tables if name != "validated.tsv"]
     if others:
-        notes.said.append(
+        listing.said.append(
             f"{folder.uri}: validated.tsv was taken, which holds train, dev and test; {', '.join(others)} left out"
         )
     return ["validated.tsv"]

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.errors import InputError, StorageError
-from pipeline.ingest.notes import Notes
+from pipeline.ingest.listing import Listing
 from pipeline.ingest.recordings import Recording, Recordings, Utterance, resolve, span_id, without_suffix
 from pipeline.ingest.text_files import read_lines, seconds
 from pipeline.storage import Location
@@ -16,20 +16,22 @@ _NEMO_TEXTS = ("audio_filepath", "text", "speaker", "session", "tenant", "uttera
 _COMMON_VOICE = ("client_id", "path", "sentence")
 
 
-def read_nemo(source: Location, root: Location, _notes: Notes) -> Recordings:
+def read_nemo(source: Location, root: Location, listing: Listing) -> Recordings:
     """Yield the lines of a NeMo manifest: ``audio_filepath``, ``offset``, ``duration`` and the texts of _NEMO_TEXTS.
 
     Only ``audio_filepath`` is needed. With an ``offset`` the line is that part of the file; with a ``duration`` alone
     it is the whole file if that is as long, and its first seconds if it is longer. Neighbouring lines of one file are
     read together. Raises InputError, naming the line, for what is not such JSON.
     """
-    for audio, group in groupby(_nemo_lines(source), key=lambda item: str(item[1]["audio_filepath"])):
+    for audio, group in groupby(
+        _nemo_lines(source, listing.id_column), key=lambda item: str(item[1]["audio_filepath"])
+    ):
         path, error = _find(audio, root)
         utterances = tuple(_nemo_utterance(where, line, root, path, error) for where, line in group)
         yield Recording(path, audio, utterances)
 
 
-def _nemo_lines(source: Location) -> Iterator[tuple[str, dict[str, Any]]]:
+def _nemo_lines(source: Location, id_column: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, text in read_lines(source):
         where = f"{source.uri} line {number}"
         try:
@@ -41,6 +43,10 @@ def _nemo_lines(source: Location) -> Iterator[tuple[str, dict[str, Any]]]:
         for field in _NEMO_TEXTS:
             if not isinstance(line.get(field), str | None):
                 raise InputError(f"{where}: '{field}' must be a string, got {line[field]!r}.")
+        if id_column is not None:
+            if not isinstance(line.get(id_column), str | int) or line[id_column] == "":
+                raise InputError(f"{where}: --id-column '{id_column}' must be a string, got {line.get(id_column)!r}.")
+            line["utterance_id"] = str(line[id_column])
         yield where, line
 
 
@@ -71,7 +77,7 @@ def _find(audio: str, root: Location) -> tuple[str, str | None]:
         return audio, str(error)
 
 
-def read_common_voice(source: Location, root: Location, _notes: Notes) -> Recordings:
+def read_common_voice(source: Location, root: Location, listing: Listing) -> Recordings:
     """Yield the rows of a Common Voice TSV (``client_id, path, sentence, ...``) whose audio lies in ``clips/``.
 
     The id is the clip's name without its ending; a row without a clip is an error row named by its line. Raises
@@ -79,13 +85,14 @@ def read_common_voice(source: Location, root: Location, _notes: Notes) -> Record
     """
     lines = read_lines(source)
     header = next(lines, (1, ""))[1].split("\t")
-    missing = [name for name in _COMMON_VOICE if name not in header]
+    wanted = [*_COMMON_VOICE, *([listing.id_column] if listing.id_column else [])]
+    missing = [name for name in wanted if name not in header]
     if missing:
         raise InputError(f"{source.uri}: columns {missing} are missing; it has {header}. Is it a Common Voice TSV?")
-    twice = [name for name in _COMMON_VOICE if header.count(name) > 1]
+    twice = [name for name in wanted if header.count(name) > 1]
     if twice:
         raise InputError(f"{source.uri}: columns {twice} are there twice; it has {header}. Rename or remove one.")
-    at = {name: header.index(name) for name in _COMMON_VOICE}
+    at = {name: header.index(name) for name in wanted}
     for number, line in lines:
         cells = line.split("\t")  # Common Voice quotes nothing: a quotation mark is part of the sentence
         if len(cells) != len(header):
@@ -98,5 +105,6 @@ def read_common_voice(source: Location, root: Location, _notes: Notes) -> Record
             yield Recording(name, name, (Utterance(name, cells[at["sentence"]], speaker, error=missing_clip),))
             continue
         path, error = _find(posixpath.join("clips", clip), root)
-        utterance = Utterance(without_suffix(clip), cells[at["sentence"]], speaker, error=error)
+        name = (cells[at[listing.id_column]] if listing.id_column else "") or without_suffix(clip)
+        utterance = Utterance(name, cells[at["sentence"]], speaker, error=error)
         yield Recording(path, posixpath.join("clips", clip), (utterance,))

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.ingest.audio_parquet import read_ids
 from pipeline.ingest.layouts import FORMATS, Source, is_list, note_unnamed
-from pipeline.ingest.notes import Notes
+from pipeline.ingest.listing import Listing
 from pipeline.ingest.recordings import Recording, from_json, to_json
 from pipeline.storage import Location, exists, read_bytes, walk_files, write_atomic
 from pipeline.storage.disk_table import DuplicateIds, UniqueIds, temporary_database
@@ -38,7 +38,7 @@ class Plan:
 
 def make_plan(
     sources: Sequence[Source], place: Location, root: Location | None, output: Location, options: dict[str, Any]
-) -> tuple[Plan, Notes]:
+) -> tuple[Plan, Listing]:
     """List the sources, refuse duplicate ids, and write the plan below ``output``; an equal plan there is resumed.
 
     Audio paths start at ``root``, or at each source's own folder. Where ids of several sources are the same, all of
@@ -47,15 +47,15 @@ def make_plan(
     """
     with tempfile.TemporaryDirectory(prefix="rollcall-plan-") as scratch:
         try:
-            plan, notes = _list_units(sources, place, root, f"{scratch}/plain", options)
+            plan, listing = _list_units(sources, place, root, f"{scratch}/plain", options)
             folder = f"{scratch}/plain"
         except DuplicateIds:
             if len(sources) == 1:
                 raise
             folder = f"{scratch}/split"
             splits = ", ".join(source.split for source in sources)
-            plan, notes = _list_units(sources, place, root, folder, options | {"splits": True})
-            notes.said.append(f"ids of different manifests are the same, so they begin with the split: {splits}")
+            plan, listing = _list_units(sources, place, root, folder, options | {"splits": True})
+            listing.said.append(f"ids of different manifests are the same, so they begin with the split: {splits}")
         if plan.utterances == 0:
             raise InputError(f"{place.uri}: no audio was found for the format '{sources[0].format}'.")
         if not _is_resumed(plan, output):
@@ -63,23 +63,23 @@ def make_plan(
                 with open(f"{folder}/{number:06d}.jsonl", "rb") as file:
                     write_atomic(_plan_file(output, number), file.read())
             write_atomic(output.join(_FOLDER, "plan.json"), json.dumps(dataclasses.asdict(plan)).encode())
-    return plan, notes
+    return plan, listing
 
 
 def _list_units(
     sources: Sequence[Source], place: Location, root: Location | None, folder: str, options: dict[str, Any]
-) -> tuple[Plan, Notes]:
+) -> tuple[Plan, Listing]:
     """Write the units of all sources to ``folder``; raises DuplicateIds."""
     os.makedirs(folder)
-    notes, named = Notes(), set[int]()
+    listing, named = Listing(options.get("id_column")), set[int]()
     with temporary_database(folder) as database:
         ids = UniqueIds(database)
-        recordings = chain.from_iterable(_listed(one, root, ids, notes, "splits" in options) for one in sources)
+        recordings = chain.from_iterable(_listed(one, root, ids, listing, "splits" in options) for one in sources)
         plan = _write_units(_noted(recordings, named), folder, options)
         ids.check(place.uri)
     if is_list(sources[0]) and place.filesystem.isdir(place.path):
-        note_unnamed(place, named, notes)
-    return plan, notes
+        note_unnamed(place, named, listing)
+    return plan, listing
 
 
 def _noted(recordings: Iterator[Recording], named: set[int]) -> Iterator[Recording]:
@@ -127,16 +127,18 @@ def pack(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
         yield unit
 
 
-def _listed(source: Source, root: Location | None, ids: UniqueIds, notes: Notes, by_split: bool) -> Iterator[Recording]:
+def _listed(
+    source: Source, root: Location | None, ids: UniqueIds, listing: Listing, by_split: bool
+) -> Iterator[Recording]:
     """Yield the recordings while noting every utterance id that will come of them."""
     previous = None
-    for found in FORMATS[source.format](source.location, root or source.folder, notes):
+    for found in FORMATS[source.format](source.location, root or source.folder, listing):
         recording = _in_split(found, source.split) if by_split else found
         for utterance in recording.utterances:
             ids.add(utterance.utterance_id, recording.label)
         if recording.row_group is not None and recording.path != previous:
             previous = recording.path
-            for name in read_ids(Location(source.location.filesystem, recording.path), recording.label):
+            for name in read_ids(Location(source.location.filesystem, recording.path), found.label, listing.id_column):
                 ids.add(name, recording.label)
         yield recording
 

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 
 from pipeline.audio.decode import MIN_SAMPLES, SAMPLE_RATE, Samples, encode_flac, open_audio, resampled
 from pipeline.audio.segmentation import Piece, SpeechDetector, cut_at_silences, slice_spans
-from pipeline.errors import RowError
+from pipeline.errors import RowError, StorageError
 from pipeline.ingest.audio_parquet import ParquetRow, read_rows
-from pipeline.ingest.recordings import Recording, Utterance, span_id
+from pipeline.ingest.recordings import Recording, Utterance, resolve, span_id
 from pipeline.storage import Location, open_seekable
 
 _OVERSHOOT_SECONDS = 0.5  # what a segment may end after its audio, as in Kaldi's extract-segments
@@ -24,8 +24,12 @@ Row = dict[str, Any]
 class RowMaker:
     """Makes the rows of recordings that lie on the filesystem of ``source``."""
 
-    def __init__(self, source: Location, max_seconds: float) -> None:
+    def __init__(
+        self, source: Location, max_seconds: float, id_column: str | None = None, audio_root: Location | None = None
+    ) -> None:
+        """``audio_root`` is where paths in parquet start; by default the folder of the file."""
         self._source = source
+        self._id_column, self._audio_root = id_column, audio_root
         self._max_seconds = max_seconds
         self._detector: SpeechDetector | None = None
         self.texts_left_out = 0  # transcripts of what was cut: nobody knows which words fall into which piece
@@ -37,8 +41,8 @@ class RowMaker:
         """
         location = Location(self._source.filesystem, recording.path)
         if recording.row_group is not None:
-            for row in read_rows(location, recording):
-                yield from self._parquet_row(row)
+            for row in read_rows(location, recording, self._id_column):
+                yield from self._parquet_row(row, self._audio_root or location.parent)
             return
         planned_errors = [utterance for utterance in recording.utterances if utterance.error]
         made: Iterator[Row] = (error_row(one, str(one.error), recording.label) for one in planned_errors)
@@ -47,17 +51,33 @@ class RowMaker:
             made = chain(made, self._file_rows(location, recording, wanted))
         yield from (row | {"recording_path": recording.recording_path} for row in made)
 
-    def _parquet_row(self, row: ParquetRow) -> Iterator[Row]:
-        path = row.path or row.utterance.utterance_id
-        if row.data is None:
-            message = row.utterance.error or f"{row.utterance.utterance_id}: column 'audio' has no bytes."
-            made: Iterator[Row] = iter([error_row(row.utterance, message, path)])
+    def _parquet_row(self, row: ParquetRow, root: Location) -> Iterator[Row]:
+        name, path = row.utterance.utterance_id, row.path or row.utterance.utterance_id
+        made: Iterator[Row]
+        if row.data is not None:
+            made = self._whole(io.BytesIO(row.data), row.utterance, name)
+        elif row.utterance.error is None and row.path:
+            made = self._beside(row.path, row.utterance, root)
         else:
-            made = self._whole(io.BytesIO(row.data), row.utterance, row.utterance.utterance_id)
+            made = iter(
+                [error_row(row.utterance, row.utterance.error or f"{name}: column 'audio' has no bytes.", path)]
+            )
         for item in made:
             if item["recording_id"] is None:
                 item["audio"]["path"] = path
             yield item | _placed(item, row.place) | {"entities": row.entities}
+
+    def _beside(self, path: str, utterance: Utterance, root: Location) -> Iterator[Row]:
+        """Rows of a file that audio parquet names instead of holding it."""
+        name = utterance.utterance_id
+        try:
+            location = resolve(root, path)
+            with open_seekable(location) as file:
+                yield from self._whole(file, utterance, name)
+        except (StorageError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            message = f"{name}: column 'audio' has no bytes, nor has its path {path!r} below {root.uri}: {reason}."
+            yield error_row(utterance, message, path)
 
     def _file_rows(self, location: Location, recording: Recording, wanted: list[Utterance]) -> Iterator[Row]:
         label = recording.label

@@ -31,6 +31,8 @@ class IngestJob:
     source: Location
     output: Location
     max_seconds: float
+    id_column: str | None = None
+    audio_root: Location | None = None
 
 
 @dataclasses.dataclass
@@ -88,7 +90,7 @@ def read_counts(location: Location) -> Counts:
 
 def _write(job: IngestJob, recordings: list[Recording], path: str) -> Counts:
     counts, pending, size = Counts(), [], 0
-    maker = RowMaker(job.source, job.max_seconds)
+    maker = RowMaker(job.source, job.max_seconds, job.id_column, job.audio_root)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with pq.ParquetWriter(path, AUDIO, use_dictionary=_REPEATING, compression="none") as writer:
         for recording in recordings:

@@ -47,7 +47,8 @@ def _part(
 
 def _ids(file: Location) -> npt.NDArray[np.uint64]:
     def read() -> list[str]:
-        names: list[str] = pq.read_table(file.path, filesystem=file.arrow(), columns=["utterance_id"])[0].to_pylist()
+        table = pq.read_table(file.path, filesystem=file.arrow(), partitioning=None, columns=["utterance_id"])
+        names: list[str] = table[0].to_pylist()
         return names
 
     return id_hashes(attempt(read, file, "read"))

@@ -68,7 +68,8 @@ def _differences(before: RunFolder, after: RunFolder) -> Totals:
 
 def _rows(file: Location) -> list[dict[str, Any]]:
     def read() -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = pq.read_table(file.path, filesystem=file.arrow(), columns=_COMPARED).to_pylist()
+        table = pq.read_table(file.path, filesystem=file.arrow(), partitioning=None, columns=_COMPARED)
+        rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 
     return storage.attempt(read, file, "read")

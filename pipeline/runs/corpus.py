@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline import storage
 from pipeline.config.fingerprint import fingerprint
 from pipeline.errors import InputError
-from pipeline.schemas import AUDIO, AUDIO_REQUIRED, ORIGIN, conform
+from pipeline.schemas import AUDIO, AUDIO_REQUIRED, ORIGIN, conform, is_text, is_text_list, refuse_repeated
 
 _READ_ROWS = 8192  # ids, and their lists, per batch; bounds memory
 _NAMED = 5  # duplicate ids that an error names
@@ -85,10 +85,11 @@ def column_names(file: storage.Location) -> list[str]:
 
 def check_schema(schema: pa.Schema, source: str, list_column: str | None = None) -> None:
     """Raise InputError, naming ``source`` and the column, unless ``schema`` fits AUDIO."""
+    refuse_repeated(schema.names, [*AUDIO.names, list_column or ""], source)
     # A column "entities" that is not asked for may be anything.
     wanted = pa.schema([field for field in AUDIO if field.name != "entities"])
     conform(schema.empty_table(), wanted, AUDIO_REQUIRED, source)
-    if not _is_text(schema.field("utterance_id").type):
+    if not is_text(schema.field("utterance_id").type):
         kind = schema.field("utterance_id").type
         raise InputError(f"{source}: column 'utterance_id' is {kind}, needed is string.")
     if list_column is None:
@@ -96,12 +97,8 @@ def check_schema(schema: pa.Schema, source: str, list_column: str | None = None)
     if list_column not in schema.names:
         raise InputError(f"{source}: column '{list_column}' for the entity lists is missing; it has {schema.names}.")
     kind = schema.field(list_column).type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not _is_text(kind.value_type):
+    if not is_text_list(kind):
         raise InputError(f"{source}: column '{list_column}' is {kind}, needed is list<string>.")
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _open(file: storage.Location) -> pq.ParquetFile:

@@ -1,5 +1,6 @@
 """Finding a run by what a user names: its directory, its transcripts, or a folder in which it is the only run."""
 
+import glob
 import posixpath
 
 from pipeline import storage
@@ -14,7 +15,7 @@ def transcripts_of(path: str) -> str:
         return path
     if storage.exists(RunFolder(location).transcripts):
         return posixpath.join(path, TRANSCRIPTS)
-    runs = sorted(location.filesystem.glob(posixpath.join(location.path, "*", TRANSCRIPTS)))
+    runs = sorted(location.filesystem.glob(posixpath.join(glob.escape(location.path), "*", TRANSCRIPTS)))
     if len(runs) > 1:
         names = [posixpath.basename(posixpath.dirname(run)) for run in runs]
         raise InputError(f"{path} holds {len(runs)} runs {names[:5]}; name the one to score, e.g. {path}/{names[0]}.")

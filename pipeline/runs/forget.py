@@ -36,7 +36,7 @@ def forget_errors(folder: RunFolder, wanted: bool) -> int:
 
 def _with_errors(file: Location) -> list[str]:
     def read() -> pa.Table:
-        return pq.read_table(file.path, filesystem=file.arrow(), columns=["utterance_id", "error"])
+        return pq.read_table(file.path, filesystem=file.arrow(), partitioning=None, columns=["utterance_id", "error"])
 
     table = storage.attempt(read, file, "read")
     names: list[str] = table.filter(pc.is_valid(table["error"]))["utterance_id"].to_pylist()

@@ -110,8 +110,8 @@ def _data_rows(folder: RunFolder, manifest: list[FileFacts]) -> int:
 def _ids(folder: RunFolder) -> Iterator[bytes]:
     """Yield a 16-byte hash of every utterance id, so that a large run's ids fit into memory."""
     for file in folder.files():
-        names = pq.read_table(file.path, filesystem=file.arrow(), columns=["utterance_id"])["utterance_id"]
-        for name in names.to_pylist():
+        table = pq.read_table(file.path, filesystem=file.arrow(), partitioning=None, columns=["utterance_id"])
+        for name in table["utterance_id"].to_pylist():
             yield hashlib.blake2b(name.encode(), digest_size=16).digest()
 
 

@@ -38,7 +38,7 @@ class Run:
     def __init__(self, path: str, options: Options | None = None) -> None:
         """Raises StorageError if there is nothing, InputError if run.json is broken or says that rows are missing."""
         folder = RunFolder(storage.open_filesystem(path, options))
-        self.record: dict[str, Any] = {} if _is_glob(path) else folder.read_record() or {}
+        self.record: dict[str, Any] = {} if storage.is_pattern(folder.root) else folder.read_record() or {}
         self.files = storage.list_parquet(f"{path.rstrip('/')}/{TRANSCRIPTS_FOLDER}" if self.record else path, options)
         self.uri = folder.root.uri
 
@@ -73,10 +73,6 @@ def _footer(file: Location) -> pq.FileMetaData:
         return pq.read_metadata(file.path, filesystem=file.arrow())
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
-
-
-def _is_glob(path: str) -> bool:
-    return any(sign in path for sign in "*?[")
 
 
 def _dated(rows: pa.Table, date: str | None) -> Batch:

@@ -71,5 +71,6 @@ class UniqueIds:
         named = "; ".join(f"'{name}' in {first} and in {second}" for name, first, second in pairs)
         more = f"; and {count - _NAMED} more" if count > _NAMED else ""
         raise DuplicateIds(
-            f"{source}: {count} duplicate utterance ids: {named}{more}. Every id must be unique; rename or remove them."
+            f"{source}: {count} duplicate utterance ids: {named}{more}. Every id must be unique; rename or "
+            "remove them, or name another column of a table or parquet with --id-column."
         )

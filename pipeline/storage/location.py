@@ -6,6 +6,7 @@ environment (``AWS_*``, as boto reads it) or from ``options``, and are never par
 
 import contextlib
 import dataclasses
+import glob
 import io
 import os
 import posixpath
@@ -281,6 +282,11 @@ def _visible(path: str) -> bool:
 def is_pattern(location: Location) -> bool:
     """Whether the path is a pattern: it has ``*``, ``?`` or ``[``, and nothing of that very name is there."""
     return any(sign in location.path for sign in "*?[") and not exists(location)
+
+
+def matching(pattern: str) -> list[str]:
+    """Return the local file of this very name or, if there is none, the files that it matches as a pattern, sorted."""
+    return [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
 
 
 def list_parquet(uri: str, options: Options | None = None) -> list[Location]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import glob
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipeline.acoustic.interface import SAMPLE_RATE
 from pipeline.audio.decode import decode_audio
 from pipeline.errors import InputError, RowError
 from pipeline.lexicon.pronunciation import PHONES, Pronouncer
+from pipeline.storage import matching
 from pipeline.text import foreign_letters, normalise
 from pipeline.training.kept_out import KEPT_OUT
 
@@ -81,7 +81,7 @@ def read_sources(patterns: Sequence[str], labels: Labels, workers: int) -> list[
     sources = []
     for pattern in patterns:
         name, _, weight = pattern.partition("=")
-        files = sorted(glob.glob(name))
+        files = matching(name)
         if not files:
             raise InputError(f"--train {name}: no such file.")
         try:

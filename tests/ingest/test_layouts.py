@@ -169,6 +169,76 @@ def test_hugging_face_parquet(tmp_path) -> None:
     assert "no bytes" in rows["10"]["error"]
 
 
+def test_audio_as_samples_or_as_paths(tmp_path) -> None:
+    samples = noise(1.0, 8_000)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "x.wav").write_bytes(ONE_SECOND)
+    named = [{"array": samples.tolist(), "sampling_rate": 8_000, "path": "a"}]
+    whole = [(samples * 32767).astype(int).tolist()]
+    _write_parquet(tmp_path / "array.parquet", id=["a"], audio=named)
+    _write_parquet(tmp_path / "plain.parquet", id=["b"], audio=whole, sampling_rate=[8_000])
+    _write_parquet(tmp_path / "paths.parquet", id=["c", "d"], audio=["clips/x.wav", "clips/gone.wav"])
+    _write_parquet(
+        tmp_path / "outside.parquet", id=["e", "f"], audio=[{"path": "/etc/passwd"}, {"path": "clips/x.wav"}]
+    )
+    rows = ingest(tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    assert {name: row["duration_seconds"] for name, row in rows.items()} == {
+        **dict.fromkeys("abcf", pytest.approx(1.0)),
+        **dict.fromkeys("de", None),
+    }
+    stored, rate = soundfile.read(io.BytesIO(rows["a"]["audio"]["bytes"]), dtype="float32")
+    assert rate == 8_000
+    assert (stored == samples).all()
+    assert rows["c"]["audio"]["bytes"] == ONE_SECOND
+    assert "'clips/gone.wav' below" in rows["d"]["error"]
+    assert "lies outside" in rows["e"]["error"]
+
+
+def test_text_in_any_encoding_of_arrow(tmp_path) -> None:
+    texts = pa.array(["x", "y"])
+    _write_parquet(
+        tmp_path / "a.pq",
+        id=pa.array(["a", "b"]).dictionary_encode(),
+        audio=[{"bytes": ONE_SECOND, "path": None}] * 2,
+        text=texts.cast(pa.string_view()),
+        speaker=texts.dictionary_encode(),
+    )
+    rows = ingest(tmp_path / "a.pq", tmp_path / "out")
+    assert {name: (row["text"], row["speaker"]) for name, row in rows.items()} == {"a": ("x", "x"), "b": ("y", "y")}
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path, capsys) -> None:
+    audio = pa.array([{"bytes": ONE_SECOND, "path": None}])
+    pq.write_table(
+        pa.Table.from_arrays([audio, pa.array(["a"]), pa.array(["b"])], ["audio", "text", "text"]),
+        tmp_path / "a.parquet",
+    )
+    said = refused(capsys, str(tmp_path / "a.parquet"), "--output", str(tmp_path / "out"))
+    assert "a.parquet: columns ['text'] are there more than once" in said
+
+
+def test_another_column_can_hold_the_ids(tmp_path, capsys) -> None:
+    audio = [{"bytes": ONE_SECOND, "path": None}] * 2
+    _write_parquet(tmp_path / "a.parquet", id=[7, 7], file=["x.wav", "y.wav"], audio=audio)
+    assert "--id-column" in refused(capsys, str(tmp_path / "a.parquet"), "--output", str(tmp_path / "none"))
+    assert set(ingest(tmp_path / "a.parquet", tmp_path / "out", "--id-column", "file")) == {"x.wav", "y.wav"}
+    (tmp_path / "a.wav").write_bytes(ONE_SECOND)
+    nemo(tmp_path / "m.jsonl", {"audio_filepath": "a.wav", "key": 12}, {"audio_filepath": "a.wav", "key": 13})
+    assert set(ingest(tmp_path / "m.jsonl", tmp_path / "nemo", "--id-column", "key")) == {"12", "13"}
+    said = refused(capsys, str(tmp_path / "a.parquet"), "--output", str(tmp_path / "none"), "--id-column", "gone")
+    assert "--id-column 'gone' is no column" in said
+    said = refused(capsys, str(tmp_path / "a.wav"), "--output", str(tmp_path / "none"), "--id-column", "x")
+    assert "--id-column is for parquet, nemo, common-voice" in said
+
+
+def test_folders_with_keys_and_values_are_plain_folders(tmp_path) -> None:
+    for number, folder in enumerate(("lang=en", "lang=en/speaker=x", "utterance_id=5")):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        audio = [{"bytes": ONE_SECOND, "path": None}]
+        _write_parquet(tmp_path / "set" / folder / "p.parquet", utterance_id=[f"u{number}"], audio=audio)
+    assert set(ingest(tmp_path / "set", tmp_path / "out")) == {"u0", "u1", "u2"}
+
+
 def test_what_ingest_wrote_can_be_ingested_again_and_cut_further(tmp_path) -> None:
     (tmp_path / "talk.wav").write_bytes(encoded(noise(30.0)))
     once = ingest(tmp_path / "talk.wav", tmp_path / "once", "--max-seconds", "16")
@@ -214,8 +284,8 @@ def test_damaged_parquet_keeps_its_rows(tmp_path) -> None:
     ("columns", "message"),
     [
         ({"text": ["a"]}, r"column 'audio' is missing; it has \['text'\]"),
-        ({"audio": ["file.wav"]}, r"column 'audio' is string, needed is struct<bytes"),
-        ({"audio": [{"path": "x"}]}, "needed is struct<bytes"),
+        ({"audio": [7]}, r"column 'audio' is int64, needed is struct<bytes"),
+        ({"audio": [{"array": [0.5]}]}, "needed is struct<bytes"),
         ({"audio": [{"bytes": b"x"}], "text": [3]}, "column 'text' is int64, needed is string"),
         ({"audio": [{"bytes": b"x"}], "id": [0.5]}, "column 'id' is double"),
         ({"audio": [{"bytes": b"x"}], "entities": ["Ann"]}, r"column 'entities' is string, needed is list<string>"),

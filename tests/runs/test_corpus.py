@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import InputError
 from pipeline.runs.corpus import Corpus, id_hashes, scan_corpus
 from pipeline.storage import list_parquet
 
@@ -68,3 +70,18 @@ def test_only_columns_of_every_file_are_read(tmp_path: Path) -> None:
 @given(st.lists(st.text(), unique=True, max_size=50))
 def test_different_ids_have_different_hashes(ids: list[str]) -> None:
     assert len(set(id_hashes(ids).tolist())) == len(ids)
+
+
+def test_text_may_be_encoded_in_any_way(tmp_path: Path) -> None:
+    audio = pa.array([{"bytes": b"a", "path": None}], AUDIO)
+    for number, ids in enumerate([pa.array(["a"]).dictionary_encode(), pa.array(["b"], pa.string_view())]):
+        pq.write_table(pa.table({"utterance_id": ids, "audio": audio}), tmp_path / f"{number}.parquet")
+    assert scan(tmp_path).rows == 2
+
+
+def test_a_repeated_column_is_named(tmp_path: Path) -> None:
+    audio = pa.array([{"bytes": b"a", "path": None}], AUDIO)
+    columns = [pa.array(["a"]), pa.array(["x"]), pa.array(["y"]), audio]
+    pq.write_table(pa.Table.from_arrays(columns, ["utterance_id", "text", "text", "audio"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: columns \['text'\] are there more than once"):
+        scan(tmp_path)

@@ -1,4 +1,4 @@
-"""What an ingest did not take, and what it did otherwise than one would think: said on the screen and recorded.
+"""What the readers of layouts are told, and what they tell: on the screen and in the record.
 
 The rule: nothing that lies in the source is passed over without a count here.
 """
@@ -25,15 +25,17 @@ class Passed:
 
 
 @dataclasses.dataclass
-class Notes:
-    """Filled by the readers of the layouts while they list.
+class Listing:
+    """Given to the readers of the layouts, and filled by them while they list.
 
+    id_column:   column (of parquet and tables) or field (of JSON) that the user named for the ids
     not_audio:   files of a folder that hold no audio
     unnamed:     audio files below the source that no manifest of it names
     unsegmented: recordings of Kaldi's wav.scp of which no segment is listed
     said:        other lines for the user
     """
 
+    id_column: str | None = None
     not_audio: Passed = dataclasses.field(default_factory=Passed)
     unnamed: Passed = dataclasses.field(default_factory=Passed)
     unsegmented: Passed = dataclasses.field(default_factory=Passed)
