@@ -1,0 +1,28 @@
+"""Audio parquet wherever it lies and however its text is encoded: what stands in a path is never part of the rows."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.transcribe import main
+from tests.support.transcribing import command, noises, transcripts
+
+pytestmark = pytest.mark.usefixtures("ray_running")
+
+
+def test_folders_of_keys_and_values_brackets_and_other_endings(tmp_path: Path, tiny: Path) -> None:
+    corpus = tmp_path / "show [2020]"
+    places = ["lang=en/a.parquet", "lang=en/speaker=x/b.PARQUET", "utterance_id=5/c.pq"]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    for place, (name, data) in zip(places, noises(3).items(), strict=True):
+        (corpus / place).parent.mkdir(parents=True, exist_ok=True)
+        ids = pa.array([name]).dictionary_encode() if place.endswith("pq") else pa.array([name])
+        audio = pa.array([{"bytes": data, "path": None}], kind)
+        pq.write_table(pa.table({"utterance_id": ids, "audio": audio}), corpus / place)
+    output = tmp_path / "run=1"
+    assert main(command(corpus, output, tiny)) == 0
+    [folder] = output.glob("*/transcripts")
+    rows = transcripts(folder)
+    assert [(row["utterance_id"], row["error"]) for row in rows] == [("n000", None), ("n001", None), ("n002", None)]
