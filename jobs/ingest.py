@@ -22,6 +22,7 @@ from pipeline.errors import InputError
 from pipeline.ingest.layouts import FORMATS, Source, detect
 from pipeline.ingest.listing import Listing
 from pipeline.ingest.plan import Plan, make_plan
+from pipeline.ingest.rows import CHANNELS
 from pipeline.ingest.shards import Counts, IngestJob
 from pipeline.storage import Location, check_writable, open_filesystem, write_atomic
 from pipeline.storage.s3_options import parse_options
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-seconds", type=float, default=MAX_SECONDS, help="cut longer audio (default: %(default)s)"
     )
+    parser.add_argument("--channels", choices=CHANNELS, default="mix", help="of several (default: %(default)s)")
     parser.add_argument("--id-column", help="column of parquet or a table, or field of JSON, that has the ids")
     parser.add_argument("--audio-root", help="folder that audio paths in manifests start from and may not leave")
     add_storage_options(parser)
@@ -69,6 +71,8 @@ def _ingest(arguments: argparse.Namespace) -> Result:
         check_writable(open_filesystem(arguments.summary).parent)
     root = open_filesystem(arguments.audio_root, options) if arguments.audio_root else None
     settings = {"format": sources[0].format, "max_seconds": arguments.max_seconds}
+    if arguments.channels != "mix":
+        settings["channels"] = arguments.channels
     if arguments.id_column is not None:
         _check_id_column(sources[0].format)
         settings["id_column"] = arguments.id_column
@@ -78,7 +82,7 @@ def _ingest(arguments: argparse.Namespace) -> Result:
     print(f"{names}: {sources[0].format}, {plan.utterances} utterances in {plan.recordings} recordings")
     for line in listing.lines():
         print(f"note: {line}")
-    job = IngestJob(place, output, arguments.max_seconds, arguments.id_column, root)
+    job = IngestJob(place, output, arguments.max_seconds, arguments.id_column, root, arguments.channels)
     counts = run_ingest(job, plan, arguments.workers)
     return _finish(arguments, sources, output, plan, counts, listing, time.monotonic() - started)
 
@@ -119,6 +123,7 @@ def _finish(
         "error_examples": counts.examples,
         "cut_rows": counts.pieces,
         "texts_left_out": counts.texts_left_out,
+        "quiet_mixes": counts.quiet_mixes,
         "not_audio": listing.not_audio.count,
         "audio_without_manifest": listing.unnamed.count,
         "notes": listing.lines(),
@@ -142,6 +147,11 @@ def _show(summary: dict[str, object]) -> None:
     examples = summary["error_examples"]
     for message in examples if isinstance(examples, list) else []:
         print(f"row error: {message}", file=sys.stderr)
+    if summary["quiet_mixes"]:
+        print(
+            f"warning: in {summary['quiet_mixes']} files the mix of the channels is more than 12 dB quieter than "
+            "one of them, as they cancel each other; --channels left, right or split takes them apart"
+        )
     if summary["texts_left_out"]:
         print(
             f"note: the text of {summary['texts_left_out']} cut recordings was left out; --max-seconds keeps them whole"

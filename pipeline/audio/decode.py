@@ -26,6 +26,7 @@ MAX_SECONDS = 120.0
 MIN_SAMPLES = 400
 """25 ms: less than one analysis window of the models has nothing to transcribe."""
 _MAX_PEAK = 16.0  # full scale is 1.0; 24 dB above it the file surely holds something else than audio
+_QUIET_MIX = 10 ** (-12 / 10)  # of the loudest channel's power
 _BLOCK_SECONDS = 30  # decoded at a time
 _CONTAINERS = (
     "mov,mp4,m4a,aac,matroska,webm,mp3,ogg,wav,w64,flac,asf,aiff,caf,amr,amrnb,amrwb,au,ac3,eac3,avi,mpegts,"
@@ -139,14 +140,43 @@ def _try_ffmpeg(file: BinaryIO, source: str, first: str) -> AudioStream:
         ) from error
 
 
-def resampled(stream: AudioStream, source: str) -> Iterator[Samples]:
-    """Yield the stream as mono 16 kHz blocks; raises RowError for bad samples and if it holds less than 25 ms."""
+class MixLevel:
+    """How loud the mean of the channels is beside the loudest of them: opposite phases leave nothing of both."""
+
+    def __init__(self) -> None:
+        self._mix = 0.0
+        self._channels: npt.NDArray[np.float64] = np.zeros(0)
+
+    def note(self, block: npt.NDArray[np.float32], mix: Samples) -> None:
+        """Take in samples [N, channels] and their mean [N]."""
+        power = np.einsum("nc,nc->c", block, block, dtype=np.float64)
+        self._channels = power if len(self._channels) != len(power) else self._channels + power
+        self._mix += float(np.dot(mix, mix))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the mix is more than 12 dB below its loudest channel; one speaker of two alone takes 6 dB."""
+        return bool(len(self._channels)) and self._mix < float(self._channels.max()) * _QUIET_MIX
+
+
+def resampled(
+    stream: AudioStream, source: str, channel: int | None = None, level: MixLevel | None = None
+) -> Iterator[Samples]:
+    """Yield the stream as mono 16 kHz blocks; raises RowError for bad samples and if it holds less than 25 ms.
+
+    channel: the one to take, from 0; None for their mean, whose level ``level`` takes note of
+    """
     converter = None
     if stream.rate != SAMPLE_RATE:
         converter = soxr.ResampleStream(stream.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     total = 0
     for block in stream.blocks:
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+        if block.shape[1] == 1 or channel is not None:
+            mono = block[:, min(channel or 0, block.shape[1] - 1)]
+        else:
+            mono = block.mean(axis=1, dtype=np.float32)
+            if level is not None:
+                level.note(block, mono)
         _check_samples(mono, source)
         mono = mono if converter is None else converter.resample_chunk(mono)
         total += len(mono)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
-from pipeline.audio.decode import MIN_SAMPLES, SAMPLE_RATE, Samples, encode_flac, open_audio, resampled
+import numpy as np
+
+from pipeline.audio.decode import MIN_SAMPLES, SAMPLE_RATE, MixLevel, Samples, encode_flac, open_audio, resampled
 from pipeline.audio.segmentation import Piece, SpeechDetector, cut_at_silences, slice_spans
 from pipeline.errors import RowError, StorageError
 from pipeline.ingest.audio_parquet import ParquetRow, read_rows
-from pipeline.ingest.recordings import Recording, Utterance, resolve, span_id
+from pipeline.ingest.recordings import Recording, Utterance, resolve, span_id, without_audio_suffix
 from pipeline.storage import Location, open_seekable
 
 _OVERSHOOT_SECONDS = 0.5  # what a segment may end after its audio, as in Kaldi's extract-segments
@@ -19,19 +21,27 @@ _OVERSHOOT_SECONDS = 0.5  # what a segment may end after its audio, as in Kaldi'
 _AS_SAID_SECONDS = 0.5  # by which a manifest's duration may be off and still be the whole file's
 
 Row = dict[str, Any]
+CHANNELS = ("mix", "left", "right", "split")
+"""What becomes of a file with several channels: their mean, one of the first two, or an utterance of each."""
 
 
 class RowMaker:
     """Makes the rows of recordings that lie on the filesystem of ``source``."""
 
     def __init__(
-        self, source: Location, max_seconds: float, id_column: str | None = None, audio_root: Location | None = None
+        self,
+        source: Location,
+        max_seconds: float,
+        id_column: str | None = None,
+        audio_root: Location | None = None,
+        channels: str = "mix",
     ) -> None:
-        """``audio_root`` is where paths in parquet start; by default the folder of the file."""
+        """``audio_root`` is where paths in parquet start, by default the folder of the file; ``channels``: CHANNELS."""
         self._source = source
-        self._id_column, self._audio_root = id_column, audio_root
+        self._id_column, self._audio_root, self._channels = id_column, audio_root, channels
         self._max_seconds = max_seconds
         self._detector: SpeechDetector | None = None
+        self.quiet_mixes = 0  # files whose channels cancel each other
         self.texts_left_out = 0  # transcripts of what was cut: nobody knows which words fall into which piece
 
     def rows(self, recording: Recording) -> Iterator[Row]:
@@ -98,19 +108,55 @@ class RowMaker:
             yield from (error_row(utterance, message, label) for utterance in left.values())
 
     def _whole(self, file: BinaryIO, utterance: Utterance, label: str) -> Iterator[Row]:
-        """Rows of a whole file: one with the bytes as they are, or several with FLAC if it is too long."""
+        """Rows of a whole file: the bytes as they are, or FLAC of what is cut or of a channel."""
+        for part, channel in self._of_channels(file, utterance, label):
+            for row in self._whole_of(file, part, label, channel):
+                if part.utterance_id != utterance.utterance_id and not row.get("error"):
+                    row |= {"recording_id": utterance.utterance_id}
+                yield row
+
+    def _of_channels(self, file: BinaryIO, utterance: Utterance, label: str) -> list[tuple[Utterance, int | None]]:
+        """Return which utterances come of which channels; None stands for their mean, and for the only one.
+
+        Where a file is split, each channel has a speaker of its own, and nobody knows whose the text is.
+        """
+        wanted = {"left": 0, "right": 1}.get(self._channels)
+        if self._channels == "mix":
+            return [(utterance, None)]
         file.seek(0)
         try:
-            blocks = resampled(open_audio(file, label), label)
+            count = open_audio(file, label).channels
+        except RowError:
+            return [(utterance, None)]  # who reads it says so
+        if count == 1 or wanted is not None:
+            return [(utterance, None if count == 1 else wanted)]
+        self.texts_left_out += utterance.text is not None
+        found: list[tuple[Utterance, int | None]] = []
+        for channel in range(count):
+            name, speaker = f"{utterance.utterance_id}-ch{channel + 1}", f"{utterance.speaker or ''}ch{channel + 1}"
+            found.append((dataclasses.replace(utterance, utterance_id=name, speaker=speaker, text=None), channel))
+        return found
+
+    def _whole_of(self, file: BinaryIO, utterance: Utterance, label: str, channel: int | None) -> Iterator[Row]:
+        file.seek(0)
+        level = MixLevel()
+        try:
+            blocks = resampled(open_audio(file, label), label, channel, level)
             held, total = [], 0
             for block in blocks:
                 held.append(block)
                 total += len(block)
                 if total > self._max_seconds * SAMPLE_RATE:
                     yield from self._cut(chain(held, blocks), utterance, 0)
+                    self.quiet_mixes += level.is_quiet
                     return
         except RowError as error:
             yield error_row(utterance, str(error), label)
+            return
+        self.quiet_mixes += level.is_quiet
+        if channel is not None:
+            piece = Piece(0, np.concatenate(held))
+            yield piece_row(utterance, piece, without_audio_suffix(label))
             return
         file.seek(0)
         yield audio_row(utterance, file.read(), total, label)
@@ -123,9 +169,9 @@ class RowMaker:
         said = utterance.duration or 0.0
         longest = round((said + _AS_SAID_SECONDS) * SAMPLE_RATE)
         file.seek(0)
-        total = 0
+        total, level = 0, MixLevel()
         try:
-            for block in resampled(open_audio(file, recording.label), recording.label):
+            for block in resampled(open_audio(file, recording.label), recording.label, level=level):
                 total += len(block)
                 if total > longest:
                     break
@@ -139,7 +185,8 @@ class RowMaker:
         elif there < said - _AS_SAID_SECONDS:
             message = f"{recording.label}: its manifest says that it is {said:g} s long; {there:.3f} s are there."
             yield error_row(utterance, message, recording.label)
-        elif total <= self._max_seconds * SAMPLE_RATE:
+        elif total <= self._max_seconds * SAMPLE_RATE and self._channels == "mix":
+            self.quiet_mixes += level.is_quiet
             file.seek(0)
             yield audio_row(utterance, file.read(), total, recording.label)
         else:
@@ -157,17 +204,29 @@ class RowMaker:
 
     def _spans(self, file: BinaryIO, left: dict[str, Utterance], recording: Recording) -> Iterator[Row]:
         """Rows of parts of a file; takes each utterance out of ``left`` when its rows are made."""
+        parts = [part for one in left.values() for part in self._of_channels(file, one, recording.label)]
+        by_channel: dict[int | None, dict[str, Utterance]] = {}
+        for part, channel in parts:
+            by_channel.setdefault(channel, {})[part.utterance_id] = part
+        for channel, wanted in by_channel.items():
+            yield from self._spans_of(file, wanted, recording, channel)
+        left.clear()
+
+    def _spans_of(
+        self, file: BinaryIO, left: dict[str, Utterance], recording: Recording, channel: int | None
+    ) -> Iterator[Row]:
         file.seek(0)
-        label = recording.label
+        label, level = recording.label, MixLevel()
         ordered = sorted(left.values(), key=lambda item: item.start or 0.0)
         spans = [(round((item.start or 0.0) * SAMPLE_RATE), _samples(item.end)) for item in ordered]
         try:
-            blocks = resampled(open_audio(file, label), label)
+            blocks = resampled(open_audio(file, label), label, channel, level)
             for index, piece in slice_spans(blocks, spans):
                 yield from self._span(ordered[index], piece, recording)
                 del left[ordered[index].utterance_id]
         except RowError as error:
             yield from (error_row(utterance, str(error), label) for utterance in left.values())
+        self.quiet_mixes += level.is_quiet
 
     def _span(self, utterance: Utterance, piece: Piece, recording: Recording) -> Iterator[Row]:
         missing = (utterance.end or 0.0) - piece.end_seconds

@@ -33,6 +33,7 @@ class IngestJob:
     max_seconds: float
     id_column: str | None = None
     audio_root: Location | None = None
+    channels: str = "mix"
 
 
 @dataclasses.dataclass
@@ -44,6 +45,7 @@ class Counts:
     audio_seconds: float = 0.0
     pieces: int = 0  # rows that were cut from recordings
     texts_left_out: int = 0  # transcripts of recordings that were cut
+    quiet_mixes: int = 0  # files whose channels cancel each other when they are mixed
     examples: list[str] = dataclasses.field(default_factory=list)
 
     def note(self, row: Row) -> None:
@@ -57,7 +59,7 @@ class Counts:
 
     def add(self, other: "Counts", examples: int) -> None:
         """Take another shard's counts in, keeping at most ``examples`` errors."""
-        for field in ("rows", "errors", "audio_seconds", "pieces", "texts_left_out"):
+        for field in ("rows", "errors", "audio_seconds", "pieces", "texts_left_out", "quiet_mixes"):
             setattr(self, field, getattr(self, field) + getattr(other, field))
         self.examples = [*self.examples, *other.examples][:examples]
 
@@ -90,7 +92,7 @@ def read_counts(location: Location) -> Counts:
 
 def _write(job: IngestJob, recordings: list[Recording], path: str) -> Counts:
     counts, pending, size = Counts(), [], 0
-    maker = RowMaker(job.source, job.max_seconds, job.id_column, job.audio_root)
+    maker = RowMaker(job.source, job.max_seconds, job.id_column, job.audio_root, job.channels)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with pq.ParquetWriter(path, AUDIO, use_dictionary=_REPEATING, compression="none") as writer:
         for recording in recordings:
@@ -103,6 +105,6 @@ def _write(job: IngestJob, recordings: list[Recording], path: str) -> Counts:
                     pending, size = [], 0
         if pending:
             writer.write_table(pa.Table.from_pylist(pending, schema=AUDIO))
-        counts.texts_left_out = maker.texts_left_out
+        counts.texts_left_out, counts.quiet_mixes = maker.texts_left_out, maker.quiet_mixes
         writer.add_key_value_metadata({_COUNTS_KEY.decode(): json.dumps(dataclasses.asdict(counts))})
     return counts

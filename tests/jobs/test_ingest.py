@@ -98,6 +98,50 @@ def test_the_text_of_what_is_cut_is_left_out_and_said(tmp_path, capsys) -> None:
     assert next(iter(ingest(tmp_path / "m.jsonl", tmp_path / "whole"))) == "a"
 
 
+def test_channels_are_mixed_taken_or_split(tmp_path, capsys) -> None:
+    left, right = noise(2.0, seed=1), noise(2.0, seed=2)
+    source = tmp_path / "calls"
+    source.mkdir()
+    (source / "two.wav").write_bytes(encoded(np.stack([left, right], axis=1)))
+    (source / "mono.wav").write_bytes(encoded(left))
+    (source / "opposite.flac").write_bytes(encoded(np.stack([left, -left], axis=1), "flac"))
+
+    def heard(row) -> np.ndarray:
+        return decode_audio(row["audio"]["bytes"], "a").samples
+
+    mixed = ingest(source, tmp_path / "mix")
+    assert "in 1 files the mix of the channels is more than 12 dB quieter" in capsys.readouterr().out
+    assert summary_of(tmp_path / "mix")["quiet_mixes"] == 1
+    assert mixed["two"]["audio"]["bytes"] == (source / "two.wav").read_bytes()
+    for name, wanted in (("left", left), ("right", right)):
+        rows = ingest(source, tmp_path / name, "--channels", name)
+        np.testing.assert_allclose(heard(rows["two"]), wanted, atol=1e-4)
+        assert rows["mono"]["audio"]["bytes"] == (source / "mono.wav").read_bytes()
+    rows = ingest(source, tmp_path / "split", "--channels", "split")
+    assert sorted(rows) == ["mono", "opposite-ch1", "opposite-ch2", "two-ch1", "two-ch2"]
+    np.testing.assert_allclose(heard(rows["two-ch1"]), left, atol=1e-4)
+    np.testing.assert_allclose(heard(rows["two-ch2"]), right, atol=1e-4)
+    assert [(rows[f"two-ch{n}"]["recording_id"], rows[f"two-ch{n}"]["speaker"]) for n in (1, 2)] == [
+        ("two", "ch1"),
+        ("two", "ch2"),
+    ]
+    assert "12 dB" not in capsys.readouterr().out
+
+
+def test_segments_and_long_files_are_split_by_channel_too(tmp_path) -> None:
+    left, right = noise(12.0, seed=1), noise(12.0, seed=2)
+    (tmp_path / "a.wav").write_bytes(encoded(np.stack([left, right], axis=1)))
+    (tmp_path / "m.jsonl").write_text('{"audio_filepath": "a.wav", "offset": 1, "duration": 2, "text": "x"}\n')
+    rows = ingest(tmp_path / "m.jsonl", tmp_path / "spans", "--channels", "split")
+    assert sorted(rows) == ["a-00001000-00003000-ch1", "a-00001000-00003000-ch2"]
+    samples = decode_audio(rows["a-00001000-00003000-ch2"]["audio"]["bytes"], "a").samples
+    np.testing.assert_allclose(samples, right[16_000:48_000], atol=1e-4)
+    rows = ingest(tmp_path / "a.wav", tmp_path / "long", "--channels", "split", "--max-seconds", "8")
+    assert {row["recording_id"] for row in rows.values()} == {"a"}
+    ends = {name[:5]: row["end_seconds"] for name, row in sorted(rows.items())}
+    assert ends == {"a-ch1": 12.0, "a-ch2": 12.0}
+
+
 def test_duplicate_ids_are_refused_by_name(tmp_path, capsys) -> None:
     source = tmp_path / "corpus"
     source.mkdir()
