@@ -1,7 +1,9 @@
 """The whole transcription as a Ray Data plan: audio -> EMISSIONS -> TRANSCRIPTS. With a cache between them, as two."""
 
+import posixpath
 from collections.abc import Sequence
 
+import pyarrow as pa
 import ray.data
 from ray.data import DataContext
 from ray.data.checkpoint import CheckpointConfig
@@ -58,7 +60,7 @@ def run_plan(run: Transcription, workers: Workers, meter: Meter) -> None:
 def _encoded(run: Transcription, workers: Workers, meter: Meter, lists: Location | None) -> ray.data.Dataset:
     """EMISSIONS from the audio; with ``lists`` the contextual adapter, if there is one, has run over them."""
     config = with_adapter(run.config) if lists is None else run.config
-    audio = _read(run.corpus.files).select_columns(run.audio_columns)
+    audio = _read(run.corpus.files, run.corpus.schema).select_columns(run.audio_columns)
     return audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
         EncoderActor,
         fn_constructor_args=(config, run.list_column, workers.encoder_threads, meter, lists),
@@ -79,12 +81,28 @@ def _cached(run: Transcription) -> ray.data.Dataset:
     return emissions.repartition(target_num_rows_per_block=run.block_rows)
 
 
-def _read(files: Sequence[Location]) -> ray.data.Dataset:
-    """Read the files as they are: what stands in their paths, as ``lang=en/``, is no column, and any name will do."""
+def _read(files: Sequence[Location], schema: pa.Schema | None = None) -> ray.data.Dataset:
+    """Read the files as they are: what stands in their paths, as ``lang=en/``, is no column, and any name will do.
+
+    Ray reads nothing of a file whose ending is not in its list, and says nothing: the list is that of the files. Its
+    newer reader cannot be given a file without ending, its older one can.
+    """
     paths = [file.path for file in files]
-    return ray.data.read_parquet(
-        paths, filesystem=files[0].arrow(), num_cpus=_READ_CPUS, partitioning=None, file_extensions=None
-    )
+    endings = sorted({posixpath.splitext(path)[1] for path in paths})
+    context = DataContext.get_current()
+    newer = context.use_datasource_v2
+    context.use_datasource_v2 = newer and "" not in endings
+    try:
+        return ray.data.read_parquet(
+            paths,
+            filesystem=files[0].arrow(),
+            num_cpus=_READ_CPUS,
+            partitioning=None,
+            file_extensions=None if "" in endings else endings,
+            **({} if schema is None else {"schema": schema}),
+        )
+    finally:
+        context.use_datasource_v2 = newer
 
 
 def _write(rows: ray.data.Dataset, sink: FolderSink) -> None:

@@ -30,12 +30,14 @@ class Corpus:
     ids:     [rows] sorted 64-bit hashes of the utterance ids, comparable within this process only
     version: content hash of every row's id, audio_sha256, own list and known origin; without audio_sha256 of the file
              footers too
+    schema:  what to read the files as, where their text is encoded in another way than as plain strings; else None
     """
 
     files: tuple[storage.Location, ...]
     columns: tuple[str, ...]
     ids: Ids
     version: str
+    schema: pa.Schema | None = None
 
     @property
     def rows(self) -> int:
@@ -48,11 +50,12 @@ def scan_corpus(files: Sequence[storage.Location], list_column: str | None = Non
     Raises InputError for missing columns, wrong types (``list_column`` must be list<string>), empty or duplicate ids
     and a dataset without rows; StorageError for unreadable files. Memory: 8 bytes per utterance.
     """
-    columns, footers = [], []
+    columns, footers, schemas = [], [], []
     for file in files:
         with _open(file) as parquet:
             check_schema(parquet.schema_arrow, file.uri, list_column)
             columns.append(set(parquet.schema_arrow.names))
+            schemas.append(parquet.schema_arrow)
             footers.append(fingerprint([_group(parquet.metadata, i) for i in range(parquet.metadata.num_row_groups)]))
     common = set.intersection(*columns)
     origin = [name for name in ORIGIN if name in common]
@@ -62,7 +65,19 @@ def scan_corpus(files: Sequence[storage.Location], list_column: str | None = Non
     _check_unique(files, ids)
     hashed = "audio_sha256" in common
     version = fingerprint([digest, [] if hashed else sorted(footers)])
-    return Corpus(tuple(files), tuple(sorted(common)), ids, version)
+    return Corpus(tuple(files), tuple(sorted(common)), ids, version, _plain(schemas, sorted(common)))
+
+
+def _plain(schemas: Sequence[pa.Schema], common: Sequence[str]) -> pa.Schema | None:
+    """Return the common columns with text as plain strings; None if it is that in all files."""
+    fields, is_odd = [], False
+    for name in common:
+        kinds = {schema.field(name).type for schema in schemas if schema.names.count(name) == 1}
+        text = any(is_text(kind) and kind != pa.string() for kind in kinds)
+        is_odd |= text
+        if kinds:
+            fields.append((name, pa.string() if text else kinds.pop()))
+    return pa.schema(fields) if is_odd else None
 
 
 def scan_emissions(files: Sequence[storage.Location], version: str) -> Corpus:

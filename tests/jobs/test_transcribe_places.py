@@ -26,3 +26,13 @@ def test_folders_of_keys_and_values_brackets_and_other_endings(tmp_path: Path, t
     [folder] = output.glob("*/transcripts")
     rows = transcripts(folder)
     assert [(row["utterance_id"], row["error"]) for row in rows] == [("n000", None), ("n001", None), ("n002", None)]
+
+
+def test_a_file_without_an_ending(tmp_path: Path, tiny: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    [(name, data)] = noises(1).items()
+    table = {"utterance_id": pa.array([name]), "audio": pa.array([{"bytes": data, "path": None}], kind)}
+    pq.write_table(pa.table(table), tmp_path / "corpus")
+    assert main(command(tmp_path / "corpus", tmp_path / "out", tiny)) == 0
+    [folder] = (tmp_path / "out").glob("*/transcripts")
+    assert [(row["utterance_id"], row["error"]) for row in transcripts(folder)] == [(name, None)]
