@@ -1,51 +1,109 @@
 """The shipped base model alone, in one plain process: greedy WER, phone error rate, WER in beam search with the LM.
 
     python -m benchmarks.base_model ../shared/data/librispeech_test_clean_dev.parquet
+    python -m benchmarks.base_model ../shared/data/librispeech_test_clean_dev.parquet --conditions all \\
+        --kept-out ../shared/data/speechocean762.parquet ../shared/data/synth_flite.parquet --markdown robustness.md
 
-Encodes the audio itself, so that the speed is that of decoding Opus, features, encoder and heads. Speeds are of
-processor time: with one thread they do not depend on what else the machine does.
+Encodes the audio itself, so that the speed is that of features, encoder and heads, and, where the audio is clean, of
+decoding Opus. Speeds are of processor time: with one thread they do not depend on what else the machine does.
+``--conditions`` are those of benchmarks.conditions; of the files ``--kept-out`` only the speakers are heard that no
+training hears (pipeline.training.kept_out), as they were recorded.
 """
 
 import argparse
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.table import show
+from benchmarks.conditions import CONDITIONS, Condition, Spoken, Voice
+from benchmarks.table import show, write_markdown
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.loading import load_model
-from pipeline.audio.decode import decode_audio
+from pipeline.audio.decode import SAMPLE_RATE, decode_audio
 from pipeline.config import AcousticConfig, BeamConfig, baseline
 from pipeline.decoding.build import DECODERS
+from pipeline.errors import InputError
 from pipeline.lexicon.phones import PHONES
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.text import normalise
+from pipeline.training.kept_out import KEPT_OUT
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY
+
+_VOICES = 60  # utterances that babble is made of
+_COLUMNS = ["utterance_id", "speaker", "text", "audio"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Heard:
-    """One utterance's reference, length and emissions."""
+    """One utterance's reference, length as it was heard, and emissions."""
 
     text: str
     seconds: float
     emissions: Emissions
 
 
-def hear(model: CtcModel, parquet: Path) -> Iterator[Heard]:
-    """Encode every row."""
-    for batch in pq.ParquetFile(parquet).iter_batches(batch_size=64, columns=["utterance_id", "text", "audio"]):
-        for row in batch.to_pylist():
-            waveform = decode_audio(row["audio"]["bytes"], row["utterance_id"])
-            (emissions,) = model.encode([waveform.samples])
-            yield Heard(normalise(row["text"]), waveform.duration_seconds, emissions)
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """A decoder without any entity list, and what its columns are called."""
+
+    name: str
+    text: Callable[[Emissions], str]
+
+
+@dataclasses.dataclass
+class Clock:
+    """Processor seconds of what is measured, without what it is prepared with."""
+
+    spent: float = 0.0
+
+    def __enter__(self) -> None:
+        self._started = time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.spent += time.process_time() - self._started
+
+
+def rows_of(parquet: Path, most: int | None, speakers: frozenset[str] | None) -> list[dict[str, Any]]:
+    """Return the rows of ``speakers`` (None: of all), encoded as they are, or ``most`` of them spread over the file.
+
+    Raises InputError if there are none.
+    """
+    found = [
+        row
+        for batch in pq.ParquetFile(parquet).iter_batches(batch_size=64, columns=_COLUMNS)
+        for row in batch.to_pylist()
+        if speakers is None or row["speaker"] in speakers
+    ]
+    if not found:
+        raise InputError(f"{parquet}: none of its speakers is kept out of training (pipeline/training/kept_out.py).")
+    count = min(most or len(found), len(found))
+    return [found[at * len(found) // count] for at in range(count)]
+
+
+def decode(row: dict[str, Any]) -> Spoken:
+    """Return the audio of a row."""
+    return Spoken(row["utterance_id"], row["speaker"], decode_audio(row["audio"]["bytes"], row["utterance_id"]).samples)
+
+
+def hear(
+    model: CtcModel, rows: Sequence[dict[str, Any]], condition: Condition, voices: Sequence[Voice], clock: Clock
+) -> Iterator[Heard]:
+    """Encode every row as ``condition`` has it; ``clock`` runs while audio is decoded and encoded."""
+    for row in rows:
+        with clock:
+            spoken = decode(row)
+        samples = condition(spoken, voices)
+        with clock:
+            (emissions,) = model.encode([samples])
+        yield Heard(normalise(row["text"]), len(samples) / SAMPLE_RATE, emissions)
 
 
 def phone_pairs(heard: list[Heard]) -> tuple[list[str], list[str]]:
@@ -69,48 +127,82 @@ def _phones(emissions: Emissions) -> list[str]:
     return [PHONES[number - 1] for number in best.tolist() if number]
 
 
-def decoded(name: str, fused: bool, model: CtcModel, heard: list[Heard]) -> dict[str, str | float]:
-    """Return the row of one decoder without any entity list, alone or with the phone head's say in its n-best."""
+def search(model: str, name: str, fused: bool) -> Search:
+    """Return one decoder, alone or with the phone head's say in its n-best."""
     config = baseline()
-    config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, decoder=name))
-    config = config if fused else dataclasses.replace(config, phone_fusion=None)
+    config = dataclasses.replace(
+        config,
+        acoustic=dataclasses.replace(config.acoustic, model=model),
+        beam=dataclasses.replace(config.beam, decoder=name),
+        phone_fusion=config.phone_fusion if fused else None,
+    )
     parts = Recogniser.load(config, encodes=False).parts
 
-    def text(one: Heard) -> str:
-        nbest = parts.decoder.decode(one.emissions.tokens, EMPTY)
-        return parts.stage.finish(nbest, one.emissions, EMPTY)[0].text
+    def text(emissions: Emissions) -> str:
+        nbest = parts.decoder.decode(emissions.tokens, EMPTY)
+        return parts.stage.finish(nbest, emissions, EMPTY)[0].text
 
-    text(heard[0])  # compiled before the clock starts
-    started = time.process_time()
-    texts = [text(one) for one in heard]
-    spent = time.process_time() - started
-    what = f"WER, {name}" + (" + phone fusion" if fused else "")
-    rate = jiwer.wer([one.text for one in heard], texts)
-    return {"what": what, "rate": rate, "x_real_time": sum(one.seconds for one in heard) / spent}
+    return Search(name + (" + phone fusion" if fused else ""), text)
 
 
-def main() -> None:
+def measure(heard: list[Heard], encoding: Clock, searches: Sequence[Search], phones: bool) -> dict[str, Any]:
+    """Return error rates and speeds in x real time, by column."""
+    seconds = sum(one.seconds for one in heard)
+    row: dict[str, Any] = {"utterances": len(heard), "hours": seconds / 3600, "encode x": seconds / encoding.spent}
+    if phones:
+        row["phone error rate"] = jiwer.wer(*phone_pairs(heard))
+    for one in searches:
+        one.text(heard[0].emissions)  # compiled before the clock starts
+        clock = Clock()
+        with clock:
+            texts = [one.text(utterance.emissions) for utterance in heard]
+        row[f"WER, {one.name}"] = jiwer.wer([utterance.text for utterance in heard], texts)
+        row[f"{one.name} x"] = seconds / max(1e-9, clock.spent)
+    return row
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("audio", type=Path)
+    parser.add_argument("--kept-out", nargs="*", default=[], type=Path, metavar="FILE")
+    names = ", ".join(CONDITIONS)
+    parser.add_argument(
+        "--conditions", nargs="+", default=["clean"], choices=["all", *CONDITIONS], metavar="NAME", help=f"all, {names}"
+    )
+    parser.add_argument("--utterances", type=int, help="so many of each file, spread over it (default: all)")
     parser.add_argument("--model", default=AcousticConfig().model)
     parser.add_argument("--decoders", nargs="+", default=["greedy", BeamConfig().decoder], choices=DECODERS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    parser.add_argument("--markdown", type=Path, help="write the error rates here as a table in percent")
+    return parser
+
+
+def main() -> None:
+    options = build_parser().parse_args()
     torch.set_num_threads(options.threads)
     model = load_model(AcousticConfig(model=options.model))
-    started = time.process_time()
-    heard = list(hear(model, options.audio))
-    spent, seconds = time.process_time() - started, sum(one.seconds for one in heard)
-    rows: list[dict[str, str | float]] = [{"what": "encode", "rate": "", "x_real_time": seconds / spent}]
-    if model.phones:
-        references, hypotheses = phone_pairs(heard)
-        rows.append({"what": "phone error rate", "rate": jiwer.wer(references, hypotheses), "x_real_time": ""})
-    for name in options.decoders:
-        rows.append(decoded(name, False, model, heard))
-        if model.phones and name != "greedy":  # greedy search has one hypothesis, nothing to choose from
-            rows.append(decoded(name, True, model, heard))
-    show(f"base model {model.model_id} on {options.audio.name}", rows, options.json)
+    fusable = model.phones is not None
+    kinds = [(name, fused) for name in options.decoders for fused in (False, True)]
+    # Greedy search has one hypothesis, nothing to choose from.
+    searches = [
+        search(options.model, name, fused) for name, fused in kinds if not fused or (fusable and name != "greedy")
+    ]
+    chosen = list(CONDITIONS) if "all" in options.conditions else options.conditions
+    sets = [(options.audio, None, name) for name in chosen] + [(file, KEPT_OUT, "clean") for file in options.kept_out]
+    voices = [Voice(one.speaker, one.samples) for one in map(decode, rows_of(options.audio, _VOICES, None))]
+    rows = []
+    for audio, speakers, name in sets:
+        clock = Clock()
+        utterances = rows_of(audio, options.utterances, speakers)
+        heard = list(hear(model, utterances, CONDITIONS[name], voices, clock))
+        about = audio.stem + (" (kept out)" if speakers else "")
+        rows.append({"set": about, "condition": name, **measure(heard, clock, searches, fusable)})
+        print(rows[-1], flush=True)
+    show(f"base model {model.model_id}", rows, options.json)
+    if options.markdown:
+        write_markdown(rows, options.markdown, lambda column: not column.endswith(" x"))
 
 
 if __name__ == "__main__":

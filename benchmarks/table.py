@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,22 @@ def show(title: str, rows: Sequence[dict[str, Any]], path: Path | None = None) -
     Console(width=160).print(table)
     if path is not None:
         path.write_text(json.dumps({"title": title, **facts, "rows": list(rows)}, indent=1) + "\n", encoding="utf-8")
+
+
+def write_markdown(rows: Sequence[dict[str, Any]], path: Path, shown: Callable[[str], bool]) -> None:
+    """Write the columns that are ``shown`` as a table; what is called a rate or WER is in percent."""
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if shown(name)]
+    lines = [names, ["---"] * len(names)]
+    for row in rows:
+        cells = [(name, row.get(name, "")) for name in names]
+        lines.append(
+            [f"{100 * value:.2f}%" if _is_rate(name) and value != "" else _cell(value) for name, value in cells]
+        )
+    path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
+
+
+def _is_rate(name: str) -> bool:
+    return "WER" in name or name.endswith("rate")
 
 
 def _cell(value: Any) -> str:
