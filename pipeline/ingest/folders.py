@@ -1,6 +1,7 @@
 """Folders of audio files, and LibriSpeech, whose folders hold a transcript file besides."""
 
 import posixpath
+from collections import Counter
 from itertools import groupby
 
 from pipeline.audio.sniff import HEAD_BYTES, is_audio
@@ -8,6 +9,7 @@ from pipeline.errors import InputError
 from pipeline.ingest.listing import Listing
 from pipeline.ingest.recordings import (
     AUDIO_SUFFIXES,
+    USUAL_SUFFIXES,
     Recording,
     Recordings,
     Utterance,
@@ -20,15 +22,20 @@ from pipeline.storage import Location, read_bytes, read_head, walk_files
 def read_folder(source: Location, _root: Location, listing: Listing) -> Recordings:
     """Yield every audio file on all levels; the id is the path below ``source`` without an audio file's ending.
 
+    Where another file of the folder has the same name, as clip.mov beside clip.mkv, a less usual ending stays.
     Files of other names are looked into: what holds audio is taken, and what does not is counted in ``listing``.
     """
     base = source.parent if source.filesystem.isfile(source.path) else source
     for _, files in walk_files(source):
+        names = Counter(without_audio_suffix(base.relative(path)) for path, _ in files)
         for path, size in files:
             label = base.relative(path)
+            name = without_audio_suffix(label)
+            if names[name] > 1 and not label.lower().endswith(USUAL_SUFFIXES):
+                name = label
             named = label.lower().endswith(AUDIO_SUFFIXES) or path == source.path
             if named or is_audio(read_head(Location(source.filesystem, path), HEAD_BYTES)):
-                yield Recording(path, label, (Utterance(without_audio_suffix(label)),), size)
+                yield Recording(path, label, (Utterance(name),), size)
             else:
                 listing.not_audio.add(label)
 

@@ -14,6 +14,8 @@ AUDIO_SUFFIXES = (
     ".caf", ".w64", ".sph", ".amr", ".awb", ".mka", ".mkv", ".mov", ".avi", ".3gp",
 )  # fmt: skip
 """Files of these names are audio, or rows with an error; any other file of a folder is audio if its content is."""
+USUAL_SUFFIXES = AUDIO_SUFFIXES[:12]
+"""Two files of one name with these are most likely the same sound, and refused; with others they are told apart."""
 _AMBIGUOUS = (
     ".ts",
     ".mts",

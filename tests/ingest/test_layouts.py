@@ -377,6 +377,15 @@ def test_files_are_audio_by_content_and_the_rest_is_counted_and_named(tmp_path, 
     assert "2 files are not audio and were left out: notes.txt, page.ts" in capsys.readouterr().out
 
 
+def test_less_usual_files_of_one_name_keep_their_ending(tmp_path) -> None:
+    source = tmp_path / "corpus"
+    source.mkdir()
+    (source / "clip.wav").write_bytes(ONE_SECOND)
+    (source / "clip.mkv").write_bytes(contained(noise(1.0), "matroska", tmp_path))
+    (source / "clip.mov").write_bytes(contained(noise(1.0), "mov", tmp_path))
+    assert set(ingest(source, tmp_path / "out")) == {"clip", "clip.mkv", "clip.mov"}
+
+
 def written(samples, kind: str) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, 16_000, format=kind, subtype="PCM_16")

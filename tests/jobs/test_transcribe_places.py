@@ -12,7 +12,8 @@ from tests.support.transcribing import command, noises, transcripts
 pytestmark = pytest.mark.usefixtures("ray_running")
 
 
-def test_folders_of_keys_and_values_brackets_and_other_endings(tmp_path: Path, tiny: Path) -> None:
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_folders_of_keys_and_values_brackets_and_other_endings(executor: str, tmp_path: Path, tiny: Path) -> None:
     corpus = tmp_path / "show [2020]"
     places = ["lang=en/a.parquet", "lang=en/speaker=x/b.PARQUET", "utterance_id=5/c.pq"]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -22,17 +23,18 @@ def test_folders_of_keys_and_values_brackets_and_other_endings(tmp_path: Path, t
         audio = pa.array([{"bytes": data, "path": None}], kind)
         pq.write_table(pa.table({"utterance_id": ids, "audio": audio}), corpus / place)
     output = tmp_path / "run=1"
-    assert main(command(corpus, output, tiny)) == 0
+    assert main(command(corpus, output, tiny, "--executor", executor)) == 0
     [folder] = output.glob("*/transcripts")
     rows = transcripts(folder)
     assert [(row["utterance_id"], row["error"]) for row in rows] == [("n000", None), ("n001", None), ("n002", None)]
 
 
-def test_a_file_without_an_ending(tmp_path: Path, tiny: Path) -> None:
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_a_file_without_an_ending(executor: str, tmp_path: Path, tiny: Path) -> None:
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     [(name, data)] = noises(1).items()
     table = {"utterance_id": pa.array([name]), "audio": pa.array([{"bytes": data, "path": None}], kind)}
     pq.write_table(pa.table(table), tmp_path / "corpus")
-    assert main(command(tmp_path / "corpus", tmp_path / "out", tiny)) == 0
+    assert main(command(tmp_path / "corpus", tmp_path / "out", tiny, "--executor", executor)) == 0
     [folder] = (tmp_path / "out").glob("*/transcripts")
     assert [(row["utterance_id"], row["error"]) for row in transcripts(folder)] == [(name, None)]
