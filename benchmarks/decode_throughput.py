@@ -1,4 +1,4 @@
-"""Decoding speed of our search, pyctcdecode and flashlight-text on the same emissions, model, beam and process.
+"""Decoding speed of our search, pyctcdecode, flashlight-text and the CTC word spotter on the same emissions.
 
     python -m benchmarks.decode_throughput --data ../shared/data --utterances 200 --json out/throughput.json
 
@@ -7,7 +7,8 @@ of 1,000 for all utterances ("shared"). Building whatever a system builds from a
 pronunciations of words, which a run looks up once. ``ours`` is the search alone, with the whole list as the others
 have it, and writes what they write; ``ours explained`` also says for every entity what the unbiased search writes
 there, ``ours shortlisted`` first asks the phones which entities are plausible, as a run does. flashlight-text searches
-without a lexicon, the language model is asked per token, and it has no lists.
+without a lexicon, the language model is asked per token, and it has no lists. The word spotter
+(benchmarks.word_spotter) puts what it finds into the greedy text; it has no language model and no beam.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from benchmarks.decoding_sets import Bench, add_arguments, load
 from benchmarks.table import show
+from benchmarks.word_spotter import SpotterConfig, WordSpotter
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import BoostClassConfig, BoostingConfig, HotwordsConfig, RunConfig
 from pipeline.recognition.recogniser import Recogniser
@@ -30,7 +32,7 @@ from pipeline.tuning.evaluation import LabelledSet, evaluate, with_lists
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, EntityList
 
-SYSTEMS = ("ours", "ours explained", "ours shortlisted", "pyctcdecode", "flashlight")
+SYSTEMS = ("ours", "ours explained", "ours shortlisted", "pyctcdecode", "flashlight", "word spotter")
 _PYCTC_WEIGHT = 10.0  # near its best F1; the speed depends little on it
 
 
@@ -88,14 +90,25 @@ def _speeds(system: str, sizes: Sizes, bench: Bench, rounds: int) -> dict[tuple[
         corpus = sizes[(0, "")]
         _times(decode, dataclasses.replace(corpus, utterances=corpus.utterances[:1]))
         return {(0, ""): corpus.seconds / float(_times(decode, corpus).sum())}
-    transcriber = Recogniser.load(_config(system, bench.config), encodes=False).transcriber
+    decode = _prepared(system, sizes, bench)
     best = {key: np.full(len(corpus.utterances), np.inf) for key, corpus in sizes.items()}
-    for corpus in sizes.values():
-        _warm(transcriber, corpus)
     for _ in range(1 if system == "pyctcdecode" else rounds):
         for key, corpus in sizes.items():
-            best[key] = np.minimum(best[key], _times(transcriber.hypotheses, _fresh(corpus)))
+            best[key] = np.minimum(best[key], _times(decode, _fresh(corpus)))
     return {key: corpus.seconds / float(best[key].sum()) for key, corpus in sizes.items()}
+
+
+def _prepared(system: str, sizes: Sizes, bench: Bench) -> Callable[[Emissions, EntityList], object]:
+    """Return what decodes with a list, all its code loaded."""
+    if system == "word spotter":
+        spotter = WordSpotter(load_tokens(bench.config.acoustic), SpotterConfig())
+        first = sizes[(100, "per utterance")]
+        _times(spotter.text, dataclasses.replace(first, utterances=first.utterances[:1]))
+        return spotter.text
+    transcriber = Recogniser.load(_config(system, bench.config), encodes=False).transcriber
+    for corpus in sizes.values():
+        _warm(transcriber, corpus)
+    return transcriber.hypotheses
 
 
 def _times(decode: Callable[[Emissions, EntityList], object], corpus: LabelledSet) -> npt.NDArray[np.float64]:
