@@ -38,7 +38,7 @@ types: $(INSTALLED)
 	$(RUN) -m mypy
 
 unit: $(INSTALLED)
-	$(RUN) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+	$(RUN) -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 docs: $(INSTALLED)
 	$(RUN) -m mkdocs build --strict --site-dir out/site

@@ -2,18 +2,19 @@
 
 ``HYPOTHESIS_PROFILE=explore make unit`` draws others; what it finds becomes a test of its own.
 
-``make unit`` runs two workers. A file stays on one of them, as its fixtures are shared. All tests that start Ray are on
-the first one, so that only one Ray works at a time. They say so with the fixture ``ray_running`` or, where they start
-one of their own, with the mark ``RAY``.
+``make unit`` runs two workers. A file stays on one of them, as its fixtures are shared. All files that start Ray are on
+the first one, so that only one Ray works at a time. Their tests say so with the fixture ``ray_running`` or, where they
+start one of their own, with the mark ``RAY``.
 """
 
 import os
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.support.dev_set import dev_set
-from tests.support.workers import share_out
+from tests.support.workers import OneRay, put_ray_first
 
 __all__ = ["dev_set"]  # fixtures that several folders use
 
@@ -22,6 +23,11 @@ settings.register_profile("explore", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    share_out(items)
+    put_ray_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)  # where xdist is off it is no hook
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneRay:
+    return OneRay(config, log)

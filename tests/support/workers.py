@@ -1,23 +1,42 @@
-"""Which worker of pytest-xdist runs a test: all that starts Ray is on one, and files stay whole but for that."""
+"""Which worker of pytest-xdist runs a test: a file stays whole, and all files that start Ray are on one worker.
+
+The groups of xdist itself (``--dist loadgroup``) are without effect in pytest 9.2, which keeps the names of tests
+elsewhere; so a scheduler of ours says which files belong together.
+"""
+
+import functools
+import re
+from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-RAY = pytest.mark.xdist_group("ray")
+ROOT = Path(__file__).resolve().parents[2]
+RAY = pytest.mark.ray
 """The mark of a test that starts a Ray of its own; ``pytestmark = RAY`` where the whole file does."""
+_SAID = re.compile(r"\b(RAY|ray_running)\b")
 
 
-def share_out(items: list[pytest.Item]) -> None:
-    """Give every test a group, and put those with Ray first: they take longest, and the other worker does the rest."""
-    with_ray, others = list[pytest.Item](), list[pytest.Item]()
+class OneRay(LoadScopeScheduling):
+    """Hands out whole files, and those with Ray as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "ray" if starts_ray(file) else file
+
+
+@functools.cache
+def starts_ray(file: str) -> bool:
+    """Return whether a file of tests, by its path from the root, says that a test of it starts Ray."""
+    return _SAID.search((ROOT / file).read_text(encoding="utf-8")) is not None
+
+
+def put_ray_first(items: list[pytest.Item]) -> None:
+    """Mark every test that starts Ray, and put their files first: they take longest, others fill the time beside them.
+
+    ``-m ray`` and ``-m "not ray"`` choose by the mark.
+    """
     for item in items:
-        (with_ray if _starts_ray(item) else others).append(item)
-    for item in with_ray:
-        item.add_marker(RAY)
-    for item in others:
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items[:] = with_ray + others
-
-
-def _starts_ray(item: pytest.Item) -> bool:
-    marked = item.get_closest_marker("xdist_group")
-    return marked is not None or "ray_running" in getattr(item, "fixturenames", ())
+        if "ray_running" in getattr(item, "fixturenames", ()):
+            item.add_marker(RAY)
+    items.sort(key=lambda item: not starts_ray(item.nodeid.partition("::")[0]))
