@@ -2,9 +2,8 @@
 
 ``HYPOTHESIS_PROFILE=explore make unit`` draws others; what it finds becomes a test of its own.
 
-``make unit`` runs two workers. A file stays on one of them, as its fixtures are shared. All files that start Ray are on
-the first one, so that only one Ray works at a time. Their tests say so with the fixture ``ray_running`` or, where they
-start one of their own, with the mark ``RAY``.
+``make unit`` runs two workers. A file stays on one of them, as its fixtures are shared. Tests that start Ray say so
+with the fixture ``ray_running`` or, where they start one of their own, with the mark ``RAY`` (tests/support/workers.py).
 """
 
 import os
@@ -14,10 +13,11 @@ import pytest
 from hypothesis import settings
 
 from tests.support.dev_set import dev_set
-from tests.support.workers import OneRay, put_ray_first
+from tests.support.workers import WholeFiles, put_ray_first, separate_rays
 
 __all__ = ["dev_set"]  # fixtures that several folders use
 
+separate_rays()
 settings.register_profile("same", derandomize=True)
 settings.register_profile("explore", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -29,5 +29,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)  # where xdist is off it is no hook
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneRay:
-    return OneRay(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles:
+    return WholeFiles(config, log)

@@ -32,15 +32,14 @@ def spoil(folder: Path, ids: set[str]) -> None:
         file.write_bytes(buffer.getvalue())
 
 
-@pytest.mark.usefixtures("ray_running")
 def test_only_rows_with_errors_are_done_again(tmp_path: Path, tiny: Path) -> None:
     audio = write_corpus(tmp_path / "a.parquet", noises(10) | {"bad": b"no audio"})
-    assert run(tmp_path, tiny, audio, executor="ray") == 0
+    assert run(tmp_path, tiny, audio) == 0
     good = read_json(tmp_path / "s.json")
     rows = transcripts(good["transcripts"])
     assert list(good["counts"]["errors"].values()) == [1]
     spoil(tmp_path / "out", {"bad", "n002", "n003", "n007"})
-    assert run(tmp_path, tiny, audio, "--retry-errors", executor="ray") == 0
+    assert run(tmp_path, tiny, audio, "--retry-errors") == 0
     again = read_json(tmp_path / "s.json")
     assert transcripts(again["transcripts"]) == rows
     assert again["counts"] == good["counts"]

@@ -86,14 +86,14 @@ def encoding(model: str) -> list[Any]:
     import ray
 
     from actors.encoder import EncoderActor
-    from actors.meter import Meter
+    from actors.meter import RayMeter
     from pipeline.config import AcousticConfig, RunConfig
     from tests.support.audio_files import encoded, noise
 
     audio = [{"bytes": encoded(noise(10.0, seed=seed), "flac"), "path": None} for seed in range(4)]
     batch = pa.table({"utterance_id": [f"n{seed}" for seed in range(4)], "audio": audio})
     config = RunConfig(acoustic=AcousticConfig(model=model))
-    encoder = ray.remote(num_cpus=0)(EncoderActor).remote(config, None, 1, Meter.remote(None))
+    encoder = ray.remote(num_cpus=0)(EncoderActor).remote(config, None, 1, RayMeter())
     return [encoder.__call__.remote(batch) for _ in range(_CALLS)]
 
 
