@@ -3,7 +3,8 @@
 ``HYPOTHESIS_PROFILE=explore make unit`` draws others; what it finds becomes a test of its own.
 
 ``make unit`` runs two workers. A file stays on one of them, as its fixtures are shared. Tests that start Ray say so
-with the fixture ``ray_running`` or, where they start one of their own, with the mark ``RAY`` (tests/support/workers.py).
+with the fixture ``ray_running`` or, where they start one of their own, with the mark ``RAY``; tests/support/workers.py
+has the rest.
 """
 
 import os
