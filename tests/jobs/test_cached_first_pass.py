@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("ray_running")
 def command(output: Path, tiny: Path, *more: str, executor: str = "local") -> list[str]:
     config = str(tiny.parent / "greedy.yaml")
     fixed = ["--output", str(output), "--model", str(tiny), "--config", config, "--executor", executor]
+    fixed += ["--num-encoders", "1"]  # an actor less to start
     return [*fixed, "--block-rows", "4", "--summary", str(output.with_suffix(".json")), *more]
 
 

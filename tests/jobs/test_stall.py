@@ -55,10 +55,10 @@ def test_a_worker_that_is_frozen(
     audio = write_corpus(tmp_path / "a.parquet", noises(UTTERANCES, 0.5))
     command = ["--audio", str(audio), "--model", str(tiny), "--config", str(tiny.parent / "greedy.yaml")]
     command += ["--block-rows", str(BLOCK), "--num-encoders", "1", "--patience", "0.25"]
-    for name in ("undisturbed", "out"):
+    for name, executor in (("undisturbed", "local"), ("out", "ray")):
         output = ["--output", str(tmp_path / name), "--summary", str(tmp_path / f"{name}.json")]
         with frozen(tmp_path / "out", "DecoderActor") as pids:
-            assert transcribe.main([*command, *output]) == 0
+            assert transcribe.main([*command, *output, "--executor", executor]) == 0
     assert len(pids) == 1
     expected, found = (read_json(tmp_path / f"{name}.json") for name in ("undisturbed", "out"))
     assert transcripts(found["transcripts"]) == transcripts(expected["transcripts"])
