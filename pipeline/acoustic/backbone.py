@@ -7,6 +7,7 @@ from torch import nn
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from pipeline.acoustic.attention import TRAINABLE
 from pipeline.acoustic.features import MEL_BINS
 
 FRAME_SAMPLES = 320  # one encoder frame is two mel frames: 50 Hz
@@ -31,7 +32,7 @@ class WhisperBackbone(nn.Module):
             d_model=width, encoder_layers=layers, encoder_attention_heads=heads, encoder_ffn_dim=4 * width,
             num_mel_bins=MEL_BINS, max_source_positions=positions, decoder_layers=0,
         )  # fmt: skip
-        config._attn_implementation = "sdpa"
+        config._attn_implementation = TRAINABLE
         self.encoder = WhisperEncoder(config)
         self.taps = tuple(taps)
         self.positions = positions

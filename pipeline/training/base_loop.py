@@ -132,7 +132,7 @@ class Trainer(TrainingState):
                 parameter.requires_grad_(True)
         optimiser = torch.optim.AdamW(
             [{"params": parameters, "peak": rate} for parameters, rate in groups],
-            lr=0.0, betas=(0.9, 0.98), weight_decay=config.weight_decay,
+            lr=0.0, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True,
         )  # fmt: skip
         super().__init__(folder, {name: p for name, p in network.named_parameters() if p.requires_grad}, optimiser)
         self.epoch, self.used, self.validated = 0, 0, 0  # epochs before this one, batches of it, validations
