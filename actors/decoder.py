@@ -16,7 +16,7 @@ class DecoderActor:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.recognition.recogniser import Recogniser
 
-        recogniser = Recogniser.load(config, config_fingerprint=config_fingerprint, encodes=False)
+        recogniser = Recogniser.load(config, config_fingerprint=config_fingerprint, encodes=False, adapts=False)
         self._recogniser = recogniser.with_lists(snapshot.load(lists, recogniser.parts.tokens.alphabet))
         self._meter = meter
 

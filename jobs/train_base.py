@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from jobs.cli.command import Result, job_parser, run_command
 from jobs.cli.training_options import add_settings, settings
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import checkpoint, model_files
 from pipeline.acoustic.head import HeadConfig
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.acoustic.precision import choose_device
@@ -93,7 +93,7 @@ def append_curve(state: Path, curve: Path) -> None:
 
 def train(options: argparse.Namespace) -> Result:
     """Run one leg."""
-    tokeniser = options.tokeniser or (options.init and options.init / checkpoint.TOKENISER)
+    tokeniser = options.tokeniser or (options.init and options.init / model_files.TOKENISER)
     if tokeniser is None:
         raise ConfigError("--tokeniser: is missing; --backbone has none.")
     labels = Labels(tokeniser)

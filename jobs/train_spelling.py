@@ -18,7 +18,7 @@ import torch
 
 from jobs.cli.command import Result, job_parser, run_command
 from jobs.cli.training_options import add_settings, add_speech, cache_states, keep_out, settings
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import checkpoint, model_files
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.network import BackboneConfig, CtcNetwork
 from pipeline.acoustic.spelling import SpellingBranch, SpellingConfig
@@ -54,7 +54,7 @@ def begin(options: argparse.Namespace) -> tuple[CtcNetwork, BackboneConfig, Path
     branch = kept or SpellingBranch(SHAPE, network.head.config.phones, network.head.tokens)
     network.spelling = None
     folder: Path = options.output / "training" / "base"
-    tokeniser = Path(options.model) / checkpoint.TOKENISER
+    tokeniser = Path(options.model) / model_files.TOKENISER
     backbone = checkpoint.shapes(config)[0]
     checkpoint.save(folder, network, backbone, tokeniser, PHONES)
     network.spelling = branch
@@ -85,7 +85,7 @@ def train(options: argparse.Namespace) -> Result:
     files = text_files(options.text)
     network, backbone, base = begin(options)
     training, held_out = hear(options, base)
-    tokens = checkpoint.load_tokens(base / checkpoint.TOKENISER)
+    tokens = model_files.load_tokens(base / model_files.TOKENISER)
     pronouncer, config = Pronouncer(), settings(options, TextConfig)
     words = sorted(read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz"))
     windows = TextWindows(files, tokens.encoder, pronouncer, words, config, tokens.alphabet)
@@ -93,7 +93,7 @@ def train(options: argparse.Namespace) -> Result:
     trainer = SpellingTrainer(network, settings(options, SpellingTraining), options.output / "training", tokens.decode)
     trainer.run(SpellingData(windows, segments, training, tokens.encoder, config), held_out)
     trainer.use_best()
-    checkpoint.save(options.output, network, backbone, base / checkpoint.TOKENISER, PHONES)
+    checkpoint.save(options.output, network, backbone, base / model_files.TOKENISER, PHONES)
     return Result({"output": str(options.output), "validation_wer": trainer.best, "segments": len(segments)})
 
 

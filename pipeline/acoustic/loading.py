@@ -1,10 +1,13 @@
-"""Any CTC model by its configuration: ours by its format mark, everything else through transformers."""
+"""Any CTC model by its configuration: ours by its format mark, everything else through transformers.
+
+Networks are imported when one is loaded: torch and transformers take three seconds and 250 MB in every worker, and
+those that decode need the tokens only.
+"""
 
 from pathlib import Path
 
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import model_files
 from pipeline.acoustic.interface import CtcModel
-from pipeline.acoustic.model import RollcallCtc
 from pipeline.config import AcousticConfig
 from pipeline.types.tokens import Tokens
 
@@ -12,9 +15,10 @@ from pipeline.types.tokens import Tokens
 def load_model(config: AcousticConfig) -> CtcModel:
     """Return the loaded model of ``config.model``. Raises ModelError or ConfigError with what to do about it."""
     folder = Path(config.model)
-    if checkpoint.is_model_directory(folder):
+    if model_files.is_model_directory(folder):
+        from pipeline.acoustic.model import RollcallCtc
+
         return RollcallCtc(folder, config)
-    # transformers takes seconds and 200 MB in every worker, so only runs that need it import it.
     from pipeline.acoustic.hugging_face import load_hugging_face
 
     return load_hugging_face(config)
@@ -23,8 +27,8 @@ def load_model(config: AcousticConfig) -> CtcModel:
 def load_tokens(config: AcousticConfig) -> Tokens:
     """Return only the token inventory of ``config.model``, for workers that decode. Raises ModelError."""
     folder = Path(config.model)
-    if checkpoint.is_model_directory(folder):
-        return checkpoint.load_tokens(folder / checkpoint.TOKENISER)
+    if model_files.is_model_directory(folder):
+        return model_files.load_tokens(folder / model_files.TOKENISER)
     from pipeline.acoustic.hugging_face import load_hugging_face_tokens
 
     return load_hugging_face_tokens(config)

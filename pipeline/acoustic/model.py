@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import checkpoint, model_files
 from pipeline.acoustic.adapter import OutputLayer
 from pipeline.acoustic.backbone import FRAME_SAMPLES
 from pipeline.acoustic.features import log_mel
@@ -34,9 +34,9 @@ class RollcallCtc:
         self.device = choose_device(config.device)
         self._dtype = choose_dtype(config.dtype, self.device)
         self.network: CtcNetwork = network.to(self.device)
-        self.tokens = checkpoint.load_tokens(folder / checkpoint.TOKENISER)
+        self.tokens = model_files.load_tokens(folder / model_files.TOKENISER)
         self.phones: tuple[str, ...] | None = tuple(shapes["phones"])
-        self.model_id = checkpoint.content_hash(folder)
+        self.model_id = model_files.content_hash(folder)
         self._stack = network.head.config.stack
         self.frame_seconds = self._stack * FRAME_SAMPLES / SAMPLE_RATE
         self.max_seconds = MAX_SECONDS

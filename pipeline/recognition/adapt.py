@@ -6,10 +6,10 @@ the same rows in, so the same rows out.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline.acoustic.adapter_runner import AdapterRunner
 from pipeline.entities.lists import EntitySource
 from pipeline.recognition.emission_rows import read_emissions, with_adapter_output
 from pipeline.recognition.failures import FAILURES
@@ -18,12 +18,15 @@ from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
 from pipeline.types.shortlist import Shortlist
 
+if TYPE_CHECKING:  # torch is for workers that run it
+    from pipeline.acoustic.adapter_runner import AdapterRunner
+
 
 @dataclasses.dataclass(frozen=True)
 class AdapterPass:
     """The adapter with the run's lists."""
 
-    runner: AdapterRunner
+    runner: "AdapterRunner"
     lists: EntitySource
     shortlister: Shortlister
 

@@ -9,16 +9,14 @@ which steps a worker is for, and loads their parts at once, so that what is miss
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter_files import resolved
-from pipeline.acoustic.adapter_runner import AdapterRunner
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.loading import load_model, load_tokens
-from pipeline.acoustic.precision import choose_device
 from pipeline.config import RunConfig
 from pipeline.decoding.build import build_decoder
 from pipeline.decoding.interface import Decoder
@@ -33,6 +31,9 @@ from pipeline.rescoring.technique import Sounds
 from pipeline.retrieval.shortlist import WHOLE_LISTS, Shortlister, build_shortlister
 from pipeline.schemas import ADAPTER_INPUT
 from pipeline.types.tokens import Tokens
+
+if TYPE_CHECKING:  # torch is for workers that encode or run the adapter
+    from pipeline.acoustic.adapter_runner import AdapterRunner
 
 
 class Parts:
@@ -70,11 +71,15 @@ class Parts:
         return WHOLE_LISTS if self.config.shortlist is None else build_shortlister(self.config, self.pronouncer)
 
     @functools.cached_property
-    def adapter(self) -> AdapterRunner | None:
+    def adapter(self) -> "AdapterRunner | None":
         """The contextual adapter, if there is one."""
         adapter = self.config.adapter
         if adapter is None or adapter.model is None:
             return None
+        from pipeline.acoustic import adapter_checkpoint
+        from pipeline.acoustic.adapter_runner import AdapterRunner
+        from pipeline.acoustic.precision import choose_device
+
         network = adapter_checkpoint.load(Path(adapter.model)).adapter
         speller = Speller(self.tokens, self.pronouncer if network.shape.phones else None)
         return AdapterRunner(network, speller, adapter.no_bias, str(choose_device(self._adapter_device)))
@@ -106,12 +111,14 @@ class Recogniser:
         config_fingerprint: str = "",
         list_column: str | None = None,
         encodes: bool = True,
+        adapts: bool = True,
         transcribes: bool = True,
     ) -> "Recogniser":
         """Load what the named steps need of ``config``; what else is asked of the recogniser is loaded then.
 
         lists:       the run's entity lists
         list_column: audio column with each utterance's own list, or None
+        adapts:      whether rows may come that the adapter has not heard; without it a worker needs no torch
 
         Raises ConfigError or ModelError for anything that is missing or does not fit.
         """
@@ -120,8 +127,10 @@ class Recogniser:
         loaded = cls(parts, lists or EntitySource(), config_fingerprint, list_column)
         if encodes:
             _ = loaded.encoder
+        if adapts and transcribes:
+            _ = loaded.adapter
         if transcribes:
-            _ = loaded.adapter, loaded.transcriber
+            _ = loaded.transcriber
         return loaded
 
     def with_lists(self, lists: EntitySource) -> "Recogniser":

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import model_files
 from pipeline.acoustic.interface import SAMPLE_RATE
 from pipeline.audio.decode import decode_audio
 from pipeline.errors import InputError, RowError
@@ -53,7 +53,7 @@ class Labels:
     """The subwords and phones of a text; every word is pronounced once."""
 
     def __init__(self, tokeniser: Path) -> None:
-        self.tokens = checkpoint.load_tokens(tokeniser)
+        self.tokens = model_files.load_tokens(tokeniser)
         self._pronouncer = Pronouncer()
         self._numbers = {phone: number for number, phone in enumerate(PHONES, start=1)}
         self._phones = functools.cache(self._pronounce)

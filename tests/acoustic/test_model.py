@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import checkpoint, model_files
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.model import RollcallCtc
 from pipeline.config import AcousticConfig
@@ -78,10 +78,10 @@ def test_dense_puts_the_floor_where_nothing_was_kept(model: RollcallCtc) -> None
 
 def test_the_model_id_follows_the_content(folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(folder, tmp_path / "other"))
-    assert checkpoint.content_hash(folder) == checkpoint.content_hash(other)
+    assert model_files.content_hash(folder) == model_files.content_hash(other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"note": "changed"}))
-    assert checkpoint.content_hash(folder) != checkpoint.content_hash(other)
+    assert model_files.content_hash(folder) != model_files.content_hash(other)
 
 
 def test_stored_weights_come_back_nearly_the_same(folder: Path) -> None:
@@ -127,7 +127,7 @@ def test_unknown_dtype_is_refused(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tokens(folder: Path) -> Tokens:
-    return checkpoint.load_tokens(folder / "tokenizer.model")
+    return model_files.load_tokens(folder / "tokenizer.model")
 
 
 @settings(max_examples=50, deadline=None)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from jobs import train_spelling
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import checkpoint, model_files
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.model import RollcallCtc
 from pipeline.acoustic.network import CtcNetwork
@@ -100,21 +100,21 @@ def test_a_model_directory_keeps_the_branch(tmp_path: Path) -> None:
     assert checkpoint.shapes(config)[2] == CONFIG
     assert torch.allclose(loaded.spelling.heard.weight, network.spelling.heard.weight, atol=2e-3)
     checkpoint.save(tmp_path / "plain", tiny_network(), BACKBONE, tokeniser, PHONES)
-    weights = [(tmp_path / name / checkpoint.WEIGHTS).read_bytes() for name in ("model", "plain")]
+    weights = [(tmp_path / name / model_files.WEIGHTS).read_bytes() for name in ("model", "plain")]
     assert weights[0] == weights[1]  # the branch has a file of its own
-    before = checkpoint.content_hash(tmp_path / "model")
+    before = model_files.content_hash(tmp_path / "model")
     model = load_model(AcousticConfig(model=str(tmp_path / "model")))
     assert isinstance(model, RollcallCtc)
     assert len(model.encode([np.zeros(16_000, np.float32)])[0].tokens.ids) == 25
-    (tmp_path / "model" / checkpoint.SPELLING).write_bytes(b"broken")
-    assert checkpoint.content_hash(tmp_path / "model") != before
+    (tmp_path / "model" / model_files.SPELLING).write_bytes(b"broken")
+    assert model_files.content_hash(tmp_path / "model") != before
     with pytest.raises(ModelError, match=r"spelling\.safetensors: cannot be read"):
         checkpoint.load(tmp_path / "model")
 
 
 def test_a_model_of_before_there_were_branches_loads(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "model", tiny_network(), BACKBONE, tiny_tokeniser(tmp_path / "tokeniser"), PHONES)
-    path = tmp_path / "model" / checkpoint.CONFIG
+    path = tmp_path / "model" / model_files.CONFIG
     config = json.loads(path.read_text())
     del config["spelling"]
     path.write_text(json.dumps(config))

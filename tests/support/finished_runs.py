@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from jobs.run.preflight import source_version
 from pipeline import config as configuration
 from pipeline import storage
-from pipeline.acoustic import checkpoint
+from pipeline.acoustic import model_files
 from pipeline.config import RunConfig, override
 from pipeline.config.fingerprint import config_fingerprint, fingerprint, model_fingerprint, run_fingerprint
 from pipeline.entities import snapshot
@@ -98,7 +98,7 @@ def bench(model: Path, output: Location) -> Bench:
 
 
 def heard(model: Path, texts: list[str | None], seed: int = 0) -> pa.Table:
-    return hear(texts, seed, tokens=checkpoint.load_tokens(model / checkpoint.TOKENISER))
+    return hear(texts, seed, tokens=model_files.load_tokens(model / model_files.TOKENISER))
 
 
 def in_order(table: pa.Table) -> pa.Table:
