@@ -6,10 +6,8 @@ Both paths stream in blocks, so that an hour of audio needs no more memory than 
 import dataclasses
 import io
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any, BinaryIO, cast
 
-import av
 import numpy as np
 import numpy.typing as npt
 import soundfile
@@ -17,6 +15,7 @@ import soxr
 
 from pipeline.audio.integrity import check_complete, counts_frames, mended_wav
 from pipeline.audio.joined import Part, parts_of
+from pipeline.audio.stream import BLOCK_SECONDS, AudioStream, broken, reason_of
 from pipeline.errors import RowError
 
 SAMPLE_RATE = 16_000
@@ -27,14 +26,6 @@ MIN_SAMPLES = 400
 """25 ms: less than one analysis window of the models has nothing to transcribe."""
 _MAX_PEAK = 16.0  # full scale is 1.0; 24 dB above it the file surely holds something else than audio
 _QUIET_MIX = 10 ** (-12 / 10)  # of the loudest channel's power
-_BLOCK_SECONDS = 30  # decoded at a time
-_CONTAINERS = (
-    "mov,mp4,m4a,aac,matroska,webm,mp3,ogg,wav,w64,flac,asf,aiff,caf,amr,amrnb,amrwb,au,ac3,eac3,avi,mpegts,"
-    "mpeg,flv,nistsphere,wv,ape,tta"
-)
-"""What FFmpeg may open. Playlist formats (hls, concat, dash) are left out: they would fetch other files and URLs."""
-_DECLARES_LENGTH = ("mov", "matroska", "avi")  # containers whose header states the duration exactly
-_LENGTH_TOLERANCE = 0.25  # seconds that codec delay and padding may take from the declared length
 
 Samples = npt.NDArray[np.float32]
 
@@ -50,15 +41,6 @@ class Waveform:
     @property
     def duration_seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
-
-
-@dataclasses.dataclass(frozen=True)
-class AudioStream:
-    """An opened audio file; ``blocks`` yields native samples [frames, channels] and raises RowError."""
-
-    rate: int
-    channels: int
-    blocks: Iterator[npt.NDArray[np.float32]]
 
 
 def decode_audio(data: bytes, source: str, max_seconds: float = MAX_SECONDS) -> Waveform:
@@ -125,17 +107,19 @@ def _open_part(file: BinaryIO, source: str) -> AudioStream:
     try:
         return _open_soundfile(file, source)
     except soundfile.LibsndfileError as error:
-        return _try_ffmpeg(file, source, _reason(error))
+        return _try_ffmpeg(file, source, reason_of(error))
 
 
 def _try_ffmpeg(file: BinaryIO, source: str, first: str) -> AudioStream:
     """Open with FFmpeg; ``first`` is why libsndfile did not."""
+    from pipeline.audio.ffmpeg import UNREADABLE, open_ffmpeg  # needs PyAV, which few files do
+
     file.seek(0)
     try:
-        return _open_ffmpeg(file, source)
-    except (av.error.FFmpegError, ValueError) as error:
+        return open_ffmpeg(file, source)
+    except UNREADABLE as error:
         raise RowError(
-            f"{source}: not audio that can be decoded (libsndfile: {first}; FFmpeg: {_reason(error)}); "
+            f"{source}: not audio that can be decoded (libsndfile: {first}; FFmpeg: {reason_of(error)}); "
             "needed is wav, flac, mp3, ogg, opus, m4a or another format of these libraries."
         ) from error
 
@@ -206,62 +190,19 @@ def _open_soundfile(file: BinaryIO, source: str) -> AudioStream:
 def _soundfile_blocks(handle: Any, source: str) -> Iterator[npt.NDArray[np.float32]]:
     declared, done = handle.frames, 0
     with handle:
-        size = min(declared, _BLOCK_SECONDS * handle.samplerate) or handle.samplerate
+        size = min(declared, BLOCK_SECONDS * handle.samplerate) or handle.samplerate
         while True:
             try:
                 block = handle.read(size, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                raise _broken(source, done / handle.samplerate, _reason(error)) from error
+                raise broken(source, done / handle.samplerate, reason_of(error)) from error
             done += len(block)
             if len(block):
                 yield block
             if len(block) < size or done >= declared:
                 break
         if done < declared:
-            raise _broken(source, done / handle.samplerate, f"{declared / handle.samplerate:.2f} s declared")
-
-
-def _open_ffmpeg(file: BinaryIO, source: str) -> AudioStream:
-    # Nothing in the data may make FFmpeg open anything else: no playlist formats and no protocols.
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "pipe"}
-    container = av.open(file, options=options, metadata_errors="replace")  # old tags are often not UTF-8
-    if not container.streams.audio:
-        raise ValueError("the container has no audio track")
-    track = container.streams.audio[0]
-    if track.codec_context is None:
-        raise ValueError("the audio track is in a codec that FFmpeg does not know")
-    rate, channels = track.codec_context.sample_rate, track.codec_context.channels
-    if not rate or not channels:
-        raise ValueError("the audio track has no sample rate or no channels")
-    return AudioStream(rate, channels, _ffmpeg_blocks(container, rate, source))
-
-
-def _ffmpeg_blocks(container: Any, rate: int, source: str) -> Iterator[npt.NDArray[np.float32]]:
-    resampler = av.AudioResampler(format="fltp", rate=rate)  # to one sample format; the rate rarely changes
-    parts: list[npt.NDArray[np.float32]] = []
-    done = held = 0
-    with container:
-        try:
-            for frame in chain(container.decode(audio=0), [None]):
-                for converted in resampler.resample(frame):
-                    part = cast(npt.NDArray[np.float32], converted.to_ndarray()).T  # [frames, channels]
-                    parts.append(part)
-                    done, held = done + len(part), held + len(part)
-                if held >= _BLOCK_SECONDS * rate:
-                    yield np.concatenate(parts)
-                    parts, held = [], 0
-        except (av.error.FFmpegError, ValueError) as error:  # ValueError: the layout changed on the way
-            raise _broken(source, done / rate, _reason(error)) from error
-        if parts:
-            yield np.concatenate(parts)
-        _check_declared(container, done / rate, source)
-
-
-def _check_declared(container: Any, decoded: float, source: str) -> None:
-    declared = (container.duration or 0) / av.time_base
-    exact = container.format.name.split(",")[0] in _DECLARES_LENGTH
-    if exact and decoded < declared - _LENGTH_TOLERANCE:
-        raise _broken(source, decoded, f"{declared:.2f} s declared")
+            raise broken(source, done / handle.samplerate, f"{declared / handle.samplerate:.2f} s declared")
 
 
 def _check_samples(mono: Samples, source: str) -> None:
@@ -275,13 +216,3 @@ def _check_samples(mono: Samples, source: str) -> None:
             f"{source}: samples reach {max(-low, high):.4g}, full scale is 1.0; "
             "floating-point audio must be scaled to [-1, 1]."
         )
-
-
-def _broken(source: str, seconds: float, reason: str) -> RowError:
-    return RowError(f"{source}: audio is truncated or corrupt after {seconds:.2f} s ({reason}).")
-
-
-def _reason(error: Exception) -> str:
-    """The library's own words, without the address of the buffer that it read from."""
-    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return str(text).strip().rstrip(".")
