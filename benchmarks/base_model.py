@@ -2,7 +2,7 @@
 
     python -m benchmarks.base_model ../shared/data/librispeech_test_clean_dev.parquet
     python -m benchmarks.base_model ../shared/data/librispeech_test_clean_dev.parquet --conditions all \\
-        --kept-out ../shared/data/speechocean762.parquet ../shared/data/synth_flite.parquet --markdown robustness.md
+        --kept-out ../shared/data/speechocean762.parquet ../shared/data/synth_flite.parquet
 
 Encodes the audio itself, so that the speed is that of features, encoder and heads, and, where the audio is clean, of
 decoding Opus. Speeds are of processor time: with one thread they do not depend on what else the machine does.
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.conditions import CONDITIONS, Condition, Spoken, Voice
-from benchmarks.table import show, write_markdown
+from benchmarks.table import show
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.loading import load_model
 from pipeline.audio.decode import SAMPLE_RATE, decode_audio
@@ -175,7 +175,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--decoders", nargs="+", default=["greedy", BeamConfig().decoder], choices=DECODERS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path, help="write the error rates here as a table in percent")
     return parser
 
 
@@ -201,8 +200,6 @@ def main() -> None:
         rows.append({"set": about, "condition": name, **measure(heard, clock, searches, fusable)})
         print(rows[-1], flush=True)
     show(f"base model {model.model_id}", rows, options.json)
-    if options.markdown:
-        write_markdown(rows, options.markdown, lambda column: not column.endswith(" x"))
 
 
 if __name__ == "__main__":

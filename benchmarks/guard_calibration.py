@@ -100,20 +100,19 @@ def together(pair: tuple[Half, Half], fitted: list[Trees]) -> tuple[list[Judged]
     return [*pair[0].proposals, *second], np.concatenate(odds), pair[0].hours + pair[1].hours
 
 
-def fit(part: str, halves: dict[str, tuple[Half, Half]], options: argparse.Namespace) -> dict[str, Any]:
-    """Calibrate and show on each half what is fitted on the other; return the part of the weights file, from all."""
+def fit(part: str, halves: dict[str, tuple[Half, Half]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Calibrate; return the part of the weights file, from all, and rows of each half by a fit on the other."""
     others = [fit_trees([one for pair in halves.values() for one in pair[1 - side].proposals]) for side in (0, 1)]
     table = bounds_table(*together(halves[SOUND_ALIKES], others), RATES)
     trees = fit_trees([one for pair in halves.values() for half in pair for one in half.proposals])
     rows = [
-        row(f"{name} {side + 1}", pair[side], pair[side].odds(others[side]), bound)
+        {"part": part, "rate": rate} | row(f"{name} {side + 1}", pair[side], pair[side].odds(others[side]), bound)
         for name, pair in halves.items()
         for side in (0, 1)
         for rate, bound in table
         if rate in (5, 20, 60)
     ]
-    show(f"the guard on both halves, {part}", rows, options.json)
-    return {"bounds": table, "trees": trees.to_json()}
+    return {"bounds": table, "trees": trees.to_json()}, rows
 
 
 def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
@@ -156,10 +155,14 @@ def main() -> None:
     content: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(), "hardware": hardware(), "features": list(FEATURES)
     }  # fmt: skip
+    rows: list[dict[str, Any]] = []
     for part in options.parts:
         halves = {name: proposals(part, name, bench, config, options.keep) for name in bench.sets}
         if not options.only:
-            content[part] = fit(part, halves, options)
+            content[part], judged_rows = fit(part, halves)
+            rows += judged_rows
+    if rows:
+        show("the guard on both halves of the speakers", rows, options.json)
     if options.write:
         options.write.write_text(json.dumps(content) + "\n", encoding="utf-8")
 

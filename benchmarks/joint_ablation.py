@@ -2,7 +2,6 @@
 
     python -m benchmarks.joint_ablation --emissions out/emissions --width 128 --json out/joint.jsonl
     python -m benchmarks.joint_ablation --emissions out/emissions --sets names_dev --systems joint
-    python -m benchmarks.joint_ablation --table out/joint.jsonl > benchmarks/results/joint.md
 
 From emissions encoded once, without Ray; rows are added to the JSON lines as they come, so sets may run side by side.
 Rates in percent with 95% bootstrap intervals over utterances, F1 over list words, false accepts per hour of audio,
@@ -14,7 +13,6 @@ said: what is found there is found wrongly.
 import argparse
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 from benchmarks.decoding_sets import add_arguments, load
@@ -72,46 +70,22 @@ def warm(transcriber: Transcriber, corpus: LabelledSet) -> None:
 def measure(options: argparse.Namespace) -> None:
     bench = load(options, tuple(options.sets))
     chosen = {name: one for name, one in systems().items() if not options.systems or name in options.systems}
+    plain: dict[str, float] = {}  # F1 of the search without a list
     for name, config in chosen.items():
         wide = override(config, {"beam": {"width": options.width}})
         transcriber = Recogniser.load(with_file(wide, options.config), encodes=False).transcriber
         for corpus_name, corpus in bench.heard_by(config).items():
             warm(transcriber, corpus)
             found = row(name, corpus_name, evaluate(transcriber, corpus))
+            if name == "beam + LM":
+                plain[corpus_name] = found["f1"][0] or 0.0
+            if plain.get(corpus_name):
+                found["f1_error"] = 100 * ((100 - found["f1"][0]) / (100 - plain[corpus_name]) - 1)
             line = json.dumps({**found, "width": options.width, "hardware": hardware()})
             print(line, flush=True)
             if options.json:
                 with options.json.open("a", encoding="utf-8") as file:
                     file.write(line + "\n")
-
-
-def table(path: Path) -> str:
-    """Markdown of the rows in ``path``, the last of each system and set, sets one after the other."""
-    rows = {(one["set"], one["system"]): one for one in map(json.loads, path.read_text().splitlines())}
-    order = list(systems())
-    parts = []
-    for name in [name for name in SETS if any(of == name for of, _ in rows)]:
-        mine = [rows[name, system] for system in order if (name, system) in rows]
-        base = rows.get((name, "beam + LM"))
-        parts += [f"## {name} ({mine[0]['utterances']} utterances)", "", _HEAD, *(_line(one, base) for one in mine), ""]
-    return "\n".join(parts)
-
-
-_HEAD = "| system | F1 % | F1 error | WER % | U-WER % | B-WER % | false accepts / h | CPU s / h |\n" + "|---" * 8 + "|"
-
-
-def _line(one: dict[str, Any], base: dict[str, Any] | None) -> str:
-    f1, plain = one["f1"][0], base["f1"][0] if base else None
-    change = "" if not f1 or plain is None or plain == 100 else f"{100 * ((100 - f1) / (100 - plain) - 1):+.0f}%"
-    cells = [_cell(one[rate]) for rate in ("f1", "wer", "u_wer", "b_wer", "false_accepts_per_hour")]
-    return (
-        f"| {one['system']} | " + " | ".join([cells[0], change, *cells[1:]]) + f" | {one['cpu_seconds_per_hour']:.0f} |"
-    )
-
-
-def _cell(rate: list[float | None]) -> str:
-    value, low, high = rate
-    return "" if value is None else f"{value:.1f}" if low is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def main() -> None:
@@ -120,12 +94,7 @@ def main() -> None:
     parser.set_defaults(width=baseline().beam.width)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--systems", nargs="+", metavar="S", help=f"of {list(systems())}; default all")
-    parser.add_argument("--table", type=Path, metavar="JSONL", help="print the rows measured so far as markdown")
-    options = parser.parse_args()
-    if options.table:
-        print(table(options.table))
-    else:
-        measure(options)
+    measure(parser.parse_args())
 
 
 if __name__ == "__main__":

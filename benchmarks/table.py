@@ -1,9 +1,10 @@
 """Rows for people and for machines: what every benchmark prints and writes."""
 
 import json
+import math
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,20 +36,35 @@ def show(title: str, rows: Sequence[dict[str, Any]], path: Path | None = None) -
         path.write_text(json.dumps({"title": title, **facts, "rows": list(rows)}, indent=1) + "\n", encoding="utf-8")
 
 
-def write_markdown(rows: Sequence[dict[str, Any]], path: Path, shown: Callable[[str], bool]) -> None:
-    """Write the columns that are ``shown`` as a table; what is called a rate or WER is in percent."""
-    names = [name for name in dict.fromkeys(name for row in rows for name in row) if shown(name)]
-    lines = [names, ["---"] * len(names)]
-    for row in rows:
-        cells = [(name, row.get(name, "")) for name in names]
-        lines.append(
-            [f"{100 * value:.2f}%" if _is_rate(name) and value != "" else _cell(value) for name, value in cells]
-        )
-    path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
+def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """Return a table: heading by ``key``, ``key*scale`` or ``key*scale:digits`` of the rows.
+
+    A list is a value with its interval; what is undefined or not in a row stays empty. Columns that no row has are left
+    out.
+    """
+    parts = {head: _column(source) for head, source in columns.items()}
+    parts = {head: part for head, part in parts.items() if any(part[0] in row for row in rows)}
+    lines = [list(parts), ["---"] * len(parts)]
+    lines += [[_shown(row.get(key), scale, digits) for key, scale, digits in parts.values()] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _is_rate(name: str) -> bool:
-    return "WER" in name or name.endswith("rate")
+def _column(source: str) -> tuple[str, float, int | None]:
+    key, _, digits = source.partition(":")
+    key, _, scale = key.partition("*")
+    return key, float(scale or 1), int(digits) if digits else None
+
+
+def _shown(value: Any, scale: float, digits: int | None) -> str:
+    if isinstance(value, list):
+        shown = [_shown(one, scale, digits) for one in value]
+        return f"{shown[0]} [{shown[1]}, {shown[2]}]" if len(shown) == 3 and shown[1] else shown[0]
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool | str):
+        return str(value)
+    scaled = value * scale
+    return f"{scaled:,.{digits}f}" if digits is not None else _cell(scaled if scale != 1 else value)
 
 
 def _cell(value: Any) -> str:
