@@ -3,6 +3,10 @@
     python -m jobs.transcribe --audio corpus/ --entities names.txt --output out
     python -m jobs.transcribe --audio s3://bucket/corpus --entities names.csv --output s3://bucket/out --without lexicon
     python -m jobs.transcribe --audio corpus/ --output out --preset baseline
+    python -m jobs.transcribe --audio recordings/ --names "Anna Kowalska, Gdynia" --output out
+
+Audio is AUDIO parquet, or anything that jobs.ingest reads: a folder of sound files, one file, a manifest, a corpus in a
+known layout. That is ingested first, into OUTPUT/audio/<hash of its content>, and not again while it stays the same.
 
 Writes OUTPUT/<fingerprint>/transcripts/*.parquet and run.json. The fingerprint is a hash of the audio, the model, the
 entity list and the configuration: the same command resumes its own unfinished output and does nothing when that is
@@ -33,6 +37,7 @@ from jobs.run.retry import forget_errors
 from pipeline import storage
 from pipeline.config import PRESETS
 from pipeline.errors import ConfigError
+from pipeline.ingest.rows import CHANNELS
 from pipeline.runs.audio_length import audio_length
 from pipeline.runs.manifest import is_intact
 
@@ -44,7 +49,11 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = job_parser("transcribe", __doc__)
     heard = parser.add_mutually_exclusive_group(required=True)
-    heard.add_argument("--audio", metavar="A", help="AUDIO parquet: a file, folder or glob; s3:// too")
+    heard.add_argument(
+        "--audio",
+        metavar="A",
+        help="sound files, a manifest or a corpus, ingested first; or AUDIO parquet: file, folder, glob; s3:// too",
+    )
     heard.add_argument("--emissions", metavar="CACHE", help="decode only: the cached first pass of an earlier run")
     parser.add_argument(
         "--cache-emissions",
@@ -60,6 +69,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="entity list (text, CSV, TSV, JSON, JSONL, parquet) or lists per utterance (parquet, JSONL, TSV)",
     )
     parser.add_argument(
+        "--names",
+        metavar="NAMES",
+        action="append",
+        default=[],
+        help="names themselves, separated by commas, alone or beside the list of --entities; can be repeated",
+    )
+    parser.add_argument(
         "--entities-column",
         metavar="NAME",
         help="column with per-utterance lists, in --entities if that has such lists, else in the audio "
@@ -67,6 +83,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_entities_format(parser)
     add_max_unmatched(parser)
+    parser.add_argument(
+        "--channels", choices=CHANNELS, help="of audio that is ingested first: of several (default: mix)"
+    )
+    parser.add_argument(
+        "--id-column",
+        metavar="NAME",
+        help="of audio that is ingested first: column or field that has the ids; rollcall ingest has more options",
+    )
     parser.add_argument("--output", metavar="O", required=True, help="folder for runs; s3:// too")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="default: joint with entity lists, baseline without")
     parser.add_argument("--without", metavar="NAME", action="append", default=[], help="one technique of it off")
@@ -120,7 +144,11 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise ConfigError(f"--max-error-rate must be a share from 0 to 1, got {arguments.max_error_rate:g}.")
     if arguments.patience <= 0:
         raise ConfigError(f"--patience must be more than 0 minutes, got {arguments.patience:g}.")
-    run, forgotten = forget_errors(prepare(arguments), arguments.retry_errors)
+    for name in ("channels", "id_column"):
+        if arguments.emissions and getattr(arguments, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} is for audio; --emissions reads what was heard before.")
+    prepared = prepare(arguments, lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
+    run, forgotten = forget_errors(prepared, arguments.retry_errors)
     if arguments.retry_errors:
         console.print(f"{forgotten:,} utterances had an error and are done again", highlight=False)
     if run.unmatched.ids:

@@ -5,7 +5,9 @@ their colours from the page, so that they read in light and dark, and their numb
 and from benchmarks/results, so that they cannot go out of date.
 """
 
+import argparse
 import ast
+import html
 import re
 import sys
 from collections.abc import Callable
@@ -15,9 +17,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from jobs.cli.commands import commands as command_modules  # noqa: E402
+from jobs.cli.completion import parsers  # noqa: E402
 from pipeline.config import BoostingConfig  # noqa: E402
 from pipeline.markup.html import Html, tag  # noqa: E402
 
+_CHOICES = 7  # values of an option that are written out
 _REQUEST = re.compile(r"^<!-- generate: (\S+) -->$", re.MULTILINE)
 
 
@@ -161,14 +166,32 @@ def _in_cell(text: str) -> str:
 
 
 def commands() -> str:
-    """Every job with its docstring."""
+    """Every job with its docstring and its options."""
     parts = []
-    for path in sorted((ROOT / "jobs").glob("*.py")):
-        source = path.read_text(encoding="utf-8")
-        if '\nif __name__ == "__main__":' in source and path.stem != "rollcall":
-            about = ast.get_docstring(ast.parse(source)) or ""
-            parts += [f"## rollcall {path.stem.replace('_', '-')}", "", _as_markdown(about), ""]
+    for name, parser in parsers().items():
+        about = ast.get_docstring(ast.parse((ROOT / f"jobs/{command_modules()[name]}.py").read_text("utf-8"))) or ""
+        parts += [f"## rollcall {name}", "", _as_markdown(about), "", *_options(parser), ""]
     return "\n".join(parts)
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    rows = ["| option | what |", "|---|---|"]
+    for action in parser._actions:  # argparse has no public way to list them
+        if action.help is argparse.SUPPRESS or isinstance(action, argparse._HelpAction) or action.dest == "json":
+            continue
+        value = "" if action.nargs == 0 else _value(action)
+        name = ", ".join(f"{flag} {value}".strip() for flag in action.option_strings) or value
+        about = (action.help or "") % (vars(action) | {"prog": parser.prog})
+        required = " (required)" if action.required and action.option_strings else ""
+        rows.append(f"| <code>{_in_cell(html.escape(name))}</code> | {_in_cell(html.escape(about))}{required} |")
+    return rows if len(rows) > 2 else []
+
+
+def _value(action: argparse.Action) -> str:
+    if action.choices and len(list(action.choices)) < _CHOICES:
+        return "|".join(map(str, action.choices))
+    named = action.metavar or action.dest.upper().replace("_", "-")
+    return named if isinstance(named, str) else " ".join(named)
 
 
 def _as_markdown(docstring: str) -> str:

@@ -2,9 +2,12 @@
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
+from jobs.run.audio_source import Audio, ingest_beside, needs_ingest, open_audio
+from jobs.run.ingest_run import Wanted
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.acoustic.adapter_files import resolved, with_adapter
@@ -13,7 +16,7 @@ from pipeline.config.config_file import with_file
 from pipeline.config.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.entities.unmatched import ALL_MATCHED, Unmatched, check_unmatched, find_unmatched
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, InputError
 from pipeline.recognition.encode import NEEDED
 from pipeline.runs.cache import Cache, find_cache, open_cache
 from pipeline.runs.corpus import Corpus, column_names, id_hashes, scan_corpus, scan_emissions
@@ -38,6 +41,7 @@ class Transcription:
     model:       hash of the acoustic model's folder
     cache:       the first pass on disk, or None if it goes straight to the decoders
     unmatched:   per-utterance lists that name no utterance
+    audio:       where the audio lies; None if the first pass was cached before
     """
 
     corpus: Corpus
@@ -50,6 +54,7 @@ class Transcription:
     model: str
     cache: Cache | None = None
     unmatched: Unmatched = ALL_MATCHED
+    audio: Audio | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -67,31 +72,84 @@ class Transcription:
         return [name for name in wanted if name in self.corpus.columns]
 
 
-def prepare(arguments: argparse.Namespace) -> Transcription:
-    """Check the command's inputs and make the run's folder; raises RollcallError with what to do."""
+def prepare(arguments: argparse.Namespace, say: Callable[[str], None]) -> Transcription:
+    """Check the command's inputs and make the run's folder; raises RollcallError with what to do.
+
+    Audio that is not parquet yet is ingested, once everything else was found fit; ``say`` gets a line about each step.
+    """
     check_counts(arguments)
     options = parse_options(arguments.storage_options)
-    source = load_entities(arguments.entities, arguments.entities_column, options, ENGLISH, arguments.entities_format)
+    source = read_source(arguments, options)
     cache = open_cache(storage.open_filesystem(arguments.emissions, options)) if arguments.emissions else None
-    files = storage.list_parquet(arguments.audio, options) if cache is None else cache.folder.files()
+    output = storage.open_filesystem(arguments.output, options)
+    audio = None if cache is not None else _audio(arguments, output, options, say)
+    files = cache.folder.files() if cache is not None else audio.files if audio is not None else []
     list_column = _list_column(arguments, files, source, cache)
-    config = read_config(arguments, listed=arguments.entities is not None or list_column is not None)
+    config = read_config(arguments, listed=_has_list(arguments) or list_column is not None)
     settled = config_fingerprint(config)  # reads the language model, so a missing one ends here
     model = model_fingerprint(config.acoustic.model)
     if cache is not None:
         acoustic = acoustic_identity(config.acoustic, config.adapter)
         wanted = CacheIdentity(cache.identity.audio, model, acoustic, list_column)
         cache.identity.check(wanted, cache.folder.root.uri)
-    output = storage.open_filesystem(arguments.output, options)
     storage.check_writable(output)
     corpus = scan_corpus(files, list_column) if cache is None else scan_emissions(files, cache.identity.audio)
     unmatched = match_lists(source, corpus, str(arguments.entities), arguments.max_unmatched_lists)
     name = run_fingerprint(corpus.version, model, source_version(source), settled)
     folder = RunFolder(output.join(name))
     run = Transcription(
-        corpus, source, list_column, config, settled, folder, arguments.block_rows, model, cache, unmatched
+        corpus, source, list_column, config, settled, folder, arguments.block_rows, model, cache, unmatched, audio
     )
     return run if arguments.cache_emissions is None else _caching(run, arguments.cache_emissions, output, options)
+
+
+def read_source(arguments: argparse.Namespace, options: Options) -> EntitySource:
+    """Return the lists of --entities and --names; raises RollcallError."""
+    names = read_names(arguments.names)
+    given, form = arguments.entities, arguments.entities_format
+    if given is not None and _is_no_path(given) and not storage.exists(storage.open_filesystem(given, options)):
+        raise InputError(f"--entities {given}: there is no such file; names themselves go with --names.")
+    return load_entities(given, arguments.entities_column, options, ENGLISH, form, names)
+
+
+def read_names(given: list[str]) -> list[str]:
+    """Return the names of --names, which are separated by commas; raises InputError for none, and for a file."""
+    for text in given:
+        if storage.exists(storage.open_filesystem(text)) if text.strip() else False:
+            raise InputError(f"--names {text}: is a file, and --names takes the names themselves; give --entities.")
+    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    if given and not names:
+        raise InputError("--names holds no name; needed are names separated by commas.")
+    return names
+
+
+def _is_no_path(given: str) -> bool:
+    return " " in given.strip() and "/" not in given and "." not in given
+
+
+def _has_list(arguments: argparse.Namespace) -> bool:
+    return arguments.entities is not None or bool(arguments.names)
+
+
+def _audio(
+    arguments: argparse.Namespace, output: storage.Location, options: Options, say: Callable[[str], None]
+) -> Audio:
+    """Return the AUDIO parquet that --audio is, or becomes; what else could be wrong is looked at before it does."""
+    wanted = Wanted(
+        storage.open_filesystem(arguments.audio, options),
+        channels=arguments.channels or "mix",
+        id_column=arguments.id_column,
+    )
+    if not needs_ingest(wanted.place, wanted):
+        audio = open_audio(arguments.audio, options)
+        if audio.left_out:
+            say(f"note: {audio.left_out} sound files beside the parquet are left out; ingest them by themselves")
+        return audio
+    config = read_config(arguments, listed=True)
+    config_fingerprint(config)
+    model_fingerprint(config.acoustic.model)
+    storage.check_writable(output)
+    return ingest_beside(arguments.audio, wanted, output, arguments.executor, say)
 
 
 def _caching(run: Transcription, folder: str, output: storage.Location, options: Options) -> Transcription:
@@ -113,7 +171,7 @@ def _list_column(
     """As choose_list_column; a cached first pass carries the lists of one column of its audio, or none."""
     if cache is None:
         return choose_list_column(arguments, files, source)
-    if arguments.entities is None:
+    if not _has_list(arguments):
         return arguments.entities_column or cache.identity.list_column
     return None if source.lists is not None else arguments.entities_column
 
@@ -148,9 +206,9 @@ def choose_list_column(
 ) -> str | None:
     """Return the audio column with the utterances' own lists: as named, or ``entities`` if no list is given at all.
 
-    With --entities the column counts only if it is named: it may hold something else, such as what was really said.
+    With a list the column counts only if it is named: it may hold something else, such as what was really said.
     """
-    if arguments.entities is None:
+    if not _has_list(arguments):
         return arguments.entities_column or (OWN_LISTS if OWN_LISTS in column_names(files[0]) else None)
     if source.lists is not None or arguments.entities_column is None:
         return None  # the column, if named, was one of the list file

@@ -245,6 +245,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         "transcripts": new.folder.transcripts.uri,
         "config_fingerprint": old.config_fingerprint,
         **{name: old.record[name] for name in kept},
+        "audio": old.record.get("audio"),  # runs of earlier versions do not say
         "list_version": source_version(new.source),
         "entities": entity_facts(new.source, new.unmatched),
         "counts": outcome.counts(),

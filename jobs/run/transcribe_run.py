@@ -68,6 +68,7 @@ def _record(run: Transcription, outcome: Outcome, work: Work) -> dict[str, Any]:
         "transcripts": run.folder.transcripts.uri,
         "config": configuration.to_dict(run.config),
         "config_fingerprint": run.config_fingerprint,
+        "audio": None if run.audio is None else run.audio.facts(),
         "audio_files": len(run.corpus.files),
         "audio_version": run.corpus.version,
         "model": run.model,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -11,11 +12,12 @@ from pipeline.entities.json_rows import json_entries
 from pipeline.entities.loading import (
     SEPARATOR,
     StorageOptions,
+    build_list,
     entity_of,
     list_format,
-    load_entity_list,
     open_parquet,
     open_text,
+    read_rows,
 )
 from pipeline.errors import InputError, RowError
 from pipeline.text import ENGLISH, Alphabet
@@ -106,18 +108,22 @@ def load_entities(
     storage_options: StorageOptions = None,
     alphabet: Alphabet = ENGLISH,
     form: str | None = None,
+    names: Sequence[str] = (),
 ) -> EntitySource:
     """Return what ``path`` holds: one list for all utterances, or one per utterance; None is no list.
 
     ``column`` names the per-utterance list column of a parquet or JSONL file, ``form`` the format of the file (see
-    loading.FORMATS) where its name does not tell it. Raises InputError.
+    loading.FORMATS) where its name does not tell it; ``names`` are more entities for all utterances, which one list
+    takes in. Raises InputError.
     """
     shared = SharedEntities(alphabet)
-    if path is None:
-        return EntitySource(shared=shared)
-    if is_per_utterance(path, storage_options, form):
+    if path is not None and is_per_utterance(path, storage_options, form):
+        if names:
+            raise InputError(f"{path}: has a list per utterance, which takes no names for all; add them to its lists.")
         return EntitySource(lists=load_lists(path, column, storage_options, alphabet, form), shared=shared)
-    return EntitySource(corpus=load_entity_list(path, storage_options, alphabet, form), shared=shared)
+    rows = [] if path is None else read_rows(path, storage_options, form)
+    said = enumerate(({"entity": name} for name in names), start=1)
+    return EntitySource(corpus=build_list(chain(rows, said), alphabet), shared=shared)
 
 
 def is_per_utterance(path: str, storage_options: StorageOptions = None, form: str | None = None) -> bool:

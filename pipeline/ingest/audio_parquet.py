@@ -33,6 +33,7 @@ _AUDIO = (
     "struct<bytes: binary, path: string>, struct<array: list<float>, sampling_rate: int>, or paths below the folder of "
     "the file"
 )
+_READ_ROWS = 256  # rows whose bytes are in memory while paths are looked for
 _BATCH = 16  # rows decoded from parquet at a time
 _BUFFER = 1 << 20  # bytes read ahead, instead of whole column chunks
 
@@ -79,6 +80,35 @@ def read_ids(location: Location, label: str, id_column: str | None, groups: rang
                 continue
             for value in file.read_row_group(group, columns=[column])[column].to_pylist():
                 yield _need_id(value, column, location)
+
+
+def read_paths(location: Location) -> Iterator[str]:
+    """Yield the path of every row that has one and no bytes or samples beside it; damaged files end early."""
+    with _open(location) as file:
+        columns = _path_columns(file.schema_arrow)
+        if not columns:
+            return
+        try:
+            for batch in file.iter_batches(_READ_ROWS, columns=columns):
+                yield from (path for value in batch["audio"].to_pylist() if (path := _named(value)))
+        except (pa.ArrowException, OSError):
+            return  # whoever reads the rows says so
+
+
+def _path_columns(schema: pa.Schema) -> list[str]:
+    """Return the leaves that tell which rows name a file instead of holding it; none where no row can."""
+    kind = schema.field("audio").type
+    if is_text(kind):
+        return ["audio"]
+    if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
+        return []
+    return ["audio.path", *(["audio.bytes"] if kind.get_field_index("bytes") >= 0 else [])]
+
+
+def _named(value: object) -> str | None:
+    if isinstance(value, dict):
+        return None if value.get("bytes") is not None else value.get("path")
+    return value if isinstance(value, str) else None
 
 
 def read_rows(location: Location, recording: Recording, id_column: str | None = None) -> Iterator[ParquetRow]:

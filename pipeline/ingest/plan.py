@@ -1,5 +1,6 @@
 """The plan of an ingest: units of recordings, listed to disk before work starts, each of which becomes one shard."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -36,14 +37,45 @@ class Plan:
     sha256: str
 
 
-def make_plan(
-    sources: Sequence[Source], place: Location, root: Location | None, output: Location, options: dict[str, Any]
-) -> tuple[Plan, Listing]:
-    """List the sources, refuse duplicate ids, and write the plan below ``output``; an equal plan there is resumed.
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A plan that is listed and not yet anywhere to stay; ``folder`` (local, temporary) holds its units."""
+
+    plan: Plan
+    listing: Listing
+    folder: str
+    options: dict[str, Any]
+
+    def store(self, output: Location) -> None:
+        """Write the plan below ``output``; an equal one there is resumed. Raises InputError for anything else there."""
+        if _is_resumed(self.plan, output):
+            return
+        for number in range(-(-self.plan.units // _UNITS_PER_FILE)):
+            with open(f"{self.folder}/{number:06d}.jsonl", "rb") as file:
+                write_atomic(_plan_file(output, number), file.read())
+        write_atomic(output.join(_FOLDER, "plan.json"), json.dumps(dataclasses.asdict(self.plan)).encode())
+
+    def is_at(self, output: Location) -> bool:
+        """Whether this very plan is what ``output`` was begun with."""
+        return _sha256_at(output) == self.plan.sha256
+
+    def recordings(self) -> Iterator[Recording]:
+        """Yield every recording of the plan, in order."""
+        for number in range(-(-self.plan.units // _UNITS_PER_FILE)):
+            with open(f"{self.folder}/{number:06d}.jsonl", "rb") as lines:
+                for line in lines:
+                    yield from (from_json(values) for values in json.loads(line))
+
+
+@contextlib.contextmanager
+def draft_plan(
+    sources: Sequence[Source], place: Location, root: Location | None, options: dict[str, Any]
+) -> Iterator[Draft]:
+    """List the sources and refuse duplicate ids.
 
     Audio paths start at ``root``, or at each source's own folder. Where ids of several sources are the same, all of
     them, and the names of their recordings, begin with the source's split. ``place`` is what the user named. Raises
-    InputError for duplicates, for a source without audio, and if ``output`` holds something else.
+    InputError for duplicates and for a source without audio.
     """
     with tempfile.TemporaryDirectory(prefix="rollcall-plan-") as scratch:
         try:
@@ -52,18 +84,13 @@ def make_plan(
         except DuplicateIds:
             if len(sources) == 1:
                 raise
-            folder = f"{scratch}/split"
+            folder, options = f"{scratch}/split", options | {"splits": True}
             splits = ", ".join(source.split for source in sources)
-            plan, listing = _list_units(sources, place, root, folder, options | {"splits": True})
+            plan, listing = _list_units(sources, place, root, folder, options)
             listing.said.append(f"ids of different manifests are the same, so they begin with the split: {splits}")
         if plan.utterances == 0:
             raise InputError(f"{place.uri}: no audio was found for the format '{sources[0].format}'.")
-        if not _is_resumed(plan, output):
-            for number in range(-(-plan.units // _UNITS_PER_FILE)):
-                with open(f"{folder}/{number:06d}.jsonl", "rb") as file:
-                    write_atomic(_plan_file(output, number), file.read())
-            write_atomic(output.join(_FOLDER, "plan.json"), json.dumps(dataclasses.asdict(plan)).encode())
-    return plan, listing
+        yield Draft(plan, listing, folder, options)
 
 
 def _list_units(
@@ -164,9 +191,9 @@ def _write_units(recordings: Iterator[Recording], scratch: str, options: dict[st
 
 def _is_resumed(plan: Plan, output: Location) -> bool:
     """Whether the same plan is there already; raises InputError if another one, or foreign shards, are."""
-    marker = output.join(_FOLDER, "plan.json")
-    if exists(marker):
-        if json.loads(read_bytes(marker)).get("sha256") == plan.sha256:
+    there = _sha256_at(output)
+    if there is not None:
+        if there == plan.sha256:
             return True
         raise InputError(
             f"{output.uri} holds an ingest of another source or with other options; choose another --output. "
@@ -175,6 +202,12 @@ def _is_resumed(plan: Plan, output: Location) -> bool:
     if exists(shard(output, 0)):
         raise InputError(f"{output.uri} holds shards that no plan belongs to; choose an empty --output.")
     return False
+
+
+def _sha256_at(output: Location) -> str | None:
+    """Return the hash of the plan that ``output`` was begun with, None if there is none."""
+    marker = output.join(_FOLDER, "plan.json")
+    return str(json.loads(read_bytes(marker)).get("sha256")) if exists(marker) else None
 
 
 def _plan_file(output: Location, number: int) -> Location:

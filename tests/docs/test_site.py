@@ -1,5 +1,6 @@
 """The documentation builds without a warning: no dead link, no missing page, no unknown reference."""
 
+import html
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.cli.completion import parsers
 from tests.support.doc_blocks import blocks_of
 from tests.support.doc_sandbox import ROOT
 
@@ -33,6 +35,14 @@ def test_figures_and_tables_are_made_from_the_code(site: Path) -> None:
     assert "rollcall compare" in (site / "reference/commands.html").read_text()
     assert "audio_sha256" in (site / "data_dictionary.html").read_text()
     assert "<!-- generate" not in works
+
+
+def test_every_option_of_every_command_is_there(site: Path) -> None:
+    page = html.unescape((site / "reference/commands.html").read_text())
+    for name, parser in parsers().items():
+        section = page.split(f"rollcall {name}<a", 1)[1].split("<h2", 1)[0]
+        flags = {flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")}
+        assert [flag for flag in sorted(flags - {"--help", "--json"}) if flag not in section] == [], name
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
