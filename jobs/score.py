@@ -119,10 +119,12 @@ def _examples(scored: str, reference: str, alphabet: Alphabet) -> ExampleSource:
 
 def print_notes(result: ScoreResult, corpus: ScoringSet, output: str) -> None:
     """Print what a reader must know before trusting the table, and where the files are."""
-    failed = [utterance.utterance_id for utterance in result.utterances if utterance.error is not None]
+    failed = {one.utterance_id: one.error for one in result.utterances if one.error is not None}
     notes = {
         "utterances have no hypothesis and count as deleted": result.missing,
-        "transcripts have an error and count as empty": [name for name in failed if name not in set(result.missing)],
+        "transcripts have an error and count as empty": [
+            f"{name} ({error})" for name, error in failed.items() if name not in set(result.missing)
+        ],
         "references have no text and are not scored": corpus.unscored,
         "utterances have no entity list": corpus.listless,
         "list entries cannot be used": [f"row {one.row} '{one.entry}' {one.reason}" for one in corpus.lists.rejected],

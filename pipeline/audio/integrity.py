@@ -5,9 +5,12 @@ from typing import BinaryIO
 
 from pipeline.errors import RowError
 
-_PLACEHOLDERS = (range(0x7FFF0000, 0x80010001), range(0xFFFF0000, 0x100000000))
+_PLACEHOLDERS = (range(0x7FFFF000, 0x80000081), range(0xFFFFF000, 0x100000000))
 """Sizes that recorders, pipes and old tools leave in a wav's header: the largest number of theirs, give or take the
-header. A wav of just 2 or 4 GiB is not told from them, and is then not checked."""
+header or a page of memory. A wav of just that size, 2 or 4 GiB to within 4 KiB, is not told from them, and is then not
+checked."""
+_SAMPLE_CODECS = (1, 3, 6, 7, 0xFFFE)
+"""Numbers of wav's encodings whose data end with a whole sample: integers, floats, A-law, u-law, and any of them."""
 _HEADER_COUNTED_IN = 128  # bytes at most that a wav's size may be too large: some tools count the header in
 _OGG_TAIL = 65_307 + 64  # the largest page and a little: the last page starts within this of the end
 _OGG_HEADER = 27  # bytes before a page's segment table
@@ -35,8 +38,23 @@ def _check_wav(file: BinaryIO, size: int, order: str, source: str) -> None:
         raise RowError(f"{source}: wav is truncated: it ends before its samples (no 'data' chunk).")
     start, length = data
     there = size - start
-    if length > there + min(start, _HEADER_COUNTED_IN) and not any(length in sizes for sizes in _PLACEHOLDERS):
+    if any(length in sizes for sizes in _PLACEHOLDERS):
+        return
+    is_cut = length > there + min(start, _HEADER_COUNTED_IN)
+    # A size that is a little too large is a tool's slip, unless the file ends within a sample, which no tool writes.
+    if is_cut or (length > there and there % _sample_bytes(file, start, order)):
         raise RowError(f"{source}: wav is truncated: {there} of {length} bytes of samples are there.")
+
+
+def _sample_bytes(file: BinaryIO, end: int, order: str) -> int:
+    """Return the bytes of a sample of all channels, 1 where the encoding has no such thing; ``end``: of the header."""
+    file.seek(12)
+    head = file.read(end - 12)
+    at = head.find(b"fmt ")
+    if at < 0 or len(head) < at + 22:
+        return 1
+    codec, block = struct.unpack(f"{order}H10xH", head[at + 8 : at + 22])
+    return block if codec in _SAMPLE_CODECS and block else 1
 
 
 def find_samples(file: BinaryIO, size: int, order: str) -> tuple[int, int] | None:

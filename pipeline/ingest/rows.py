@@ -85,7 +85,7 @@ class RowMaker:
             with open_seekable(location) as file:
                 yield from self._whole(file, utterance, name)
         except (StorageError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             message = f"{name}: column 'audio' has no bytes, nor has its path {path!r} below {root.uri}: {reason}."
             yield error_row(utterance, message, path)
 

@@ -128,17 +128,23 @@ def read_references(path: str, alphabet: Alphabet = ENGLISH) -> tuple[list[Refer
 def read_written(path: str, alphabet: Alphabet = ENGLISH) -> dict[str, Written]:
     """Return a system's output by id: TRANSCRIPTS parquet, a run directory, or a text file as for references.
 
-    Raises InputError for an id that comes twice, for a directory of several runs, and for what is neither.
+    A text with letters that are not of the alphabet becomes a row with an error: what it says cannot be counted.
+    Raises InputError if that is every text, for an id that comes twice, for a directory of several runs, and for what
+    is neither.
     """
     written: dict[str, Written] = {}
     rows = _rows(transcripts_of(path) if is_parquet(path) else path, ("duration_seconds", "error"))
-    _check_letters(path, ((row["utterance_id"], row["text"] or "") for row in rows), alphabet)
+    texts = [(row["utterance_id"], row["text"]) for row in rows if row["text"]]
+    if texts and all(foreign_letters(text, alphabet) for _, text in texts):
+        _check_letters(path, texts, alphabet)
     for row in rows:
         name = row["utterance_id"]
         if name in written:
             raise InputError(f"{path}: id '{name}' comes twice; every id may have one hypothesis.")
-        text = normalise(row["text"] or "", alphabet)
-        written[name] = Written(text, row.get("duration_seconds"), row.get("error"))
+        text, error = row["text"] or "", row.get("error")
+        if foreign := foreign_letters(text, alphabet):
+            text, error = "", error or f"has letters that are not scored: '{foreign[:20]}'"
+        written[name] = Written(normalise(text, alphabet), row.get("duration_seconds"), error)
     return written
 
 

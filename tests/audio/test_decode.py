@@ -199,6 +199,21 @@ def test_sizes_as_recorders_and_pipes_write_them(size: int) -> None:
     assert decode_audio(bytes(data), "a").duration_seconds == 1.0
 
 
+@pytest.mark.parametrize("missing", [1, 3, 43, 127])
+def test_a_wav_that_ends_within_a_sample_is_truncated(missing: int) -> None:
+    with pytest.raises(RowError, match="wav is truncated"):
+        decode_audio(encoded(tone(1.0))[:-missing], "a")
+
+
+@pytest.mark.parametrize("size", [0x7FFF0000, 0x7FFFEFFE, 0x80010000, 0xFFFF0000, 0xFFFFEFFE])
+def test_a_wav_of_nearly_2_or_4_gib_is_checked_like_others(size: int) -> None:
+    data = bytearray(encoded(tone(1.0)))
+    at = data.index(b"data")
+    data[at + 4 : at + 8] = struct.pack("<I", size)
+    with pytest.raises(RowError, match="wav is truncated"):
+        decode_audio(bytes(data), "a")
+
+
 def test_a_wav_without_samples_but_with_tags_stays_empty() -> None:
     data = bytearray(encoded(tone(1.0)[:0])) + b"LIST" + struct.pack("<I", 4) + b"INFO"
     with pytest.raises(RowError, match=r"0\.0 ms long"):

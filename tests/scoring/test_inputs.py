@@ -42,8 +42,12 @@ def test_letters_that_would_vanish_are_an_error_and_not_zero_words(tmp_path: Pat
     path = text(tmp_path / "a.tsv", f"a\tone\nb\t{words}\n")
     with pytest.raises(RollcallError, match="1 texts have letters that are not scored yet: 'b'"):
         read_references(path)
+    written = read_written(path)  # another system's output is scored without that row, which says why
+    assert written["a"].error is None
+    assert (written["b"].text, "has letters that are not scored" in str(written["b"].error)) == ("", True)
+    only = text(tmp_path / "only.tsv", f"a\t\nb\t{words}\n")
     with pytest.raises(RollcallError, match="1 texts have letters"):
-        read_written(path)
+        read_written(only)
 
 
 def test_tsv_with_header_and_an_id_without_text(tmp_path: Path) -> None:

@@ -51,6 +51,18 @@ def test_files_in_files_out(files: dict[str, str], capsys: pytest.CaptureFixture
     assert "Entity F1" in printed
 
 
+def test_a_hypothesis_in_other_letters_is_an_error_row(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(files["hypotheses"]).write_text("a\tfrom leeds to new york\nb\tgood день\n")
+    assert main(arguments(files)) == 0
+    metrics = json.loads(Path(files["output"], "metrics.json").read_text())
+    assert (metrics["errors"], metrics["wer"]["deletions"]) == (1, 2)
+    assert pq.read_table(Path(files["output"], "scores.parquet"))["error"][1].as_py().endswith("not scored: 'день'")
+    said = capsys.readouterr().err
+    assert "1 transcripts have an error and count as empty: b (has letters that are not scored: 'день')" in said
+
+
 def test_a_second_run_replaces_the_first(files: dict[str, str]) -> None:
     assert main([*arguments(files), "--baseline", files["baseline"]]) == 0
     assert main(arguments(files)) == 0
