@@ -76,12 +76,15 @@ def run(step: Step, place: Place) -> str | None:
         (place.work / kind / f"{step.name}{ending}").absolute()
         for kind, ending in (("rows", ".json"), ("out", ""), ("logs", ".txt"))
     )
-    shutil.rmtree(out, ignore_errors=True)
-    rows.unlink(missing_ok=True)
+    begun, now = rows.with_suffix(".begun"), json.dumps([step.command, inputs])
+    if not begun.is_file() or begun.read_text(encoding="utf-8") != now:
+        shutil.rmtree(out, ignore_errors=True)
+        rows.unlink(missing_ok=True)
     for folder in (rows.parent, log.parent, out, place.emissions):
         folder.mkdir(parents=True, exist_ok=True)
     names = {"data": str(place.data), "emissions": str(place.emissions), "rows": str(rows), "out": str(out)}
     names |= {f"rows:{name}": str((place.state / f"{name}.json").absolute()) for name in step.needs}
+    begun.write_text(now, encoding="utf-8")
     with log.open("w", encoding="utf-8") as file:
         command = [sys.executable, *shlex.split(_filled(step.command, names))]
         code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=place.root).returncode
@@ -104,6 +107,7 @@ def run(step: Step, place: Place) -> str | None:
     new = place.state / f"{step.name}.new"
     new.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     new.replace(place.state / f"{step.name}.json")
+    begun.unlink()
     return None
 
 

@@ -21,11 +21,12 @@ import jiwer
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.conditions import CONDITIONS, Condition, Spoken, Voice
+from benchmarks.altered import decode
+from benchmarks.conditions import CONDITIONS, Condition, Voice
 from benchmarks.table import show
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.loading import load_model
-from pipeline.audio.decode import SAMPLE_RATE, decode_audio
+from pipeline.audio.decode import SAMPLE_RATE
 from pipeline.config import AcousticConfig, BeamConfig, baseline
 from pipeline.decoding.build import DECODERS
 from pipeline.errors import InputError
@@ -37,7 +38,7 @@ from pipeline.training.kept_out import KEPT_OUT
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY
 
-_VOICES = 60  # utterances that babble is made of
+VOICES = 60  # utterances that babble is made of
 _COLUMNS = ["utterance_id", "speaker", "text", "audio"]
 
 
@@ -86,11 +87,6 @@ def rows_of(parquet: Path, most: int | None, speakers: frozenset[str] | None) ->
         raise InputError(f"{parquet}: none of its speakers is kept out of training (pipeline/training/kept_out.py).")
     count = min(most or len(found), len(found))
     return [found[at * len(found) // count] for at in range(count)]
-
-
-def decode(row: dict[str, Any]) -> Spoken:
-    """Return the audio of a row."""
-    return Spoken(row["utterance_id"], row["speaker"], decode_audio(row["audio"]["bytes"], row["utterance_id"]).samples)
 
 
 def hear(
@@ -190,7 +186,7 @@ def main() -> None:
     ]
     chosen = list(CONDITIONS) if "all" in options.conditions else options.conditions
     sets = [(options.audio, None, name) for name in chosen] + [(file, KEPT_OUT, "clean") for file in options.kept_out]
-    voices = [Voice(one.speaker, one.samples) for one in map(decode, rows_of(options.audio, _VOICES, None))]
+    voices = [Voice(one.speaker, one.samples) for one in map(decode, rows_of(options.audio, VOICES, None))]
     rows = []
     for audio, speakers, name in sets:
         clock = Clock()

@@ -12,11 +12,10 @@ said: what is found there is found wrongly.
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
 from benchmarks.decoding_sets import add_arguments, load
-from benchmarks.table import hardware
+from benchmarks.table import Lines
 from pipeline.config import PRESETS, TECHNIQUES, HotwordsConfig, RunConfig, baseline, joint, override, without
 from pipeline.config.config_file import with_file
 from pipeline.recognition.recogniser import Recogniser
@@ -26,6 +25,7 @@ from pipeline.scoring.metrics import Rate
 from pipeline.tuning.evaluation import Evaluation, LabelledSet, evaluate
 
 SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
+PLAIN = "beam + LM"
 _WEIGHTS = (5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0)
 _RATES = ("f1", "precision", "recall", "wer", "u_wer", "b_wer", "false_accepts_per_hour")
 
@@ -36,7 +36,7 @@ def systems() -> dict[str, RunConfig]:
     greedy = dataclasses.replace(
         plain, beam=dataclasses.replace(plain.beam, decoder="greedy"), language_model=None, phone_fusion=None
     )
-    rows = {"greedy": greedy, "beam + LM": plain}
+    rows = {"greedy": greedy, PLAIN: plain}
     rows |= {name: PRESETS[name]() for name in TECHNIQUES if name != "hotwords"}
     rows["joint"] = whole = joint()
     used = [name for name in TECHNIQUES if getattr(whole, name) is not None]
@@ -68,24 +68,24 @@ def warm(transcriber: Transcriber, corpus: LabelledSet) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    bench = load(options, tuple(options.sets))
+    bench, lines = load(options, tuple(options.sets)), Lines(options.json, options.resume)
     chosen = {name: one for name, one in systems().items() if not options.systems or name in options.systems}
-    plain: dict[str, float] = {}  # F1 of the search without a list
+    plain = {one["set"]: one["f1"][0] for one in lines.before if one["system"] == PLAIN}
     for name, config in chosen.items():
+        left = [of for of in bench.sets if not lines.has(system=name, set=of)]
+        if not left:
+            continue
         wide = override(config, {"beam": {"width": options.width}})
         transcriber = Recogniser.load(with_file(wide, options.config), encodes=False).transcriber
-        for corpus_name, corpus in bench.heard_by(config).items():
-            warm(transcriber, corpus)
-            found = row(name, corpus_name, evaluate(transcriber, corpus))
-            if name == "beam + LM":
-                plain[corpus_name] = found["f1"][0] or 0.0
+        sets = bench.heard_by(config)
+        for corpus_name in left:
+            warm(transcriber, sets[corpus_name])
+            found = row(name, corpus_name, evaluate(transcriber, sets[corpus_name]))
+            if name == PLAIN:
+                plain[corpus_name] = found["f1"][0]
             if plain.get(corpus_name):
                 found["f1_error"] = 100 * ((100 - found["f1"][0]) / (100 - plain[corpus_name]) - 1)
-            line = json.dumps({**found, "width": options.width, "hardware": hardware()})
-            print(line, flush=True)
-            if options.json:
-                with options.json.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+            lines.add({**found, "width": options.width})
 
 
 def main() -> None:
@@ -94,6 +94,7 @@ def main() -> None:
     parser.set_defaults(width=baseline().beam.width)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--systems", nargs="+", metavar="S", help=f"of {list(systems())}; default all")
+    parser.add_argument("--resume", action="store_true", help="what --json has is not measured again")
     measure(parser.parse_args())
 
 

@@ -14,7 +14,8 @@
 
 ``into`` names files and in each a block, the lines between ``<!-- measured: NAME -->`` and ``<!-- end: NAME -->``. A
 step without ``columns`` shows all; one with ``table: FILE`` shows that file, which its command wrote. ``{out}`` is a
-folder of the step's own.
+folder of the step's own. It and ``{rows}`` are still there when a step that was broken off runs again with the same
+inputs.
 """
 
 import dataclasses

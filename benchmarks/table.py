@@ -36,6 +36,28 @@ def show(title: str, rows: Sequence[dict[str, Any]], path: Path | None = None) -
         path.write_text(json.dumps({"title": title, **facts, "rows": list(rows)}, indent=1) + "\n", encoding="utf-8")
 
 
+class Lines:
+    """Rows that are printed and written as JSON lines as they come."""
+
+    def __init__(self, path: Path | None, resume: bool = False) -> None:
+        """``resume``: what stands in ``path`` is not measured again; without it they come on top."""
+        self._path = path
+        known = path.read_text(encoding="utf-8").splitlines() if resume and path and path.is_file() else []
+        self.before: list[dict[str, Any]] = [json.loads(line) for line in known]
+
+    def has(self, **of: object) -> bool:
+        """Whether a row with these values was there before."""
+        return any(all(row.get(name) == value for name, value in of.items()) for row in self.before)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Print a row and append it with the hardware."""
+        line = json.dumps({**row, "hardware": hardware()})
+        print(line, flush=True)
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
 def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
     """Return a table: heading by ``key``, ``key*scale`` or ``key*scale:digits`` of the rows.
 

@@ -13,9 +13,8 @@ those of benchmarks.joint_ablation, every trial of the sweep one.
 
 import argparse
 import dataclasses
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numba
@@ -24,7 +23,7 @@ import numpy.typing as npt
 
 from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.joint_ablation import row
-from benchmarks.table import hardware
+from benchmarks.table import Lines
 from pipeline.acoustic.loading import load_tokens
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.score import Written, score
@@ -38,7 +37,7 @@ NOTHING_SAID = "adversarial-100"
 SWEPT: dict[str, tuple[float, ...]] = {
     "bonus": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
     "greedy_bonus": (0.0, 0.5, 1.0, 2.0, 3.0, 4.0),
-    "beam": (3.0, 5.0, 7.0, 10.0, 15.0),
+    "beam": (3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0),
     "least": (-20.0, -10.0, -5.0, 0.0, 5.0),
     "silence": (0.5, 0.8, 0.95, 1.0),
     "covered": (0.1, 0.3, 0.5, 0.7),
@@ -240,11 +239,16 @@ def evaluate(spotter: WordSpotter, corpus: LabelledSet) -> Evaluation:
     return Evaluation(score(references, written, corpus.lists, Bootstrap(replicates=1)), seconds, corpus.seconds)
 
 
-def sweep(tokens: Tokens, corpus: LabelledSet) -> Iterator[tuple[SpotterConfig, Evaluation]]:
-    """Yield every trial, twice over: each weight in turn over its choices, the others at the best so far."""
-    config, tried = SpotterConfig(), dict[SpotterConfig, float]()
-    for name in [*SWEPT, *SWEPT]:
-        for value in SWEPT[name]:
+def sweep(
+    tokens: Tokens, corpus: LabelledSet, choices: Mapping[str, Sequence[float]]
+) -> Iterator[tuple[SpotterConfig, Evaluation]]:
+    """Yield every trial, as published first; each weight in turn over its choices, the others at the best so far."""
+    config = SpotterConfig()
+    published = evaluate(WordSpotter(tokens, config), corpus)
+    tried = {config: published.rate("f1")}
+    yield config, published
+    for name in [*choices, *choices]:
+        for value in choices[name]:
             trial = dataclasses.replace(config, **{name: value})
             if trial not in tried:
                 one = evaluate(WordSpotter(tokens, trial), corpus)
@@ -260,16 +264,12 @@ def main() -> None:
     options = parser.parse_args()
     bench = load(options, tuple(options.sets))
     tokens = load_tokens(bench.config.acoustic)
+    lines = Lines(options.json)
     for name, corpus in bench.sets.items():
         warm = dataclasses.replace(corpus, utterances=corpus.utterances[:1])
         evaluate(WordSpotter(tokens, SpotterConfig()), warm)
-        published = [(SpotterConfig(), evaluate(WordSpotter(tokens, SpotterConfig()), corpus))]
-        for config, one in published if name == NOTHING_SAID else sweep(tokens, corpus):
-            line = json.dumps({**row("word spotter", name, one), **dataclasses.asdict(config), "hardware": hardware()})
-            print(line, flush=True)
-            if options.json:
-                with options.json.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+        for config, one in sweep(tokens, corpus, {} if name == NOTHING_SAID else SWEPT):
+            lines.add({**row("word spotter", name, one), **dataclasses.asdict(config)})
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     speller = Speller(model.tokens, None if model.phones is None else pronouncer)
     trainer = AdapterTrainer(
         adapter, settings(options, AdapterTraining), options.output / "training", model.tokens, speller,
-        list_drawer(settings(options, ListConfig), training, pronouncer),
+        list_drawer(settings(options, ListConfig), [one.words for one in training], pronouncer),
     )  # fmt: skip
     return Task(training, held_out, trainer)
 

@@ -120,9 +120,33 @@ def quality_figure() -> str:
     return _figure(drawing, "Without and with the list; from benchmarks/results/quality.md.")
 
 
-def _table_rows(name: str, first: str) -> list[dict[str, str]]:
-    """Rows of the first table of a result file whose first column is ``first``."""
-    lines = (ROOT / "benchmarks/results" / name).read_text(encoding="utf-8").splitlines()
+def robustness_figure() -> str:
+    """WER of test-clean-dev by condition, without and with lists, from benchmarks/results/robustness.md."""
+    rows = _table_rows("robustness.md", "set", "robustness-lists")
+    rows = [row for row in rows if row["set"] == rows[0]["set"]]
+    marks, labels = [], []
+    for at, row in enumerate(rows):
+        y, rates = 26 + at * 34, [_number(row[f"WER %, {kind}"]) for kind in ("no list", "list")]
+        marks.append(tag("text", row["condition"], x=108, y=y + 19, class_="end small"))
+        for place, (rate, kind) in enumerate(zip(rates, ("bar", "bar biased"), strict=True)):
+            top, width = y + 14 * place, rate * 8
+            marks.append(tag("rect", x=120, y=top, width=f"{width:.1f}", height=12, class_=kind))
+            marks.append(tag("text", f"{rate:.1f}", x=f"{126 + width:.1f}", y=top + 10, class_="small"))
+        labels.append(f"{row['condition']}: {rates[0]:.1f}% without a list, {rates[1]:.1f}% with it")
+    title = tag("text", "WER %", x=120, y=14, class_="small strong")
+    box = f"0 0 640 {30 + 34 * len(rows)}"
+    drawing = tag("svg", title, marks, viewBox=box, role="img", aria_label="; ".join(labels))
+    return _figure(
+        drawing,
+        "Speech that is not clean: word errors without a list and, coloured, with lists of 100; noise at so many dB. "
+        "From benchmarks/results/robustness.md.",
+    )
+
+
+def _table_rows(name: str, first: str, block: str = "") -> list[dict[str, str]]:
+    """Rows of the first table of a result file, or of a block of it, whose first column is ``first``."""
+    text = (ROOT / "benchmarks/results" / name).read_text(encoding="utf-8")
+    lines = (text.partition(f"<!-- measured: {block} -->")[2] if block else text).splitlines()
     start = next(at for at, line in enumerate(lines) if re.match(rf"\|\s*{first}\s*\|", line))
     header = _cells(lines[start])
     rows = []
@@ -217,6 +241,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "pipeline-figure": pipeline_figure,
     "boost-figure": boost_figure,
     "quality-figure": quality_figure,
+    "robustness-figure": robustness_figure,
     "configuration": configuration,
     "commands": commands,
     "results": results,

@@ -59,15 +59,16 @@ FEATURES = (
     "searched",  # 1 if the beam search wrote it, 0 if only the lookup found it
     "crowd",  # log of plausible entities per second: the more there are, the less each is to be expected
     "close_crowd",  # the same of those that the phones fit closely: many of them are a list of sound-alikes
+    "own_subwords",  # nats per piece by which the entity's own pieces, where they lie best there, miss the best ones
 )
-"""Names of the measurements, in the order of every vector of them."""
+"""Names of the measurements, in the order of every vector of all of them. Weights are for these or some of them."""
 
 _RANGES = {
     "gain": (-10.0, 15.0), "gain_per_phone": (-2.0, 3.0), "excess_per_phone": (0.0, 4.0), "worst_phone": (0.0, 10.0),
     "second_worst": (0.0, 8.0), "unbiased_excess": (0.0, 30.0), "unbiased_worst": (0.0, 10.0), "phones": (0.0, 14.0),
     "difference": (0.0, 5.0), "misheard": (0.0, 4.0), "spelling": (-20.0, 10.0), "misspelled": (0.0, 30.0),
     "adapted": (-10.0, 20.0), "context": (-25.0, 15.0), "unbiased_unknown": (0.0, 2.0), "unknown": (0.0, 2.0),
-    "doubt": (0.0, 3.0), "margin": (-5.0, 5.0), "words": (-3.0, 3.0),
+    "doubt": (0.0, 3.0), "margin": (-5.0, 5.0), "words": (-3.0, 3.0), "own_subwords": (0.0, 10.0),
 }  # fmt: skip
 """Beyond these more of the same says nothing more."""
 _SUBWORD_FLOOR = -10.0  # nats; a piece outside a frame's candidates is about this unlikely
@@ -79,6 +80,7 @@ _RIVAL_DISTANCE = 0.4  # weighted edit distance per phone
 _SAME_SOUND = 0.15  # less than any substitution
 _MOST_RIVALS = 50
 _ANY = (-np.inf, np.inf)
+_OWN = "own_subwords"
 _READINGS = 3  # pronunciations of a text that are compared
 
 Vector = npt.NDArray[np.float64]
@@ -132,8 +134,10 @@ class Evidence:
     def _dense(self, tokens: SparseLogProbs) -> npt.NDArray[np.float32]:
         return np.maximum(tokens.dense(self._pieces), np.float32(_SUBWORD_FLOOR))
 
-    def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
-        """Return, for each proposal, its FEATURES, each within its range, and how it lies on the phones."""
+    def measure(
+        self, scene: Scene, proposals: Sequence[Proposal], features: Sequence[str] = FEATURES
+    ) -> list[tuple[Vector, Fit]]:
+        """Return, for each proposal, its ``features``, each within its range, and how it lies on the phones."""
         units = [self._units(scene, proposal) for proposal in proposals]
         fits = [
             scene.aligned.fit(one.first, one.last, [variants for _, variants in parts])
@@ -148,7 +152,9 @@ class Evidence:
             found |= _attended(scene, proposal)
             found |= {"crowd": _per_second(len(scene.listed), scene), "close_crowd": _per_second(scene.close, scene)}
             found["margin"] = fit.gain - max(others) if others else np.inf
-            measured.append((np.array([np.clip(found[name], *_RANGES.get(name, _ANY)) for name in FEATURES]), fit))
+            if _OWN in features:
+                found[_OWN] = self._own_subwords(scene, proposal)
+            measured.append((np.array([np.clip(found[name], *_RANGES.get(name, _ANY)) for name in features]), fit))
         return measured
 
     def _sounds(
@@ -208,10 +214,7 @@ class Evidence:
 
     def _spelling(self, scene: Scene, proposal: Proposal) -> dict[str, float]:
         """Compare subword scores over the frames of the unbiased words and one neighbour on each side."""
-        words, texts = scene.aligned.hypothesis.words, scene.texts
-        before, after = max(0, proposal.first - 1), min(len(words), proposal.last + 1)
-        start = words[before].start_frame if before > 0 else 0
-        end = words[after].start_frame if after < len(words) else len(scene.subwords)
+        texts, (before, after), (start, end) = scene.texts, *_surroundings(scene, proposal)
         changed = [*texts[before : proposal.first], proposal.text, *texts[proposal.last : after]]
         compared = " ".join(texts[before:after]), " ".join(text for text in changed if text)
         ours, theirs = (self._subwords.score(scene.subwords[start:end], words) for words in compared)
@@ -221,10 +224,28 @@ class Evidence:
         unbiased, biased = (self._subwords.score(scene.adapted[start:end], words) for words in compared)
         return found | {"adapted": biased - unbiased - found["spelling"]}
 
+    def _own_subwords(self, scene: Scene, proposal: Proposal) -> float:
+        """Return the cost per piece of the entity of ``proposal`` that costs most, each where it lies best."""
+        _, (start, end) = _surroundings(scene, proposal)
+        found = [0.0]
+        for span in proposal.spans:
+            text = " ".join(word.text for word in proposal.words[span.start_word : span.end_word])
+            cost, pieces = self._subwords.cheapest(scene.subwords[start:end], scene.best_spelled[start:end], text)
+            found.append(cost / pieces)
+        return max(found)
+
     def _likelier(self, texts: list[str], proposal: Proposal) -> float:
         before, there, after = texts[: proposal.first], texts[proposal.first : proposal.last], texts[proposal.last :]
         instead = [word.text for word in proposal.words]
         return self._context.score(before, instead, after) - self._context.score(before, there, after)
+
+
+def _surroundings(scene: Scene, proposal: Proposal) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Words and frames, first and after the last, of what a proposal replaces with one neighbour on each side."""
+    words = scene.aligned.hypothesis.words
+    before, after = max(0, proposal.first - 1), min(len(words), proposal.last + 1)
+    start = words[before].start_frame if before > 0 else 0
+    return (before, after), (start, words[after].start_frame if after < len(words) else len(scene.subwords))
 
 
 def _per_second(count: int, scene: Scene) -> float:

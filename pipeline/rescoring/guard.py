@@ -19,7 +19,7 @@ from pipeline.config import GuardConfig
 from pipeline.decoding.spans import entity_spans
 from pipeline.errors import ConfigError, ModelError
 from pipeline.rescoring.aligned import Fit
-from pipeline.rescoring.evidence import FEATURES, Evidence
+from pipeline.rescoring.evidence import FEATURES, Evidence, Vector
 from pipeline.rescoring.proposals import Proposal, apply_proposals
 from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.trees import Trees
@@ -29,8 +29,9 @@ from pipeline.types.hypothesis import EntitySpan, Hypothesis
 
 @dataclasses.dataclass(frozen=True)
 class Judge:
-    """trees: over FEATURES; bounds: (false accepts per hour, log odds), the rate rising."""
+    """features: some of FEATURES; trees: over these; bounds: (false accepts per hour, log odds), the rate rising."""
 
+    features: tuple[str, ...]
     trees: Trees
     bounds: tuple[tuple[float, float], ...]
 
@@ -50,13 +51,14 @@ PLAIN, ADAPTED = "plain", "adapted"
 
 
 def read_judge(path: Path, part: str = PLAIN) -> Judge:
-    """Read one part of a weights file; raises ModelError if it is missing, corrupt, or for other features."""
+    """Read one part of a weights file, for all features or some; raises ModelError if it is missing or corrupt."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["features"] != list(FEATURES):
-            raise ValueError(f"features {content['features']}")
+        features = tuple(content["features"])
+        if not set(features) <= set(FEATURES) or len(set(features)) < len(features):
+            raise ValueError(f"features {features}")
         bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content[part]["bounds"]))
-        return Judge(Trees.from_json(content[part]["trees"], len(FEATURES)), bounds)
+        return Judge(features, Trees.from_json(content[part]["trees"], len(features)), bounds)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path}: not the guard's weights ({error!r}); restore it or run `python -m benchmarks.guard_calibration`."
@@ -74,10 +76,14 @@ class Guard:
         self.evidence, self._judge = evidence, read_judge(Path(config.weights), ADAPTED if adapted else PLAIN)
         self._bound = self._judge.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
 
+    def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
+        """Return the evidence that the weights are for, of each proposal, and how it lies on the phones."""
+        return self.evidence.measure(scene, proposals, self._judge.features)
+
     def decide(self, unbiased: Hypothesis, scene: Scene, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Return the proposals that are believed, explained; none touches another, the surest are taken first."""
         judged = []
-        for proposal, (features, fit) in zip(proposals, self.evidence.measure(scene, proposals), strict=True):
+        for proposal, (features, fit) in zip(proposals, self.measure(scene, proposals), strict=True):
             odds = self._judge.trees.score(features)
             if odds >= self._bound:
                 judged.append((odds, _explained(unbiased, proposal, fit)))

@@ -78,7 +78,7 @@ class RescoringStage:
         scene, proposals = self._proposed(self._guard, plain[0], found, emissions, entities)
         if scene is None:
             return plain[0], []
-        measured = self._guard.evidence.measure(scene, proposals)
+        measured = self._guard.measure(scene, proposals)
         return plain[0], [(one, features) for one, (features, _) in zip(proposals, measured, strict=True)]
 
     def _ordered(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:

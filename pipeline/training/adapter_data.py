@@ -135,7 +135,7 @@ class ListDrawer:
         said = [] if generator.random() < config.only_distractors else self._said(words, generator)
         near = [text for entry in said for text in self._near(entry, generator)]
         if generator.random() < config.adversarial:
-            near += self._adversarial(words, generator)
+            near += self.adversarial(words, int(generator.integers(1, config.most_adversarial + 1)), generator)
         count = round(np.exp(generator.uniform(0, np.log(config.most_distractors + 1)))) - 1
         return list(dict.fromkeys([*said, *near, *(self.distractor(generator) for _ in range(count))]))
 
@@ -161,9 +161,10 @@ class ListDrawer:
         picked: Sequence[int] = generator.choice(len(others), count, replace=False).tolist() if count else []
         return [" ".join([*words[:place], others[k], *words[place + 1 :]]) for k in picked]
 
-    def _adversarial(self, words: Sequence[str], generator: np.random.Generator) -> list[str]:
+    def adversarial(self, words: Sequence[str], most: int, generator: np.random.Generator) -> list[str]:
+        """Return at most ``most`` texts that sound like some of ``words`` and are none of them."""
         near = [other for word in words for other in self.alike(word) if other not in words]
-        count = min(len(near), int(generator.integers(1, self.config.most_adversarial + 1)))
+        count = min(len(near), most)
         return [near[k] for k in generator.choice(len(near), count, replace=False)] if count else []
 
     def distractor(self, generator: np.random.Generator) -> str:

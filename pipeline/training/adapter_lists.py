@@ -1,4 +1,4 @@
-"""The words that training lists of the adapter are drawn from."""
+"""The words that training lists of the adapter and of the guard are drawn from."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ import numpy as np
 from pipeline.config import PRONUNCIATIONS, LanguageModelConfig
 from pipeline.decoding.language_model import common_words
 from pipeline.lexicon.pronunciation import Pronouncer, read_dictionary
-from pipeline.training.adapter_data import ListConfig, ListDrawer, SoundAlikes, Utterance
+from pipeline.training.adapter_data import ListConfig, ListDrawer, SoundAlikes
 
 COMMON = 5000
 """Most frequent words of the language model: not rare, so not on a training list unless drawn as common words."""
 _DISTRACTORS = 30_000  # words of the pronouncing dictionary that distractors are drawn from
 
 
-def list_drawer(config: ListConfig, training: Sequence[Utterance], pronouncer: Pronouncer) -> ListDrawer:
-    """Return what draws lists: half of the distractors are rare words of the texts, half of the dictionary."""
+def list_drawer(config: ListConfig, texts: Sequence[Sequence[str]], pronouncer: Pronouncer) -> ListDrawer:
+    """Return what draws lists: half of the distractors are rare words of ``texts``, half of the dictionary."""
     common = frozenset(common_words(LanguageModelConfig().path, COMMON))
-    rare = sorted({word for one in training for word in one.words} - common)
+    rare = sorted({word for words in texts for word in words} - common)
     dictionary = sorted(
         word for word in read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz") if word.isalpha() and len(word) > 2
     )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pipeline.rescoring.evidence import FEATURES, Evidence
 from pipeline.rescoring.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
 from pipeline.rescoring.proposals import differences
 from pipeline.rescoring.trees import Trees
+from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.hypothesis import Hypothesis
 from pipeline.types.tokens import WORD_START, Tokens
@@ -81,6 +83,29 @@ def test_sounds_speak_for_what_was_said() -> None:
     assert right["words"] == -2
 
 
+def test_an_entity_whose_own_letters_are_heard_costs_less_per_piece() -> None:
+    heard, lens = letters("met-zelensky-today"), letters("met-the-lens-key-today")
+    assert own(heard) == pytest.approx(0.0, abs=1e-5)
+    assert 1.0 < own(lens) < 10.0
+
+
+def letters(text: str) -> Emissions:
+    """MET with a frame of the token head for each letter, blanks after; "-" is where a word begins."""
+    ids = [LETTERS.pieces.index(WORD_START if letter == "-" else letter) for letter in text]
+    ids += [LETTERS.blank] * (len(MET.split()) - len(ids))
+    return dataclasses.replace(
+        said(MET), tokens=SparseLogProbs(np.array(ids, np.int16)[:, None], np.zeros((len(ids), 1), np.float16))
+    )
+
+
+def own(heard: Emissions) -> float:
+    one = guard().evidence
+    scene = one.scene(UNBIASED[0], heard, NAMES)
+    assert scene is not None
+    (((cost,), _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), ("own_subwords",))
+    return float(cost)
+
+
 def test_entities_that_fit_are_counted_apart_from_those_that_are_only_plausible() -> None:
     met, lamp = features(MET), features("M M EH - T T DH AH L AE M P - T T AH D EY EY - - - -")
     assert met["close_crowd"] == met["crowd"]  # both names of the list are heard phone by phone
@@ -129,6 +154,20 @@ def test_the_rate_chooses_the_bound(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"at least 2, got 1\.5"):
         weights.bound(1.5)
     assert read_judge(tmp_path / "guard.json", ADAPTED).bound(20) == 9.0
+
+
+def test_weights_are_for_the_measurements_that_they_name_in_any_order(tmp_path: Path) -> None:
+    config = GuardConfig(
+        bound=0.0, weights=str(written(tmp_path / "few.json", features=["words", "gain", "own_subwords"]))
+    )
+    one = Guard(config, Evidence(config, LETTERS, None, PRONOUNCER, ListPronouncer(PRONOUNCER)))
+    scene = one.evidence.scene(UNBIASED[0], said(MET), NAMES)
+    assert scene is not None
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]))
+    assert values[:2].tolist() == [features(MET)["words"], features(MET)["gain"]]
+    assert len(values) == 3
+    with pytest.raises(ModelError, match="not the guard's weights"):
+        read_judge(written(tmp_path / "twice.json", features=["words", "words"]))
 
 
 def test_damaged_weights(tmp_path: Path) -> None:
