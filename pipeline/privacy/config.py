@@ -1,0 +1,139 @@
+"""``privacy.yaml``: which mechanism draws words, how much they may tell, and what a release may spend."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.errors import ConfigError
+
+GROUPED, TRUNCATED_GUMBEL, TEM, LAPLACE, REDACT = MECHANISMS = (
+    "grouped", "truncated_gumbel", "tem", "laplace", "redact",
+)  # fmt: skip
+WITHIN = ("kary", "distance")
+PRIORS = ("none", "kde")
+CLASSES = ("given", "family", "city", "medicine", "number", "date", "letter", "email", "phone")
+"""What names are replaced as, and what is said of them in a release."""
+_SHAPED = (GROUPED, TEM, LAPLACE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Truncate:
+    """Keeps only words within ``distance`` of the word, or its ``neighbours`` nearest, itself included."""
+
+    distance: float | None = None
+    neighbours: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What all releases below one output folder may spend together, in epsilon; None for no limit."""
+
+    speaker: float | None = None
+    recording: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PrivacyConfig:
+    """What a private export does.
+
+    epsilon:    of one word; for tem, laplace and truncated_gumbel per unit of distance
+    within:     grouped only; kary: the word itself or any other of its group alike; distance: near ones rather
+    prior:      kde: words of dense regions are likelier (a Gaussian kernel of ``bandwidth``, in units of distance)
+    truncate:   what is left of the words that can come out; None for all. It has no finite epsilon
+    embeddings: .npz of your own; None for those that are shipped
+    tags:       tag of your entity list -> what its entities are replaced by, one of CLASSES
+    budget:     what a speaker and a recording may spend
+    """
+
+    mechanism: str = GROUPED
+    epsilon: float = 3.0
+    within: str = "kary"
+    prior: str = "none"
+    bandwidth: float = 2.0
+    truncate: Truncate | None = None
+    embeddings: str | None = None
+    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    budget: Budget = Budget()
+
+    def __post_init__(self) -> None:
+        _one_of("mechanism", self.mechanism, MECHANISMS)
+        _one_of("within", self.within, WITHIN)
+        _one_of("prior", self.prior, PRIORS)
+        for tag, kind in self.tags.items():
+            _one_of(f"tags.{tag}", kind, CLASSES)
+        positive = {"epsilon": self.epsilon, "bandwidth": self.bandwidth}
+        positive |= {f"budget.{name}": value for name, value in dataclasses.asdict(self.budget).items()}
+        positive |= {
+            f"truncate.{name}": value for name, value in dataclasses.asdict(self.truncate or Truncate()).items()
+        }
+        for name, value in positive.items():
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigError(f"privacy '{name}' must be above 0 and finite, got {value!r}.")
+        if self.mechanism not in _SHAPED and (self.prior != "none" or self.truncate is not None):
+            raise ConfigError(f"privacy 'prior' and 'truncate' are for {list(_SHAPED)}, not for {self.mechanism}.")
+        if self.truncate is not None and (self.truncate.distance is None) == (self.truncate.neighbours is None):
+            raise ConfigError("privacy 'truncate' must have one of 'distance' and 'neighbours'.")
+
+    @property
+    def parameters(self) -> str:
+        """All that decides a word's probabilities beside the embeddings, as text; epsilon to its last digit."""
+        names = ("mechanism", "epsilon", "within", "prior", "bandwidth")
+        facts = {name: getattr(self, name) for name in names}
+        return json.dumps(facts | {"truncate": self.truncate and dataclasses.asdict(self.truncate)}, sort_keys=True)
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"privacy '{name}' must be one of {list(known)}, got {value!r}.")
+
+
+def fingerprint(config: PrivacyConfig, *more: str) -> str:
+    """Return 16 hex digits of everything that decides what a release says, and of ``more``."""
+    facts = [config.parameters, json.dumps(dict(config.tags), sort_keys=True), *more]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+_PARTS: dict[str, Callable[..., Truncate | Budget]] = {"truncate": Truncate, "budget": Budget}
+
+
+def from_values(values: object) -> PrivacyConfig:
+    """Return the configuration of a YAML file's content; ``{}`` or nothing is the defaults. Raises ConfigError."""
+    found = _checked(values if values is not None else {}, PrivacyConfig, "")
+    for name, kind in _PARTS.items():
+        if found.get(name) == "none":
+            found[name] = None
+        if found.get(name) is not None:
+            inner = _checked(found[name], kind, f"{name}.")
+            found[name] = kind(**{key: _number(f"{name}.{key}", value) for key, value in inner.items()})
+    if found.get("budget", True) is None:
+        del found["budget"]
+    for name in ("epsilon", "bandwidth"):
+        if name in found:
+            found[name] = float(_number(name, found[name]))
+    if not isinstance(found.get("embeddings"), str | None):
+        raise ConfigError(f"privacy 'embeddings' must be a path, got {found['embeddings']!r}.")
+    if not isinstance(found.get("tags", {}), Mapping):
+        raise ConfigError(f"privacy 'tags' must be a mapping of tags to {list(CLASSES)}, got {found['tags']!r}.")
+    return PrivacyConfig(**found)
+
+
+def _checked(values: object, kind: Callable[..., Any], prefix: str) -> dict[str, Any]:
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"privacy '{prefix.rstrip('.') or 'file'}' must be a mapping of keys to values, got {values!r}."
+        )
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise ConfigError(f"unknown privacy key '{prefix}{unknown[0]}'; there are {known}.")
+    return dict(values)
+
+
+def _number(name: str, value: object) -> float | int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"privacy '{name}' must be a number, got {value!r}.")
+    if name == "truncate.neighbours" and not isinstance(value, int):
+        raise ConfigError(f"privacy '{name}' must be a whole number, got {value!r}.")
+    return value
