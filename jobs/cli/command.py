@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from jobs.cli.worker_errors import raised_on_worker
-from pipeline.entities.text_rows import FORMATS
+from pipeline.entities.loading import FORMATS
 from pipeline.entities.unmatched import MAX_UNMATCHED
 from pipeline.errors import RollcallError
 

@@ -13,6 +13,8 @@ from pipeline.errors import InputError
 
 _HOLDERS = ("entities", "list", "phrases", "hotwords")
 """Keys under which an object holds its list."""
+_FIELDS = {"aliases", "pronunciations", "weight", "tags"}
+"""What an object may say of an entity; of one that says none of it nobody knows what it is."""
 
 
 def json_rows(path: str, text: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -41,14 +43,15 @@ def json_entries(path: str, text: str) -> list[Any]:
 def _by_name(path: str, value: dict[str, Any]) -> list[Any]:
     entries: list[Any] = []
     for name, said in value.items():
-        if isinstance(said, dict):
+        if isinstance(said, dict) and (not said or _FIELDS & said.keys()):
             entries.append({**said, "entity": name})
         elif isinstance(said, int | float) and not isinstance(said, bool):
             entries.append({"entity": name, "weight": said})
         else:
             raise InputError(
                 f"{path}: key '{name[:100]}' holds a {type(said).__name__}, needed is a weight, or an object with "
-                '"weight" or "aliases". Lists per utterance are a .jsonl of {"utterance_id": ..., "entities": [...]}.'
+                '"weight" or "aliases". Lists per utterance are a .jsonl of {"utterance_id": ..., "entities": [...]}; '
+                "phrase lists of Google and Azure want --entities-format google or azure."
             )
     return entries
 

@@ -19,6 +19,7 @@ from pipeline.entities.loading import (
     open_text,
     read_rows,
 )
+from pipeline.entities.text_rows import refuse_vocabulary
 from pipeline.errors import InputError, RowError
 from pipeline.text import ENGLISH, Alphabet
 from pipeline.types.entity import EMPTY, Entity, EntityList, Rejected
@@ -139,6 +140,7 @@ def is_per_utterance(path: str, storage_options: StorageOptions = None, form: st
         return False
     first = open_text(path, storage_options).readline().rstrip("\r\n")
     if form == "tsv":
+        refuse_vocabulary(path, first)
         cells = [cell.strip(' "').lower() for cell in first.split("\t")]
         return len(cells) > 1 and "entity" not in cells
     return _names_utterance(_json(path, 1, first or "{}"))

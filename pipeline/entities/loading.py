@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.entities.cloud_rows import CLOUD, cloud_rows
 from pipeline.entities.json_rows import entry_fields, json_rows
 from pipeline.entities.spelling import spellings
-from pipeline.entities.text_rows import FORMATS, NAMED, REFUSED, named_rows, text_rows
+from pipeline.entities.text_rows import NAMED, REFUSED, named_rows, text_rows
 from pipeline.errors import InputError, RowError
 from pipeline.lexicon.phones import parse_phones
 from pipeline.text import ENGLISH, Alphabet
@@ -35,6 +36,8 @@ _READ_ROWS = 65_536  # rows per parquet batch; bounds memory
 StorageOptions = Mapping[str, Any] | None
 
 
+FORMATS = (*NAMED, *CLOUD, "csv", "tsv", "json", "jsonl", "parquet")
+"""Values of ``--entities-format``; without it the format follows the file name."""
 _OTHER_TEXT = (".yaml", ".yml", ".xml", ".html", ".toml", ".ini")
 _ALL_LINES = {".ndjson": "jsonl", ".jsonlines": "jsonl"}
 
@@ -179,6 +182,8 @@ def read_rows(
             yield from _delimited_rows(path, lines, form)
         elif form == "jsonl":
             yield from _json_rows(path, lines)
+        elif form in CLOUD:
+            yield from cloud_rows(path, lines.read(), form)
         elif form == "json":
             yield from json_rows(path, lines.read(), COLUMNS)
         else:
@@ -198,7 +203,7 @@ def list_format(path: str, form: str | None = None) -> str | None:
         raise InputError(f"{path}: lists are not read from {suffix}; they are text, CSV, TSV, JSON, JSONL or parquet. "
                          "Give --entities-format text if every line is an entity.")  # fmt: skip
     named = _ALL_LINES.get(suffix, suffix.removeprefix("."))
-    return form or (named if named in FORMATS and named not in NAMED else None)
+    return form or (named if named in FORMATS and named not in (*NAMED, *CLOUD) else None)
 
 
 def file_format(path: str) -> str:

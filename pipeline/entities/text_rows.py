@@ -24,6 +24,8 @@ SHERPA_SCORE = 1.5
 _COMMENTS = ("# ", "#\t", "##", "//", ";;")
 _SCORE = re.compile(r"(?P<phrase>.*\S)\s+:(?P<score>[-+]?[0-9]*\.?[0-9]+)\s*\Z")
 _THRESHOLD = re.compile(r"\s#[0-9]*\.?[0-9]+(\s|\Z)")
+_KEYWORD = re.compile(r"\s@\S+\s*\Z")
+_TOKEN_MARK = "\u2581"  # what sentencepiece writes for the space before a word
 _AS_TEXT = "or --entities-format text to take the line as it is"
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
@@ -59,11 +61,19 @@ def _is_comment(line: str) -> bool:
 
 def _check_head(path: str, lines: Sequence[str]) -> None:
     head = lines[0] if lines else ""
+    refuse_vocabulary(path, head)
     for mark, name in ((",", "csv"), ("\t", "tsv"), (";", "csv")):
         if mark in head and "entity" in (cell.strip(' "').lower() for cell in head.split(mark)):
             remedy = "separate by commas and " if mark == ";" else ""
             raise InputError(f"{path}: line 1 is the header of a table; {remedy}name the file .{name}, or give "
                              f"--entities-format {name}.")  # fmt: skip
+
+
+def refuse_vocabulary(path: str, head: str) -> None:
+    """Raise InputError for the header of a vocabulary of Amazon Transcribe, which no other format has."""
+    cells = [cell.strip().lower() for cell in head.split("\t")]
+    if "phrase" in cells and "displayas" in cells:
+        raise InputError(f"{path}: line 1 is the header of a vocabulary table; give --entities-format aws.")
 
 
 def _plain(line: str) -> dict[str, Any]:
@@ -92,8 +102,11 @@ def _doubt(line: str) -> str | None:
 
 
 def _sherpa(line: str) -> dict[str, Any]:
-    if _THRESHOLD.search(line):
-        return {"entity": line, REFUSED: "has a threshold ('#...') as in keyword files; there is no such thing here"}
+    if _THRESHOLD.search(line) or _KEYWORD.search(line):
+        reason = "has a threshold ('#...') or a name ('@...') as in keyword files; there is no such thing here"
+        return {"entity": line, REFUSED: reason}
+    if _TOKEN_MARK in line:
+        return {"entity": line, REFUSED: f"is written in tokens ('{_TOKEN_MARK}'); give the words themselves"}
     found = _SCORE.match(line)
     if found is None:
         return {"entity": line}
@@ -118,5 +131,3 @@ def _whole(line: str) -> dict[str, Any]:
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {"text": _whole, "sherpa": _sherpa, "nemo": _nemo}
 NAMED = ("text", "commas", "sherpa", "nemo")
 """Formats of text, each as its name says."""
-FORMATS = (*NAMED, "csv", "tsv", "json", "jsonl", "parquet")
-"""Values of ``--entities-format``; without it the format follows the file name."""
