@@ -41,7 +41,6 @@ MANY = 1.0
 """Expected false accepts per hour from which an entry is a finding ..."""
 EXCESSIVE = 10.0
 """... and an error: ten such entries write more wrong names than a good list of a hundred finds right ones."""
-_FAR = 1e3  # nats; the shortlist gives 1e4 to what does not fit
 _WORDS = 50_000  # different words of the run that are compared, the most frequent ones
 _READ_ROWS = 256  # cached rows in memory: some 30 MB of phone log-probabilities
 
@@ -176,16 +175,9 @@ def fits(
 
     Every entity must have a pronunciation.
     """
-    compiled = phonetic.compile(entities)
-    ends = np.flatnonzero(compiled.trie.terminal >= 0)
-    lengths = np.empty(len(compiled.starts) - 1, np.float32)
-    lengths[compiled.trie.terminal[ends]] = compiled.trie.depth[ends]
-    owners = np.repeat(np.arange(len(lengths)), np.diff(compiled.starts))  # pronunciation of each of compiled.owners
+    index = phonetic.compile(entities)
     for phones in utterances:
-        costs = phonetic.costs(phones, compiled)
-        fit = np.full(len(entities), np.inf, np.float32)
-        np.minimum.at(fit, compiled.owners, np.where(costs < _FAR, costs / lengths, np.inf)[owners])
-        yield fit
+        yield phonetic.matching(phones, index).per_phone(index)
 
 
 def _expected(counts: list[int], heard: Heard, entity: Entity) -> Expected:

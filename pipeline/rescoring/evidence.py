@@ -129,7 +129,7 @@ class Evidence:
 
     def _fitting(self, phone_log_probs: npt.NDArray[np.float16], entities: EntityList) -> int:
         """Return how many entities the phones fit closely."""
-        return len(self._close.matching(phone_log_probs, self._close.compile(entities)))
+        return len(self._close.matching(phone_log_probs, self._close.compile(entities)).entities)
 
     def _dense(self, tokens: SparseLogProbs) -> npt.NDArray[np.float32]:
         return np.maximum(tokens.dense(self._pieces), np.float32(_SUBWORD_FLOOR))

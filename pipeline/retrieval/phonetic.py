@@ -17,47 +17,53 @@ the blank lacks there, at most ``insert``.
 
 Membership is a property of the entity and the audio, never of the other entities: two lists with the same shortlist
 for an utterance give the same transcript, and whoever knows an utterance's phones knows which list changes can touch
-it. The pronunciations of a list stand in one trie, built once; a cost vector over all slots goes down it, and
-subtrees that can no longer come in are left out. Where there is no phone head every entity passes.
+it. Where there is no phone head every entity passes.
+
+Lists may have a million entities, so nothing is laid that cannot come in. A pronunciation is made of blocks of a few
+phones (pipeline.retrieval.sound_index), and no block costs less in it than it costs alone, wherever in the audio that
+is cheapest. So first the halves of blocks are laid, forwards and backwards from their middle; both together give the
+least cost of every block; pronunciations whose blocks cost more together than their limit are out; and only the
+others are laid phone by phone. What is left out could not have come in: the bounds only save time.
 """
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import ShortlistConfig
-from pipeline.lexicon.phones import PHONE_IDS, Pronunciation, substitution_costs
+from pipeline.lexicon.phones import substitution_costs
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.sound_index import WIDTH, SoundIndex, build_index, encode
 from pipeline.retrieval.strategy import Strategy
-from pipeline.trie import Trie, build_trie
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 
-_FIRST_CODE = ord("A")  # phones as characters of a trie
 _ROUNDING = np.float32(1e-3)  # so that what is left out early would not have come in
-_FAR = np.float32(1e4)  # cost of what cannot be; far above any limit
+_PER_NAT = np.float32(8.0)  # steps in which the costs of blocks are counted, rounded down
+_MOST = np.float32(127.0)  # steps that are counted for half a block, so that a byte holds those of a whole one
 
 
 @dataclasses.dataclass(frozen=True)
-class CompiledList:
-    """The pronunciations of a list, ready to be matched.
+class Fitting:
+    """The entities of a list that fit an utterance.
 
-    trie:   of all different pronunciations
-    longest: phones of the longest of them
-    owners, starts: entities (indices into the list) that have pronunciation k: owners[starts[k] : starts[k + 1]]
-    silent: entities without any pronunciation, which always pass
+    pronunciations, costs: [F] those of the index that are within their limit, ascending, and their costs in nats
+    entities: ascending; those without any pronunciation always pass
     """
 
-    entities: EntityList
-    trie: Trie
-    longest: int
-    owners: npt.NDArray[np.int32]
-    starts: npt.NDArray[np.int64]
-    silent: npt.NDArray[np.int32]
+    pronunciations: npt.NDArray[np.int32]
+    costs: npt.NDArray[np.float32]
+    entities: npt.NDArray[np.int32]
+
+    def per_phone(self, index: SoundIndex) -> npt.NDArray[np.float32]:
+        """[N] nats per phone at which each entity fits by its best pronunciation; infinite where it does not."""
+        fit = np.full(index.entities, np.inf, np.float32)
+        which, owners = index.owned(self.pronunciations)
+        np.minimum.at(fit, owners, (self.costs / index.lengths[self.pronunciations])[which])
+        return fit
 
 
 class Phonetic(Strategy):
@@ -70,88 +76,72 @@ class Phonetic(Strategy):
     def __init__(self, config: ShortlistConfig, pronouncer: Pronouncer, keep: int = 256) -> None:
         """``keep``: compiled lists that are remembered."""
         self._config, self._pronouncer, self._keep = config, pronouncer, keep
-        self._said: dict[str, tuple[Entity, tuple[str, ...]]] = {}
-        self._compiled: dict[int, CompiledList] = {}
+        self._said: dict[str, tuple[Entity, bytes]] = {}
+        self._compiled: dict[int, tuple[EntityList, SoundIndex]] = {}
         self._confused = (substitution_costs() * np.float32(config.confusion)).astype(np.float32)
 
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that fit; None without a phone head."""
         if heard.phone_log_probs is None:
             return None
-        return self.matching(heard.phone_log_probs, self.compile(entities))
+        return self.matching(heard.phone_log_probs, self.compile(entities)).entities
 
-    def matching(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.int32]:
-        """Return the indices, ascending, of the entities that fit; see the module's text for the formula.
+    def matching(self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex) -> Fitting:
+        """Return what fits; see the module's text for the formula.
 
         phone_log_probs: [T, 40] in nats, column 0 the blank
         """
-        costs = self.costs(phone_log_probs, compiled)
-        passed = np.zeros(len(compiled.entities), np.bool_)
-        passed[compiled.silent] = True
-        _pass_owners(costs, compiled.owners, compiled.starts, passed)
-        return np.flatnonzero(passed).astype(np.int32)
+        found, costs = self._within(phone_log_probs, index)
+        passed = np.zeros(index.entities, np.bool_)
+        passed[index.silent] = True
+        _pass_owners(found, index.owners, index.owner_starts, passed)
+        return Fitting(found, costs, np.flatnonzero(passed).astype(np.int32))
 
-    def costs(self, phone_log_probs: npt.NDArray[np.float16], compiled: CompiledList) -> npt.NDArray[np.float32]:
-        """Return [K] the cost in nats of each different pronunciation, 1e4 for those above their limit."""
-        config, trie = self._config, compiled.trie
-        count = len(compiled.starts) - 1
-        if len(phone_log_probs) == 0 or count == 0:
-            return np.full(count, _FAR)
+    def _within(
+        self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        config, drop = self._config, np.float32(self._config.drop)
+        if len(phone_log_probs) == 0 or not index.longest:
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
         log_probs = phone_log_probs.astype(np.float32)
         gaps, skips = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
-        limits = _limits(config, compiled.longest)
-        return np.asarray(
-            _match(trie.first, trie.label, trie.terminal, trie.depth, gaps, skips, limits,
-                   np.float32(config.drop), count)
+        turned, left_out = _backwards(gaps, skips)
+        lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, gaps, skips, drop, True)
+        rights = _rows(index.right_phones, index.right_lengths, index.right_shared, turned, left_out, drop, False)
+        limits, best = _limits(config, index.longest), _cheapest(lefts, rights, index.block_lefts, index.block_rights)
+        possible = _affordable(index.parts, index.lengths, best, _in_steps(limits), np.uint32(WIDTH))
+        found, costs = _verify(
+            possible, index.phones, index.starts, (index.parts, index.part_starts, index.block_rights),
+            (best, rights.min(1)), index.right_lengths, gaps, skips, limits, drop,
         )  # fmt: skip
+        return found, costs
 
-    def compile(self, entities: EntityList) -> CompiledList:
-        """Return the list's pronunciations as a trie, built at most once while the list object is remembered."""
+    def compile(self, entities: EntityList) -> SoundIndex:
+        """Return the list's pronunciations as an index, built at most once while the list object is remembered."""
         kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
         if kept is None:
-            kept = compile_list(entities, self.pronounce(entities))
+            kept = entities, build_index(self.pronounce(entities))
         self._compiled[id(entities)] = kept
         while len(self._compiled) > self._keep:
             self._compiled.pop(next(iter(self._compiled)))
-        return kept
+        return kept[1]
 
-    def pronounce(self, entities: EntityList) -> list[tuple[str, ...]]:
-        """Return the pronunciations of each entity, a character per phone; every entity is looked up once."""
+    def pronounce(self, entities: EntityList) -> list[bytes]:
+        """Return the pronunciations of each entity, encoded for an index; every entity is looked up once."""
         known, said = self._said, []
         for entity in entities.entities:
             # Known by their texts: lists of their own bring entities of their own, and hashing those whole takes longer
             # than all else that is done for most of them.
             kept = known.get(entity.text)
             if kept is None or (kept[0] is not entity and not _said_alike(kept[0], entity)):
-                kept = known[entity.text] = entity, tuple(_codes(one) for one in self._pronouncer.entity(entity))
+                kept = known[entity.text] = entity, encode(self._pronouncer.entity(entity))
             said.append(kept[1])
         return said
-
-
-def compile_list(entities: EntityList, pronunciations: Sequence[Sequence[str]]) -> CompiledList:
-    """Compile a list; ``pronunciations`` of each of its entities, a character per phone."""
-    having: dict[str, list[int]] = {}
-    silent = []
-    for index, said in enumerate(pronunciations):
-        if not said:
-            silent.append(index)
-        for one in said:
-            having.setdefault(one, []).append(index)
-    spelled = sorted(having)
-    owners = np.array([index for one in spelled for index in having[one]], np.int32)
-    starts = np.cumsum([0, *(len(having[one]) for one in spelled)])
-    trie = build_trie(spelled)
-    trie = trie._replace(label=(trie.label - _FIRST_CODE).astype(np.int32))
-    return CompiledList(entities, trie, int(trie.depth.max()), owners, starts, np.array(silent, np.int32))
 
 
 def _said_alike(one: Entity, other: Entity) -> bool:
     shown = one.display_as == other.display_as
     return shown and one.aliases == other.aliases and one.pronunciations == other.pronunciations
-
-
-def _codes(pronunciation: Pronunciation) -> str:
-    return "".join(chr(_FIRST_CODE + PHONE_IDS[phone]) for phone in pronunciation)
 
 
 @functools.lru_cache(maxsize=64)
@@ -161,12 +151,17 @@ def _limits(config: ShortlistConfig, longest: int) -> npt.NDArray[np.float32]:
     return np.minimum(config.per_phone * (phones - config.spare), config.most).astype(np.float32)
 
 
+def _in_steps(limits: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Return the limits in steps, rounded so that nothing within a limit is above it in steps."""
+    steps: npt.NDArray[np.int32] = np.floor((limits + _ROUNDING) * _PER_NAT).astype(np.int32)
+    return steps
+
+
 @numba.njit(cache=True)
-def _pass_owners(costs, owners, starts, passed):  # type: ignore[no-untyped-def]
-    """Set passed [N] for the entities that have a pronunciation within its limit."""
-    for index in range(len(costs)):
-        if costs[index] < _FAR:
-            passed[owners[starts[index] : starts[index + 1]]] = True
+def _pass_owners(found, owners, starts, passed):  # type: ignore[no-untyped-def]
+    """Set passed [N] for the entities that have one of the pronunciations ``found``."""
+    for index in found:
+        passed[owners[starts[index] : starts[index + 1]]] = True
 
 
 @numba.njit(cache=True)
@@ -190,7 +185,7 @@ def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
                     heard = True
             frame += 1
         size += 1 if heard else 0
-    padded = (size // 8 + 2) * 8
+    padded = (size // 16 + 1) * 16
     gaps, skips = np.full((phones, padded), np.float32(1e4), np.float32), np.zeros(padded, np.float32)
     skips[:size] = skip[:size]
     for phone in range(phones):
@@ -217,14 +212,25 @@ def _place(lead, depth, gaps, phone, drop, own):  # type: ignore[no-untyped-def]
     """
     size = len(own)
     before, gap = lead[depth], gaps[phone]
-    least = own[0] = before[0] + drop
+    own[0] = before[0] + drop
     for i in range(size - 1):  # no i - 1 here and below: it would keep the loops from becoming vector code
         placed = before[i] + gap[i]
         dropped = before[i + 1] + drop
         own[i + 1] = placed if placed < dropped else dropped
-    for i in range(size):
-        least = own[i] if own[i] < least else least
-    return least
+    return _least(own.view(np.int32))
+
+
+@numba.njit(cache=True)
+def _least(bits):  # type: ignore[no-untyped-def]
+    """The least of costs, given as their bits: as integers they have the same order, since none is below 0.
+
+    The least of integers is found in vector code, that of floats one after the other.
+    """
+    low = bits[0]
+    for i in range(len(bits)):
+        low = bits[i] if bits[i] < low else low
+    found = np.int32(low)
+    return found.view(np.float32)
 
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
@@ -241,72 +247,128 @@ def _leave_out(own, once, skips, lead, depth):  # type: ignore[no-untyped-def]
         after[i + 2] = once[i + 2] if once[i + 2] < skipped else skipped
 
 
-@numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
-def _pairs(gaps, skips, drop):  # type: ignore[no-untyped-def]
-    """Return ([39, 39] the least that each phone followed by another costs anywhere in the audio, [39] each alone)."""
-    phones, size = gaps.shape
-    pairs, singles = np.empty((phones, phones), np.float32), np.empty(phones, np.float32)
-    lead, own, once = np.zeros((2, size), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
-    for phone in range(phones):
-        singles[phone] = alone = _place(lead, 0, gaps, phone, drop, own)
-        _leave_out(own, once, skips, lead, 0)
-        for other in range(phones):
-            least = alone + drop
-            for i in range(size - 1):
-                placed = lead[1, i] + gaps[other, i]
-                least = placed if placed < least else least
-            pairs[phone, other] = least
-    return pairs, singles
+@numba.njit(cache=True)
+def _backwards(gaps, skips):  # type: ignore[no-untyped-def]
+    """Return slots and costs of leaving them out in the other direction; the last slot, which is none, stays last."""
+    last = gaps.shape[1] - 1
+    turned, left_out = np.full_like(gaps, np.float32(1e4)), np.zeros_like(skips)
+    for slot in range(last):
+        left_out[slot] = skips[last - 1 - slot]
+    for phone in range(len(gaps)):
+        for slot in range(last):
+            turned[phone, slot] = gaps[phone, last - 1 - slot]
+    return turned, left_out
 
 
 @numba.njit(cache=True)
-def _room(first, label, terminal, depth, pairs, alone, limits):  # type: ignore[no-untyped-def]
-    """([N], [N]) the most that a path to and up to each node may cost if a pronunciation below is still to come in.
+def _rows(phones, lengths, shared, gaps, skips, drop, is_left):  # type: ignore[no-untyped-def]
+    """[H, slots] what each half costs at least, in steps, with so many slots before the middle of its block.
 
-    The phones that are left cost at least what they cost in pairs, each phone in one pair: the first with the second,
-    or the first alone and the second with the third.
+    Left halves end there, after what is left out. Right halves begin there; they are laid backwards.
     """
-    room, before = np.empty(len(label), np.float32), np.empty(len(label), np.float32)
-    for node in range(len(label) - 1, -1, -1):
-        most = limits[depth[node]] if terminal[node] >= 0 else np.float32(-1e4)
-        room[node] = most
-        for child in range(first[node], first[node + 1]):
-            room[node] = max(room[node], before[child])
-        if node > 0:
-            paired = most - alone[label[node]]
-            for child in range(first[node], first[node + 1]):
-                paired = max(paired, room[child] - pairs[label[node], label[child]])
-            before[node] = min(paired, room[node] - alone[label[node]])
-    return room, before
+    size = gaps.shape[1]
+    rows = np.empty((len(lengths), size), np.uint8)
+    lead = np.zeros((phones.shape[1] + 1, size), np.float32)
+    own, once = np.zeros(size, np.float32), np.empty(size, np.float32)
+    for half in range(len(lengths)):
+        for depth in range(shared[half], lengths[half]):
+            _place(lead, depth, gaps, phones[half, depth], drop, own)
+            _leave_out(own, once, skips, lead, depth)
+        if is_left:
+            _write_steps(lead[lengths[half]], rows[half])
+        else:
+            _write_steps(own[::-1], rows[half])
+    return rows
+
+
+@numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
+def _write_steps(costs, steps):  # type: ignore[no-untyped-def]
+    """Write costs in steps, rounded down; what is more than half a byte holds counts for less."""
+    for at in range(len(steps)):
+        most = costs[at] * _PER_NAT
+        steps[at] = np.uint8(np.int32(most if most < _MOST else _MOST))
 
 
 @numba.njit(cache=True)
-def _match(first, label, terminal, depths, gaps, skips, limits, drop, count):  # type: ignore[no-untyped-def]
-    """Walk the trie depth first; returns [count] the cost of each pronunciation within its limit, else 1e4."""
-    size, deepest = gaps.shape[1], len(limits)
-    pairs, alone = _pairs(gaps, skips, drop)
-    room, before = _room(first, label, terminal, depths, pairs, alone, limits)
-    costs = np.full(count, np.float32(1e4), np.float32)
-    lead = np.zeros((deepest + 1, size), np.float32)
+def _cheapest(lefts, rights, left_of, right_of):  # type: ignore[no-untyped-def]
+    """[B] the least steps of each block wherever it lies."""
+    best = np.empty(len(left_of), np.uint8)
+    for block in range(len(left_of)):
+        left, right, low = lefts[left_of[block]], rights[right_of[block]], np.uint8(255)
+        for at in range(len(left)):
+            both = np.uint8(left[at] + right[at])
+            low = both if both < low else low
+        best[block] = low
+    return best
+
+
+@numba.njit(cache=True)
+def _affordable(parts, lengths, best, limits, width):  # type: ignore[no-untyped-def]
+    """Return the pronunciations, ascending, whose blocks do not cost more than their limit together.
+
+    limits: [longest + 1] in steps; width: of a block
+
+    This is the one loop over everything there is. Most pronunciations have one to three blocks, so three are added
+    without asking; branches, and indices that could be negative, would take twice the time.
+    """
+    one, two = np.uint32(1), np.uint32(2)
+    found, size, at = np.empty(len(lengths), np.int32), np.uint32(0), np.uint32(0)
+    for k in range(np.uint32(len(lengths))):
+        count = np.uint32((lengths[k] + width - one) // width)
+        total = np.int32(best[parts[at]])
+        total += np.int32(best[parts[at + one]]) * np.int32(count > 1)
+        total += np.int32(best[parts[at + two]]) * np.int32(count > 2)
+        if count > 3:
+            for more in range(np.uint32(3), count):
+                total += np.int32(best[parts[at + more]])
+        at += count
+        found[size] = np.int32(k)
+        size += np.uint32(total <= limits[lengths[k]])
+    return found[:size]
+
+
+@numba.njit(cache=True)
+def _verify(possible, phones, starts, blocks, least, right_lengths, gaps, skips, limits, drop):  # type: ignore[no-untyped-def]
+    """Return those of ``possible`` (ascending) that are within their limit, and what they cost.
+
+    Each goes on from the phones that it shares with the one before, as far as those were laid. At the middle and the
+    end of a block it is left out if what it costs so far and what the rest costs at least are too much together.
+    least: steps of each block, and of each right half
+    """
+    parts, part_starts, right_of = blocks
+    longest, size = len(limits), gaps.shape[1]
+    lead = np.zeros((longest + 1, size), np.float32)
     own, once = np.empty(size, np.float32), np.empty(size, np.float32)
-    at, stop = np.empty(deepest + 1, np.int32), np.empty(deepest + 1, np.int32)
-    lowest = np.zeros(deepest + 1, np.float32)
-    at[0], stop[0] = first[0], first[1]
-    depth = 0
-    while depth >= 0:
-        if at[depth] == stop[depth]:
-            depth -= 1
-            continue
-        node = at[depth]
-        at[depth] += 1
-        if lowest[depth] > before[node] + _ROUNDING:
-            continue
-        least = _place(lead, depth, gaps, label[node], drop, own)
-        if terminal[node] >= 0 and least <= limits[depth + 1]:
-            costs[terminal[node]] = least
-        if first[node] < first[node + 1] and least <= room[node] + _ROUNDING:
-            _leave_out(own, once, skips, lead, depth)
-            depth += 1
-            lowest[depth] = least
-            at[depth], stop[depth] = first[node], first[node + 1]
-    return costs
+    lowest = np.zeros(longest + 1, np.float32)
+    found, costs, count = np.empty(len(possible), np.int32), np.empty(len(possible), np.float32), 0
+    valid, before = 0, np.int64(0)
+    for k in possible:
+        begin, length, common = np.int64(starts[k]), starts[k + 1] - starts[k], 0
+        while common < min(valid, length) and phones[begin + common] == phones[before + common]:
+            common += 1
+        rest = 0
+        for part in range(part_starts[k], part_starts[k + 1]):
+            rest += least[0][parts[part]]
+        first, count_of = part_starts[k], part_starts[k + 1] - part_starts[k]
+        depth, is_within, valid, before = 0, True, common, begin
+        for part in range(count_of):
+            right = right_of[parts[first + part]]
+            rest -= least[0][parts[first + part]]
+            end = length * (part + 1) // count_of
+            middle = end - right_lengths[right]
+            for stop, ahead in ((middle, rest + least[1][right]), (end, rest)):
+                while depth < stop:
+                    if depth >= common:
+                        lowest[depth + 1] = _place(lead, depth, gaps, phones[begin + depth], drop, own)
+                        _leave_out(own, once, skips, lead, depth)
+                        valid = depth + 1
+                    depth += 1
+                is_within = lowest[depth] + ahead / _PER_NAT <= limits[length] + _ROUNDING
+                if not is_within:
+                    break
+            if not is_within:
+                break
+        if is_within and lowest[length] <= limits[length]:
+            found[count], costs[count] = k, lowest[length]
+            count += 1
+    return found[:count], costs[:count]

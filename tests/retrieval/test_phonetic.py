@@ -9,7 +9,7 @@ import pytest
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint
 from pipeline.errors import ConfigError
-from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.lexicon.phones import PHONE_IDS, substitution_costs
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.retrieval.phonetic import Phonetic
@@ -83,7 +83,7 @@ def test_a_cost_is_the_cheapest_lay_by_hand(phonetic: Phonetic) -> None:
     costs = {}
     for said in ("S T AA", "S AA", "S K AA", "S T L AA"):
         compiled = wide.compile(listed(name=said))
-        costs[said] = float(wide.costs(frames, compiled)[0])
+        costs[said] = float(wide.matching(frames, compiled).costs[0])
     assert costs["S T AA"] == 0.0
     assert costs["S AA"] == pytest.approx(2.0, abs=1e-5)
     assert costs["S T L AA"] == pytest.approx(config.drop, abs=1e-5)
@@ -169,3 +169,66 @@ def test_the_guard_is_asked_about_what_differs_from_the_unbiased_transcript() ->
     assert transcriber.proposals(heard, EMPTY) == (unbiased, [])
     with pytest.raises(ConfigError, match="no guard"):
         Recogniser.load(RunConfig(language_model=None), encodes=False).transcriber.proposals(heard, names)
+
+
+def laid(frames: np.ndarray, said: list[int], config: ShortlistConfig) -> float:
+    """The cost of a pronunciation by the formula of the module, one slot and one phone after the other."""
+    gaps, skips = slots_of(frames, config)
+    behind = {slot: 0.0 for slot in range(len(gaps) + 1)}  # slots behind -> least cost
+    for place, phone in enumerate(said):
+        if place:
+            behind = {
+                slot: min(cost + sum(skips[before:slot]) for before, cost in behind.items() if 0 <= slot - before <= 3)
+                for slot in behind
+            }
+        behind = {
+            slot: min(
+                behind[slot] + config.drop, behind[slot - 1] + gaps[slot - 1][phone] if slot else float("inf")
+            )
+            for slot in behind
+        }  # fmt: skip
+    return min(behind.values())
+
+
+def slots_of(frames: np.ndarray, config: ShortlistConfig) -> tuple[list[list[float]], list[float]]:
+    gaps, skips = [], []
+    confused = config.confusion * substitution_costs()
+    for best, run in itertools.groupby(frames.astype(np.float32), key=lambda frame: int(frame.argmax())):
+        slot = np.stack(list(run))
+        raw = (slot[:, best, None] - slot[:, 1:]).min(0)
+        if best or (raw < config.clip).any():
+            raw = np.minimum(raw, config.clip)
+            gaps.append(np.minimum((raw + confused).min(1), config.clip).tolist())
+            skips.append(float(np.minimum(slot[:, best] - slot[:, 0], config.insert).max()))
+    return gaps, skips
+
+
+def test_what_fits_is_what_the_formula_says_name_by_name(pronouncer: Pronouncer) -> None:
+    """No bound leaves out what would come in, and costs are those of the formula: short, long and very long names."""
+    rng, phones, config = np.random.default_rng(1), list(PHONE_IDS), ShortlistConfig()
+    heard = [list(rng.choice(phones, 40)) for _ in range(3)]
+    said = {f"r{k}": list(rng.choice(phones, rng.integers(1, 7))) for k in range(60)}
+    for number, utterance in enumerate(heard):
+        for k in range(40):  # pieces of what is heard, with phones changed, left out and put in
+            begin, length = int(rng.integers(0, 30)), int(rng.integers(3, 30))
+            piece = [
+                phone if rng.random() < 0.7 else str(rng.choice(phones))
+                for phone in utterance[begin : begin + length]
+                if rng.random() < 0.9
+            ]
+            said[f"n{number}-{k}"] = piece or ["AA"]
+    entities = listed(**{name: " ".join(map(str, one)) for name, one in said.items()})
+    phonetic = Phonetic(config, pronouncer)
+    index = phonetic.compile(entities)
+    for utterance in heard:
+        frames = np.concatenate([spoken(" ".join(map(str, utterance)))] * 2)
+        frames = frames + rng.normal(size=frames.shape) * 1.5
+        found = phonetic.matching(frames.astype(np.float32), index)
+        fit = found.per_phone(index)
+        for at, entity in enumerate(entities.entities):
+            ids = [PHONE_IDS[phone] for phone in entity.pronunciations[0].split()]
+            cost = laid(frames, ids, config)
+            within = cost <= min(config.per_phone * (len(ids) - config.spare), config.most)
+            assert within == (at in found.entities)
+            assert not within or fit[at] * len(ids) == pytest.approx(cost, abs=1e-3)
+        assert 10 < len(found.entities) < len(entities) - 10
