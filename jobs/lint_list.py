@@ -25,6 +25,7 @@ from jobs.cli.command import FAILED, OK, Result, add_entities_format, add_storag
 from pipeline import storage
 from pipeline.config import joint
 from pipeline.config.config_file import with_file
+from pipeline.entities.catalog import is_catalog
 from pipeline.entities.lists import is_per_utterance, load_entities
 from pipeline.entities.loading import read_rows
 from pipeline.errors import ConfigError
@@ -84,7 +85,9 @@ def _cpu_seconds() -> float:
 
 
 def _rows(path: str, options: Options, form: str | None) -> dict[str, int]:
-    """Return the line of each entry as it is written; none for per-utterance lists, where it stands in many."""
+    """Return the line of each entry as it is written; none for catalogs and for lists per utterance."""
+    if form is None and is_catalog(storage.open_filesystem(path, options)):
+        return {}
     if is_per_utterance(path, options, form):
         return {}
     rows: dict[str, int] = {}

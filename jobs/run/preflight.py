@@ -14,6 +14,7 @@ from pipeline.acoustic.adapter_files import resolved, with_adapter
 from pipeline.config import RunConfig
 from pipeline.config.config_file import with_file
 from pipeline.config.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
+from pipeline.entities.catalog import Catalog
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.entities.unmatched import ALL_MATCHED, Unmatched, check_unmatched, find_unmatched
 from pipeline.errors import ConfigError, InputError
@@ -94,6 +95,9 @@ def prepare(arguments: argparse.Namespace, say: Callable[[str], None]) -> Transc
         cache.identity.check(wanted, cache.folder.root.uri)
     storage.check_writable(output)
     corpus = scan_corpus(files, list_column) if cache is None else scan_emissions(files, cache.identity.audio)
+    if list_column is not None and isinstance(source.corpus, Catalog):
+        raise InputError(f"{arguments.entities}: is a catalog, and the audio's column '{list_column}' has lists of its "
+                         "own; a catalog is used alone, so leave out --entities-column.")  # fmt: skip
     unmatched = match_lists(source, corpus, str(arguments.entities), arguments.max_unmatched_lists)
     name = run_fingerprint(corpus.version, model, source_version(source), settled)
     folder = RunFolder(output.join(name))

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from actors.reprocessor import Reprocessor, ReprocessorSettings, Target
+from jobs.run.catalogs import catalogued
 from jobs.run.preflight import source_version
 from pipeline import config as configuration
 from pipeline import storage
@@ -136,6 +137,8 @@ def reprocess(old: OldRun, news: list[NewRun], spread: Spread | None = None) -> 
     """Make new versions of one run, whatever part of them is there already; in this process without ``spread``."""
     began = time.time()
     parts = plan_parts(old.folder.files(), old.cache.folder.files())
+    if old.record["list_column"] is None:
+        news = [dataclasses.replace(new, source=catalogued(new.source, new.output)) for new in news]
     for new in news:
         _check_alone(new, parts)
         snapshot.save(new.source, new.folder.lists)

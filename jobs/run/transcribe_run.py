@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from jobs.run.catalogs import catalogued
 from jobs.run.preflight import Transcription, source_version
 from pipeline import config as configuration
 from pipeline.entities import snapshot
@@ -42,6 +43,8 @@ def execute(run: Transcription, work: Callable[[Transcription], Work]) -> dict[s
     Raises RollcallError for models that do not load and for a run that broke, or failed at large; it can be resumed.
     """
     began = time.time()
+    if run.list_column is None:  # otherwise each row's list is joined with that of the corpus
+        run = dataclasses.replace(run, source=catalogued(run.source, run.folder.root.parent))
     snapshot.save(run.source, run.folder.lists)
     done = rows_written(run.folder)
     result = work(run)

@@ -100,7 +100,7 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     else:
         reads, content["transcripts_format"] = pronounces(config), transcripts_format
     if reads:
-        content["phonetic_data"] = [content_hash(path) for path in _pronunciation_files()]
+        content["phonetic_data"] = phonetic_data()
     for part, key, kind in path_fields():
         if content[part] and content[part][key] is not None and (part, key) not in _NOT_IN_OUTPUT:
             named = content[part][key]  # preflight has filled in an adapter that lies beside its base
@@ -108,6 +108,11 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     for part, key in _NOT_IN_OUTPUT:
         del content[part][key]
     return fingerprint(content)
+
+
+def phonetic_data() -> list[str]:
+    """Return the hashes of the dictionary and the G2P model, which decide how anything is pronounced."""
+    return [content_hash(path) for path in _pronunciation_files()]
 
 
 def _pronunciation_files() -> list[str]:

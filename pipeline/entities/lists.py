@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline import storage
+from pipeline.entities.catalog import Catalog, is_catalog, open_catalog
 from pipeline.entities.json_rows import json_entries
 from pipeline.entities.loading import (
     SEPARATOR,
@@ -111,20 +113,36 @@ def load_entities(
     form: str | None = None,
     names: Sequence[str] = (),
 ) -> EntitySource:
-    """Return what ``path`` holds: one list for all utterances, or one per utterance; None is no list.
+    """Return what ``path`` holds: one list for all utterances, a catalog too, or one per utterance; None is no list.
 
     ``column`` names the per-utterance list column of a parquet or JSONL file, ``form`` the format of the file (see
     loading.FORMATS) where its name does not tell it; ``names`` are more entities for all utterances, which one list
     takes in. Raises InputError.
     """
     shared = SharedEntities(alphabet)
-    if path is not None and is_per_utterance(path, storage_options, form):
+    catalog = None if path is None or form is not None else _catalog(path, storage_options)
+    if catalog is not None and not names:
+        return EntitySource(corpus=catalog, shared=shared)
+    if catalog is None and path is not None and is_per_utterance(path, storage_options, form):
         if names:
             raise InputError(f"{path}: has a list per utterance, which takes no names for all; add them to its lists.")
         return EntitySource(lists=load_lists(path, column, storage_options, alphabet, form), shared=shared)
-    rows = [] if path is None else read_rows(path, storage_options, form)
+    rows: Iterable[tuple[int, Mapping[str, Any]]] = []
+    if path is not None:
+        rows = read_rows(path, storage_options, form) if catalog is None else _rows_of(catalog)
     said = enumerate(({"entity": name} for name in names), start=1)
     return EntitySource(corpus=build_list(chain(rows, said), alphabet), shared=shared)
+
+
+def _catalog(path: str, storage_options: StorageOptions) -> Catalog | None:
+    location = storage.open_filesystem(path, storage_options)
+    return open_catalog(location) if is_catalog(location) else None
+
+
+def _rows_of(entities: EntityList) -> Iterator[tuple[int, dict[str, Any]]]:
+    for row, one in enumerate(entities.entities, start=1):
+        fields = {"entity": one.display_as, "aliases": [one.text, *one.aliases], "weight": one.weight}
+        yield row, fields | {"pronunciations": list(one.pronunciations), "tags": list(one.tags)}
 
 
 def is_per_utterance(path: str, storage_options: StorageOptions = None, form: str | None = None) -> bool:

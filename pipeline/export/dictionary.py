@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pipeline import schemas
-from pipeline.entities import snapshot
+from pipeline.entities import columns
 from pipeline.export.formats import FORMATS
 from pipeline.export.schema import TABLES, VERSIONS
 
@@ -21,7 +21,7 @@ DATASETS = {
     "EMISSIONS": (schemas.EMISSIONS, "The first pass, between encoder and decoder, and in its cache."),
     "TRANSCRIPTS": (schemas.TRANSCRIPTS, "What comes out: `RUN/transcripts/*.parquet`."),
     "SCORES": (schemas.SCORES, "Counts per utterance: `scores.parquet` of `jobs.score`."),
-    "ENTITIES": (snapshot.ENTITIES, "The run's copy of its entities: `RUN/lists/entities.parquet`."),
+    "ENTITIES": (columns.ENTITIES, "The run's copy of its entities: `RUN/lists/entities.parquet`."),
 }
 
 

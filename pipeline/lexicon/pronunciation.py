@@ -3,7 +3,6 @@
 import functools
 import gzip
 import itertools
-import json
 import math
 import re
 from pathlib import Path
@@ -176,10 +175,10 @@ def read_dictionary(path: Path) -> dict[str, tuple[Pronunciation, ...]]:
 
 
 class ListPronouncer:
-    """Pronunciations of whole entity lists, kept by list version in memory and, if given a folder, on disk."""
+    """Pronunciations of whole entity lists, kept in memory by list version."""
 
-    def __init__(self, pronouncer: Pronouncer, cache: Path | None = None, keep: int = 64) -> None:
-        self._pronouncer, self._cache, self._keep = pronouncer, cache, keep
+    def __init__(self, pronouncer: Pronouncer, keep: int = 64) -> None:
+        self._pronouncer, self._keep = pronouncer, keep
         self._lists: dict[str, dict[str, tuple[Pronunciation, ...]]] = {}
 
     def pronounce(self, entities: EntityList) -> dict[str, tuple[Pronunciation, ...]]:
@@ -187,30 +186,5 @@ class ListPronouncer:
         if entities.version not in self._lists:
             while len(self._lists) >= self._keep:
                 self._lists.pop(next(iter(self._lists)))
-            self._lists[entities.version] = self._read(entities.version) or self._make(entities)
+            self._lists[entities.version] = {one.text: self._pronouncer.entity(one) for one in entities.entities}
         return self._lists[entities.version]
-
-    def _path(self, version: str) -> Path | None:
-        return self._cache / f"pronunciations-{version}.json.gz" if self._cache else None
-
-    def _read(self, version: str) -> dict[str, tuple[Pronunciation, ...]] | None:
-        path = self._path(version)
-        if path is None or not path.is_file():
-            return None
-        try:
-            with gzip.open(path, "rt", encoding="utf-8") as file:
-                kept = json.load(file)
-            return {text: tuple(tuple(phones.split()) for phones in variants) for text, variants in kept.items()}
-        except (OSError, EOFError, ValueError):
-            return None  # a half-written cache is made again
-
-    def _make(self, entities: EntityList) -> dict[str, tuple[Pronunciation, ...]]:
-        made = {entity.text: self._pronouncer.entity(entity) for entity in entities.entities}
-        path = self._path(entities.version)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            with gzip.open(partial, "wt", encoding="utf-8") as file:
-                json.dump({text: [" ".join(phones) for phones in variants] for text, variants in made.items()}, file)
-            partial.replace(path)
-        return made

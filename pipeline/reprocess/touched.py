@@ -9,6 +9,9 @@ a strategy that is not pointwise every row whose list differs is done again.
 
 import dataclasses
 
+import numpy as np
+
+from pipeline.entities.catalog import Catalog, digests_of
 from pipeline.retrieval.shortlist import Shortlister
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
@@ -20,8 +23,13 @@ def differing(old: EntityList, new: EntityList) -> EntityList:
     """Return the entities that are in one list only or differ between them, each form of them; tags do not count."""
     if old.version == new.version:
         return EMPTY
-    before, after = set(map(_untagged, old.entities)), set(map(_untagged, new.entities))
-    return EntityList(tuple(sorted(before ^ after, key=lambda entity: (entity.text, repr(entity)))))
+    if isinstance(old, Catalog) or isinstance(new, Catalog):
+        before, after = digests_of(old), digests_of(new)
+        gone, come = np.flatnonzero(~np.isin(before, after)), np.flatnonzero(~np.isin(after, before))
+        forms = set(map(_untagged, (*old.at(gone.tolist()), *new.at(come.tolist()))))
+    else:
+        forms = set(map(_untagged, old.entities)) ^ set(map(_untagged, new.entities))
+    return EntityList(tuple(sorted(forms, key=lambda entity: (entity.text, repr(entity)))))
 
 
 def _untagged(entity: Entity) -> Entity:

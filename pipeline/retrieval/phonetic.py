@@ -34,8 +34,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import ShortlistConfig
+from pipeline.entities.catalog import Catalog
 from pipeline.lexicon.phones import substitution_costs
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.catalog import open_sound
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex, build_index, encode
 from pipeline.retrieval.strategy import Strategy
 from pipeline.types.emissions import Emissions
@@ -117,10 +119,14 @@ class Phonetic(Strategy):
         return found, costs
 
     def compile(self, entities: EntityList) -> SoundIndex:
-        """Return the list's pronunciations as an index, built at most once while the list object is remembered."""
+        """Return the list's pronunciations as an index, built at most once while the list object is remembered.
+
+        That of a catalog is mapped from its files.
+        """
         kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
         if kept is None:
-            kept = entities, build_index(self.pronounce(entities))
+            found = open_sound(entities) if isinstance(entities, Catalog) else None
+            kept = entities, build_index(self.pronounce(entities)) if found is None else found
         self._compiled[id(entities)] = kept
         while len(self._compiled) > self._keep:
             self._compiled.pop(next(iter(self._compiled)))

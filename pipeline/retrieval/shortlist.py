@@ -49,7 +49,7 @@ def _kept(entities: EntityList, chosen: Sequence[int]) -> EntityList:
     """Return the list of the chosen entities; the list itself if they are all, as what was compiled of it is kept."""
     if len(chosen) == len(entities):
         return entities
-    return EntityList(tuple(entities.entities[index] for index in chosen)) if chosen else EMPTY
+    return EntityList(entities.at(chosen)) if chosen else EMPTY
 
 
 def build_shortlister(config: RunConfig, pronouncer: Pronouncer) -> Shortlister:

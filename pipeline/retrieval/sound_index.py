@@ -103,10 +103,14 @@ def encode(pronunciations: Sequence[Pronunciation]) -> bytes:
 def build_index(said: Sequence[bytes]) -> SoundIndex:
     """Return the index of entities of which each is said in the ways that ``encode`` gave."""
     codes = np.frombuffer(b"".join(said), np.uint8)
-    sizes = np.fromiter(map(len, said), np.int64, len(said))
+    return index_of(codes, np.fromiter(map(len, said), np.int64, len(said)))
+
+
+def index_of(codes: Bytes, sizes: npt.NDArray[np.int64]) -> SoundIndex:
+    """Return the index of [N] entities; ``sizes`` are the bytes of each in ``codes``, as ``encode`` gave them."""
     ends = np.flatnonzero(codes == 0)
     owners = np.searchsorted(np.cumsum(sizes), ends, side="right")
-    return _build(codes, ends, owners, len(said))
+    return _build(codes, ends, owners, len(sizes))
 
 
 def _build(codes: Bytes, ends: npt.NDArray[np.int64], owners: npt.NDArray[np.int64], entities: int) -> SoundIndex:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Rejected:
 class EntityList:
     """An entity list: sorted by ``text``, each entity once, so that equal content has equal versions."""
 
-    entities: tuple[Entity, ...] = ()
+    entities: Sequence[Entity] = ()
     rejected: tuple[Rejected, ...] = ()
     merged: tuple[Rejected, ...] = ()
 
@@ -53,7 +54,7 @@ class EntityList:
         return digest.hexdigest()[:16]
 
     @functools.cached_property
-    def by_text(self) -> dict[str, Entity]:
+    def by_text(self) -> Mapping[str, Entity]:
         """Every spelling, canonical or alias, to its entity; a canonical form wins over an alias."""
         aliases = {alias: entity for entity in self.entities for alias in entity.aliases}
         return aliases | {entity.text: entity for entity in self.entities}
@@ -62,6 +63,10 @@ class EntityList:
     def lengths(self) -> tuple[int, ...]:
         """Numbers of words that spellings have, the longest first."""
         return tuple(sorted({spelling.count(" ") + 1 for spelling in self.by_text}, reverse=True))
+
+    def at(self, indices: Sequence[int]) -> tuple[Entity, ...]:
+        """Return the entities at ``indices``."""
+        return tuple(self.entities[index] for index in indices)
 
     def __len__(self) -> int:
         return len(self.entities)

@@ -1,0 +1,63 @@
+"""Large lists become catalogs before workers read them: an index is built once, and mapped by every worker."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jobs.cli.command import is_terminal
+from jobs.run.executor import usable_cores
+from pipeline.entities.catalog import Catalog, cache_folder, save_catalog, write_catalog
+from pipeline.entities.lists import EntitySource
+from pipeline.retrieval.catalog import Progress as Told
+from pipeline.retrieval.catalog import build_sound, sound_part
+from pipeline.storage import Location, open_filesystem
+from pipeline.types.entity import EntityList
+
+LARGE = 5_000
+"""Entities above which a list of the corpus becomes a catalog; below, every worker builds its index in a second."""
+CATALOGS = "catalogs"
+"""Folder below the output in which runs build those of their lists."""
+
+
+def catalogued(source: EntitySource, output: Location) -> EntitySource:
+    """Return ``source`` with its list as a catalog whose sound is known, if it is large or one already.
+
+    It is built below ``output``, where the next run with the same list finds it, and with another one the
+    pronunciations of what both have. Raises StorageError or ModelError.
+    """
+    corpus = source.corpus
+    if not isinstance(corpus, Catalog) and len(corpus) <= LARGE:
+        return source
+    below = Path(output.path) / CATALOGS if output.is_local else cache_folder()
+    built = corpus if isinstance(corpus, Catalog) else write_catalog(corpus, below / corpus.version)
+    if not sound_part(built).is_dir():
+        if not os.access(built.folder, os.W_OK):
+            save_catalog(built, open_filesystem(str(below / built.version)))
+            built = write_catalog(built, below / built.version)
+        listen(built, below)
+    return dataclasses.replace(source, corpus=built)
+
+
+def build(entities: EntityList, folder: Path, kept: Path) -> Catalog:
+    """Return the catalog of a list in ``folder``, built as far as it is not there; see build_sound for ``kept``."""
+    catalog = write_catalog(entities, folder)
+    listen(catalog, kept)
+    return catalog
+
+
+def listen(catalog: Catalog, kept: Path) -> None:
+    """Build the catalog's index of pronunciations with a progress bar, on all cores."""
+    with _progress(len(catalog)) as told:
+        build_sound(catalog, kept, usable_cores(), told)
+
+
+@contextmanager
+def _progress(entities: int) -> Iterator[Told]:
+    columns = (TextColumn("pronounce"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not is_terminal()) as bars:
+        task = bars.add_task("pronounce", total=entities)
+        yield lambda more: bars.advance(task, more)
