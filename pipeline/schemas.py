@@ -169,6 +169,29 @@ TRANSCRIPTS_FORMAT = 2
 """Of TRANSCRIPTS; higher with every change of its columns. It is part of the config fingerprint, so that an unfinished
 run is never resumed with other columns. 2: ORIGIN, and the strategies of FOUND_ENTITY."""
 
+PRIVATE = pa.schema(
+    [
+        _field("utterance_id", pa.string(), "keyed pseudonym", nullable=False),
+        _field("recording_id", pa.string(), "keyed pseudonym"),
+        _field("speaker", pa.string(), "keyed pseudonym"),
+        _field("text", pa.string(), "names replaced, other words drawn; null where there is no transcript"),
+        _field(
+            "tags",
+            pa.list_(
+                pa.struct(
+                    [
+                        _field("tag", pa.string(), "class of what was replaced"),
+                        _field("start_word", pa.int32(), "index of its first word"),
+                        _field("end_word", pa.int32(), "one past its last word"),
+                    ]
+                )
+            ),
+            "what was replaced, in order",
+        ),
+    ]
+)
+"""Everything that a private export says of an utterance: a column that does not stand here does not go out."""
+
 SCORES = pa.schema(
     [
         _UTTERANCE_ID,

@@ -20,6 +20,7 @@ DATASETS = {
     "AUDIO": (schemas.AUDIO, "What goes in; `jobs.ingest` writes it. Required are `utterance_id` and `audio`."),
     "EMISSIONS": (schemas.EMISSIONS, "The first pass, between encoder and decoder, and in its cache."),
     "TRANSCRIPTS": (schemas.TRANSCRIPTS, "What comes out: `RUN/transcripts/*.parquet`."),
+    "PRIVATE": (schemas.PRIVATE, "A private export, version 1: everything that goes out of an utterance."),
     "SCORES": (schemas.SCORES, "Counts per utterance: `scores.parquet` of `jobs.score`."),
     "ENTITIES": (columns.ENTITIES, "The run's copy of its entities: `RUN/lists/entities.parquet`."),
 }

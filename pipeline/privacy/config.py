@@ -43,7 +43,7 @@ class PrivacyConfig:
     prior:      kde: words of dense regions are likelier (a Gaussian kernel of ``bandwidth``, in units of distance)
     truncate:   what is left of the words that can come out; None for all. It has no finite epsilon
     embeddings: .npz of your own; None for those that are shipped
-    tags:       tag of your entity list -> what its entities are replaced by, one of CLASSES
+    tags:       (tag of your list, what its entities are replaced by: one of CLASSES or person); a mapping in YAML
     budget:     what a speaker and a recording may spend
     """
 
@@ -54,15 +54,15 @@ class PrivacyConfig:
     bandwidth: float = 2.0
     truncate: Truncate | None = None
     embeddings: str | None = None
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tags: tuple[tuple[str, str], ...] = ()
     budget: Budget = Budget()
 
     def __post_init__(self) -> None:
         _one_of("mechanism", self.mechanism, MECHANISMS)
         _one_of("within", self.within, WITHIN)
         _one_of("prior", self.prior, PRIORS)
-        for tag, kind in self.tags.items():
-            _one_of(f"tags.{tag}", kind, CLASSES)
+        for tag, kind in self.tags:
+            _one_of(f"tags.{tag}", kind, (*CLASSES, "person"))
         positive = {"epsilon": self.epsilon, "bandwidth": self.bandwidth}
         positive |= {f"budget.{name}": value for name, value in dataclasses.asdict(self.budget).items()}
         positive |= {
@@ -91,7 +91,7 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
 
 def fingerprint(config: PrivacyConfig, *more: str) -> str:
     """Return 16 hex digits of everything that decides what a release says, and of ``more``."""
-    facts = [config.parameters, json.dumps(dict(config.tags), sort_keys=True), *more]
+    facts = [config.parameters, json.dumps(sorted(config.tags)), *more]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -116,6 +116,7 @@ def from_values(values: object) -> PrivacyConfig:
         raise ConfigError(f"privacy 'embeddings' must be a path, got {found['embeddings']!r}.")
     if not isinstance(found.get("tags", {}), Mapping):
         raise ConfigError(f"privacy 'tags' must be a mapping of tags to {list(CLASSES)}, got {found['tags']!r}.")
+    found["tags"] = tuple(sorted((str(tag), kind) for tag, kind in found.get("tags", {}).items()))
     return PrivacyConfig(**found)
 
 

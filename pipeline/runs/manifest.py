@@ -69,6 +69,12 @@ def problems(folder: RunFolder) -> list[str]:
 
     Reads every byte of the run. Raises StorageError if the run has no manifest.
     """
+    found = file_problems(folder)
+    return found or list(_row_problems(folder, list((read_manifest(folder) or {}).values())))
+
+
+def file_problems(folder: RunFolder) -> list[str]:
+    """Return which files are missing, unexpected or changed; raises StorageError if there is no manifest."""
     manifest = read_manifest(folder)
     if manifest is None:
         raise StorageError(
@@ -80,7 +86,7 @@ def problems(folder: RunFolder) -> list[str]:
     common = {path: size for path, size in there.items() if path in manifest}
     for facts in _read_all(folder, common):
         found += _changes(manifest[facts.path], facts)
-    return found or list(_row_problems(folder, list(manifest.values())))
+    return found
 
 
 def _changes(expected: FileFacts, facts: FileFacts) -> Iterator[str]:
