@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from transformers import WhisperConfig
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from pipeline.acoustic.attention import TRAINABLE
 from pipeline.acoustic.features import MEL_BINS
+from pipeline.acoustic.whisper_encoder import WhisperEncoder
 
 FRAME_SAMPLES = 320  # one encoder frame is two mel frames: 50 Hz
 
@@ -21,19 +19,14 @@ def key_mask(lengths: torch.Tensor, frames: int) -> torch.Tensor | None:
 
 
 class WhisperBackbone(nn.Module):
-    """Whisper's encoder, returning chosen levels. The modules are those of transformers; the 30 s padding is not.
+    """Whisper's encoder, returning chosen levels. The weights are the published ones; the 30 s padding is not.
 
     ``taps`` counts layers from 1; the last layer's output passes through the final layer norm.
     """
 
     def __init__(self, width: int, layers: int, heads: int, taps: Sequence[int], positions: int = 1500) -> None:
         super().__init__()
-        config = WhisperConfig(
-            d_model=width, encoder_layers=layers, encoder_attention_heads=heads, encoder_ffn_dim=4 * width,
-            num_mel_bins=MEL_BINS, max_source_positions=positions, decoder_layers=0,
-        )  # fmt: skip
-        config._attn_implementation = TRAINABLE
-        self.encoder = WhisperEncoder(config)
+        self.encoder = WhisperEncoder(width, layers, heads, positions, MEL_BINS)
         self.taps = tuple(taps)
         self.positions = positions
         self.depth = layers

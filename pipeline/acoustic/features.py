@@ -2,8 +2,9 @@
 
 import functools
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from transformers.audio_utils import mel_filter_bank
 
 from pipeline.acoustic.interface import SAMPLE_RATE
 
@@ -12,21 +13,32 @@ FFT_SAMPLES = 400  # 25 ms windows
 HOP_SAMPLES = 160  # 10 ms: 100 mel frames a second
 _DYNAMIC_RANGE = 8.0  # log10 units below the loudest bin of the utterance that are kept
 _LEAST_POWER = 1e-10
+_LINEAR_MELS = 15.0  # mels up to 1 kHz
+_LOG_STEP = np.log(6.4) / 27.0  # of the frequency per mel above
 _MEL_PER_OUTPUT = 4  # mel frames of an output frame: the encoder halves them, and the head does
+
+
+def mel_filters() -> npt.NDArray[np.float64]:
+    """Return [80, 201] triangular filters of equal area on Slaney's mel scale (Auditory Toolbox, 1998).
+
+    Up to 1 kHz the scale is linear, above it logarithmic.
+    """
+    frequencies = np.linspace(0.0, SAMPLE_RATE / 2, FFT_SAMPLES // 2 + 1)
+    highest = _LINEAR_MELS + np.log(SAMPLE_RATE / 2 / 1000.0) / _LOG_STEP
+    mels = np.linspace(0.0, highest, MEL_BINS + 2)
+    edges = np.where(
+        mels < _LINEAR_MELS, mels * 1000.0 / _LINEAR_MELS, 1000.0 * np.exp(_LOG_STEP * (mels - _LINEAR_MELS))
+    )
+    widths, slopes = np.diff(edges), edges[:, None] - frequencies
+    rising, falling = -slopes[:-2] / widths[:-1, None], slopes[2:] / widths[1:, None]
+    area = 2.0 / (edges[2:] - edges[:-2])
+    filters: npt.NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling)) * area[:, None]
+    return filters
 
 
 @functools.cache
 def _filters(device: str) -> torch.Tensor:
-    bank = mel_filter_bank(
-        num_frequency_bins=FFT_SAMPLES // 2 + 1,
-        num_mel_filters=MEL_BINS,
-        min_frequency=0.0,
-        max_frequency=SAMPLE_RATE / 2,
-        sampling_rate=SAMPLE_RATE,
-        norm="slaney",
-        mel_scale="slaney",
-    )
-    return torch.from_numpy(bank.T).float().to(device)  # [80, 201]
+    return torch.from_numpy(mel_filters()).float().to(device)
 
 
 def log_mel(samples: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,12 @@
 import numpy as np
 import torch
-from transformers import WhisperFeatureExtractor
+from transformers import WhisperConfig, WhisperFeatureExtractor
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from pipeline.acoustic.backbone import WhisperBackbone, key_mask
-from pipeline.acoustic.features import log_mel, log_mel_batch
+from pipeline.acoustic.features import log_mel, log_mel_batch, mel_filters
+from pipeline.acoustic.precision import autocast
+from pipeline.acoustic.whisper_encoder import attend
 from tests.support.tiny_model import tiny_network
 
 
@@ -13,20 +16,46 @@ def test_features_are_whispers_own() -> None:
     assert torch.allclose(log_mel(torch.from_numpy(samples)), theirs["input_features"][0], atol=2e-4)
 
 
+def test_filters_are_whispers_own() -> None:
+    theirs = WhisperFeatureExtractor(feature_size=80).mel_filters  # [201, 80]
+    assert np.array_equal(mel_filters().T.astype(np.float32), theirs.astype(np.float32))
+
+
 def test_silence_and_one_sample_have_finite_features() -> None:
     assert torch.isfinite(log_mel(torch.zeros(16_000))).all()
     assert log_mel(torch.zeros(1)).shape == (80, 2)
 
 
-def test_backbone_on_thirty_seconds_is_whispers_encoder() -> None:
+def test_backbone_is_whispers_encoder_to_the_bit() -> None:
     torch.manual_seed(0)
+    shape = WhisperConfig(
+        d_model=32, encoder_layers=3, encoder_attention_heads=2, encoder_ffn_dim=128, num_mel_bins=80, decoder_layers=0
+    )
+    theirs = WhisperEncoder(shape).eval()
     backbone = WhisperBackbone(width=32, layers=3, heads=2, taps=(1, 3)).eval()
+    backbone.encoder.load_state_dict(theirs.state_dict())
     mel = torch.randn(1, 80, 3000)
+    for dtype in (torch.float32, torch.bfloat16):
+        with torch.inference_mode(), autocast(torch.device("cpu"), dtype):
+            ours = backbone(mel, torch.tensor([1500]))
+            assert ours.shape == (1, 1500, 64)
+            assert torch.equal(ours[..., 32:], theirs(mel).last_hidden_state)
+
+
+def test_new_positions_are_whispers() -> None:
+    theirs = WhisperEncoder(WhisperConfig(d_model=32, encoder_layers=1, encoder_attention_heads=2, decoder_layers=0))
+    ours = WhisperBackbone(width=32, layers=1, heads=2, taps=(1,)).encoder.embed_positions.weight
+    assert torch.equal(ours, theirs.embed_positions.weight)
+
+
+def test_attention_in_training_is_that_of_the_fused_kernel() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 2, 7, 4, requires_grad=True) for _ in range(3))
+    mask = key_mask(torch.tensor([7, 4]), 7)
+    trained = attend(query, key, value, mask)
+    assert trained.requires_grad
     with torch.inference_mode():
-        ours = backbone(mel, torch.tensor([1500]))
-        theirs = backbone.encoder(mel).last_hidden_state
-    assert ours.shape == (1, 1500, 64)
-    assert torch.allclose(ours[..., 32:], theirs, atol=1e-5)
+        assert torch.allclose(trained, attend(query, key, value, mask), atol=1e-6)
 
 
 def test_no_mask_without_padding() -> None:
