@@ -43,7 +43,7 @@ class Laplace(Mechanism):
             numbers = stream(bits[at : at + _ROWS], even + self._dimensions)
             radii, angles = np.sqrt(-2 * np.log(numbers[:, : even // 2])), 2 * np.pi * numbers[:, even // 2 : even]
             normal = np.hstack([radii * np.cos(angles), radii * np.sin(angles)])[:, : self._dimensions]
-            lengths = -np.log(numbers[:, even:]).sum(axis=1) / self.epsilon  # the sum of D exponential ones
+            lengths = _gamma(numbers[:, even:]) / self.epsilon
             steps = normal * (lengths / np.linalg.norm(normal, axis=1) / self.embeddings.scale)[:, None]
             noisy = (self._points[chunk] + steps).astype(np.float32)
             found[at : at + _ROWS] = (noisy @ self._points.T - self._halves).argmax(axis=1)
@@ -92,6 +92,12 @@ class Laplace(Mechanism):
             largest,
             largest,
         )
+
+
+def _gamma(numbers: Floats) -> Floats:
+    """Return sums of as many exponential numbers as there are columns; products of 8 stay far above 0."""
+    parts = np.array_split(np.arange(numbers.shape[1]), max(1, numbers.shape[1] // 8))
+    return np.asarray(-sum(np.log(numbers[:, part].prod(axis=1)) for part in parts))
 
 
 def _shorter(shape: int, values: npt.NDArray[np.float64]) -> Floats:

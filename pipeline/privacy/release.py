@@ -55,9 +55,14 @@ class Charge:
 class Releaser:
     """Makes private rows, under one configuration and key."""
 
-    def __init__(self, config: PrivacyConfig, key: bytes, tags: Mapping[str, str]) -> None:
-        """``tags``: entity -> class (``tags_of``). Raises ConfigError or InputError."""
-        self.config, self.embeddings = config, load(config.embeddings)
+    def __init__(
+        self, config: PrivacyConfig, key: bytes, tags: Mapping[str, str], mechanism: Mechanism | None = None
+    ) -> None:
+        """``tags``: entity -> class (``tags_of``); ``mechanism``: of ``config``, where it is built already.
+
+        Raises ConfigError or InputError.
+        """
+        self.config, self.embeddings, self._built = config, load(config.embeddings), mechanism
         self._tags = tags
         self._names = Names(self.embeddings.ids, known_names())
         self._surrogates = Surrogates(key)
@@ -68,7 +73,7 @@ class Releaser:
     @functools.cached_property
     def mechanism(self) -> Mechanism:
         """Of ``config``; built when it is first needed."""
-        return build(self.config, self.embeddings)
+        return self._built or build(self.config, self.embeddings)
 
     def charges(self, rows: pa.Table) -> Iterator[Charge]:
         """Yield what releasing rows tells; rows without a text tell nothing."""
