@@ -27,7 +27,7 @@ def test_the_best_guess_is_right_as_often_as_brute_force_says() -> None:
     joint = mechanism.probabilities(prior.words) * prior.shares[:, None]
     assert attacks.bayes_success(mechanism, prior) == pytest.approx(joint.max(axis=0).sum())
     assert attacks.bayes_success(build(PrivacyConfig("redact"), SMALL), prior) == pytest.approx(0.5)
-    assert attacks.bayes_success(build(PrivacyConfig("tem", 80.0), SMALL), prior) == pytest.approx(1.0, abs=1e-6)
+    assert attacks.bayes_success(build(PrivacyConfig("tem", 80.0), SMALL), prior) == pytest.approx(1.0, abs=2e-3)
 
 
 def test_an_attacker_of_laplace_learns_from_draws() -> None:
