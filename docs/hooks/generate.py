@@ -31,34 +31,91 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     return _REQUEST.sub(lambda found: GENERATORS[found[1]](), markdown)
 
 
-def _figure(drawing: Html, caption: str) -> str:
+def _figure(drawing: Html | list[Html], caption: str) -> str:
     return tag("figure", drawing, tag("figcaption", caption), class_="drawn")
 
 
 _BOXES = (
-    ("audio", "parquet shards", False),
-    ("encode", "subword and phone CTC", False),
-    ("shortlist", "what is plausible", True),
-    ("search", "beam, LM, boosts", True),
-    ("rescoring", "phones, guard", True),
-    ("transcripts", "with reasons", False),
+    ("audio", ("parquet", "shards"), False),
+    ("encode", ("subword and", "phone CTC"), False),
+    ("shortlist", ("what is", "plausible"), True),
+    ("search", ("beam, LM,", "boosts"), True),
+    ("rescoring", ("phones,", "guard"), True),
+    ("transcripts", ("with", "reasons"), False),
 )
 
 
 def pipeline_figure() -> str:
-    """The stages, those that see the entity list coloured."""
-    marks, width, gap = [], 122, 26
+    """The stages, those that see the entity list coloured: in a row, and for narrow screens one below the other."""
+    label = " then ".join(f"{name} ({' '.join(about)})" for name, about, _ in _BOXES)
+    drawings = [_in_a_row(label), _in_a_column(label)]
+    return _figure(drawings, "The stages of a run. Coloured: those that see the entity list.")
+
+
+def _in_a_row(label: str) -> Html:
+    marks, width, gap = [], 98, 20
     for at, (name, about, biased) in enumerate(_BOXES):
         x = at * (width + gap)
-        marks.append(tag("rect", x=x + 1, y=11, width=width, height=56, rx=6, class_="box biased" if biased else "box"))
-        marks.append(tag("text", name, x=x + width / 2, y=36, class_="middle strong"))
-        marks.append(tag("text", about, x=x + width / 2, y=54, class_="middle small"))
+        marks.append(tag("rect", x=x + 1, y=1, width=width, height=74, rx=6, class_="box biased" if biased else "box"))
+        marks.append(tag("text", name, x=x + width / 2, y=25, class_="middle strong"))
+        for line, text in enumerate(about):
+            marks.append(tag("text", text, x=x + width / 2, y=45 + 15 * line, class_="middle small"))
         if at:
-            marks.append(tag("path", d=f"M{x - gap + 4} 39h{gap - 10}m-5 -5l5 5l-5 5", class_="arrow"))
+            marks.append(tag("path", d=f"M{x - gap + 4} 38h{gap - 8}m-5 -5l5 5l-5 5", class_="arrow"))
     total = len(_BOXES) * (width + gap) - gap + 2
-    label = " then ".join(f"{name} ({about})" for name, about, _ in _BOXES)
-    drawing = tag("svg", marks, viewBox=f"0 0 {total} 78", role="img", aria_label=label)
-    return _figure(drawing, "The stages of a run. Coloured: those that see the entity list.")
+    return tag("svg", marks, viewBox=f"0 0 {total} 76", role="img", aria_label=label, class_="wide")
+
+
+def _in_a_column(label: str) -> Html:
+    marks, height, gap = [], 46, 22
+    for at, (name, about, biased) in enumerate(_BOXES):
+        y = at * (height + gap)
+        kind = "box biased" if biased else "box"
+        marks.append(tag("rect", x=1, y=y + 1, width=298, height=height, rx=6, class_=kind))
+        marks.append(tag("text", name, x=16, y=y + 29, class_="strong"))
+        marks.append(tag("text", " ".join(about), x=284, y=y + 29, class_="end small"))
+        if at:
+            marks.append(tag("path", d=f"M150 {y - gap + 5}v{gap - 8}m-5 -5l5 5l5 -5", class_="arrow"))
+    total = len(_BOXES) * (height + gap) - gap + 2
+    return tag("svg", marks, viewBox=f"0 0 300 {total}", role="img", aria_label=label, class_="narrow")
+
+
+_HEADLINE = (
+    ("is21-100", "rare words, lists of 100"),
+    ("is21-1000", "rare words, lists of 1,000"),
+    ("names_dev", "names, cities, medicines"),
+)
+
+
+def headline_figure() -> str:
+    """Entity F1 and WER without and with the list, from the tables of benchmarks/results/joint.md."""
+    panels = [_panel("Entity F1 %", "F1 %", "higher is better"), _panel("WER %", "WER %", "lower is better")]
+    about = (
+        "Without the list (beam search and language model; grey) and with it (coloured). The first two sets are "
+        "recorded speech, the third is synthetic; from benchmarks/results/joint.md."
+    )
+    return _figure([tag("div", panels, class_="panels")], about)
+
+
+def _panel(title: str, column: str, better: str) -> Html:
+    """One rate of all sets: a pair of bars each, of the search without the list and of the joint."""
+    heading = tag("text", title, tag("tspan", f"  {better}", class_="small plain"), x=0, y=15, class_="strong")
+    marks, labels = [heading], []
+    pairs = []
+    for name, about in _HEADLINE:
+        rows = {row["system"]: _number(row[column]) for row in _table_rows("joint.md", "system", f"joint-{name}")}
+        pairs.append((about, rows["beam + LM"], rows["joint"]))
+    most = max(value for _, *values in pairs for value in values)
+    for at, (about, plain, listed) in enumerate(pairs):
+        top = 30 + at * 70
+        marks.append(tag("text", about, x=0, y=top + 12, class_="small"))
+        for value, y, kind in ((plain, top + 18, "bar"), (listed, top + 38, "bar biased")):
+            width = round(250 * value / most, 1)
+            marks.append(tag("rect", x=0, y=y, width=width, height=18, class_=kind))
+            marks.append(tag("text", f"{value:.1f}", x=width + 6, y=y + 14, class_="small"))
+        labels.append(f"{about}: {plain:.1f} without the list, {listed:.1f} with it")
+    box = f"0 0 300 {30 + 70 * len(pairs)}"
+    return tag("svg", marks, viewBox=box, role="img", aria_label=f"{title}, {better}. {'; '.join(labels)}")
 
 
 def boost_figure() -> str:
@@ -239,6 +296,7 @@ def _lowered(text: str) -> str:
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "pipeline-figure": pipeline_figure,
+    "headline-figure": headline_figure,
     "boost-figure": boost_figure,
     "quality-figure": quality_figure,
     "robustness-figure": robustness_figure,
