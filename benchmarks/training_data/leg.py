@@ -1,25 +1,25 @@
 """Keep the model that a leg of jobs.train_base wrote as its difference to the shipped one, a third of its size.
 
-    python -m benchmarks.training_data.leg pack --model ../training_state/leg1/model --file FILE
-    python -m benchmarks.training_data.leg unpack --file FILE --output ../training_state/leg1/model
+    python -m benchmarks.training_data.leg pack --model STATE/leg1/model --file base_leg_1.xz
+    python -m benchmarks.training_data.leg unpack --file base_leg_1.xz --output STATE/leg1/model
 
 A leg is not shipped before spelling branch, adapter, guard and tables have followed it, which may be days later and on
 another machine. Differences of 64 weights have a scale and 4 bits each; what that loses is small beside the difference.
 """
 
 import argparse
+import lzma
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 
 from pipeline.acoustic import checkpoint, model_files
 from pipeline.errors import ModelError
 from pipeline.lexicon.pronunciation import PHONES
 
 GROUP, HIGHEST = 64, 7  # weights that share a scale; largest code of 4 bits with a sign
-_CODES, _SCALES = ".codes", ".scales"
+_CODES, _SCALES, _BASE = ".codes", ".scales", "base"
 
 
 def pack(old: dict[str, torch.Tensor], new: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -47,6 +47,10 @@ def unpack(old: dict[str, torch.Tensor], stored: dict[str, torch.Tensor]) -> dic
     return new
 
 
+def _as_bytes(text: str) -> torch.Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("pack", "unpack"))
@@ -60,12 +64,14 @@ def main() -> None:
     base = model_files.content_hash(options.base)
     if options.action == "pack":
         leg = checkpoint.load(options.model)[0]
-        save_file(pack(network.state_dict(), leg.state_dict()), options.file, {"base": base})
+        stored = pack(network.state_dict(), leg.state_dict())
+        options.file.write_bytes(lzma.compress(save(stored | {_BASE: _as_bytes(base)}), preset=9))
         return
-    with safe_open(options.file, "pt") as file:
-        if file.metadata()["base"] != base:
-            raise ModelError(f"{options.file}: is a difference to {file.metadata()['base']}; {options.base} is {base}.")
-    network.load_state_dict(unpack(network.state_dict(), load_file(options.file)))
+    stored = load(lzma.decompress(options.file.read_bytes()))
+    if not torch.equal(stored[_BASE], _as_bytes(base)):
+        was = bytes(stored[_BASE].tolist()).decode()
+        raise ModelError(f"{options.file}: is a difference to the model {was}; {options.base} is {base}.")
+    network.load_state_dict(unpack(network.state_dict(), stored))
     tokeniser = options.base / model_files.TOKENISER
     checkpoint.save(options.output, network, checkpoint.shapes(config)[0], tokeniser, PHONES)
 
