@@ -44,7 +44,7 @@ from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 
 _ROUNDING = np.float32(1e-3)  # so that what is left out early would not have come in
-_PER_NAT = np.float32(8.0)  # steps in which the costs of blocks are counted, rounded down
+_PER_NAT = np.float32(10.0)  # steps in which the costs of blocks are counted, rounded down
 _MOST = np.float32(127.0)  # steps that are counted for half a block, so that a byte holds those of a whole one
 
 
@@ -212,10 +212,7 @@ def _lower(least, gaps, more):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
 def _place(lead, depth, gaps, phone, drop, own):  # type: ignore[no-untyped-def]
-    """Lay one phone: from lead[depth], the least cost with i slots behind, to ``own``, with the phone the last.
-
-    Returns the least of them.
-    """
+    """Lay one phone: from lead[depth], the least cost with i slots behind, to ``own``, with the phone the last."""
     size = len(own)
     before, gap = lead[depth], gaps[phone]
     own[0] = before[0] + drop
@@ -223,7 +220,6 @@ def _place(lead, depth, gaps, phone, drop, own):  # type: ignore[no-untyped-def]
         placed = before[i] + gap[i]
         dropped = before[i + 1] + drop
         own[i + 1] = placed if placed < dropped else dropped
-    return _least(own.view(np.int32))
 
 
 @numba.njit(cache=True)
@@ -365,10 +361,12 @@ def _verify(possible, phones, starts, blocks, least, right_lengths, gaps, skips,
             for stop, ahead in ((middle, rest + least[1][right]), (end, rest)):
                 while depth < stop:
                     if depth >= common:
-                        lowest[depth + 1] = _place(lead, depth, gaps, phones[begin + depth], drop, own)
+                        _place(lead, depth, gaps, phones[begin + depth], drop, own)
                         _leave_out(own, once, skips, lead, depth)
-                        valid = depth + 1
+                        valid, lowest[depth + 1] = depth + 1, np.float32(-1.0)  # not known yet
                     depth += 1
+                if lowest[depth] < 0:
+                    lowest[depth] = _least(lead[depth].view(np.int32))
                 is_within = lowest[depth] + ahead / _PER_NAT <= limits[length] + _ROUNDING
                 if not is_within:
                     break
