@@ -17,6 +17,8 @@ from pathlib import Path
 from jobs.cli.command import Result, add_entities_format, add_storage_options, job_parser, run_command
 from jobs.run.catalogs import build
 from pipeline import storage
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import AcousticConfig
 from pipeline.entities.catalog import Catalog, cache_folder, save_catalog
 from pipeline.entities.lists import load_entities
 from pipeline.errors import InputError
@@ -31,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "list", metavar="LIST", help="entity list, as --entities of transcribe takes it; local or s3://"
     )
     parser.add_argument("--output", metavar="CATALOG", required=True, help="folder of the catalog; s3:// too")
+    parser.add_argument("--model", metavar="DIR", default=AcousticConfig().model, help="whose subwords spell the names")
     add_entities_format(parser)
     add_storage_options(parser)
     return parser
@@ -50,7 +53,8 @@ def _run(arguments: argparse.Namespace) -> Result:
     output = storage.open_filesystem(arguments.output, options)
     storage.check_writable(output)
     folder = Path(output.path) if output.is_local else cache_folder() / source.corpus.version
-    catalog = build(source.corpus, folder, folder if output.is_local else cache_folder())
+    tokens = load_tokens(AcousticConfig(model=arguments.model))
+    catalog = build(source.corpus, folder, folder if output.is_local else cache_folder(), tokens)
     if output.is_local:
         _remove_others(catalog)
     else:
@@ -62,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> Result:
 
 def _remove_others(catalog: Catalog) -> None:
     """Remove the parts of earlier versions of the list; whoever has them mapped keeps them until it ends."""
-    for kind in ("names", "sound"):
+    for kind in ("names", "sound", "spelling"):
         for part in catalog.folder.glob(f"{kind}-*"):
             if part not in catalog.parts:
                 shutil.rmtree(part)

@@ -10,12 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jobs.cli.command import is_terminal
 from jobs.run.executor import usable_cores
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import RunConfig
 from pipeline.entities.catalog import Catalog, cache_folder, save_catalog, write_catalog
 from pipeline.entities.lists import EntitySource
 from pipeline.retrieval.catalog import Progress as Told
-from pipeline.retrieval.catalog import build_sound, sound_part
+from pipeline.retrieval.catalog import build_sound, build_spelling, sound_part, spelling_part
 from pipeline.storage import Location, open_filesystem
 from pipeline.types.entity import EntityList
+from pipeline.types.tokens import Tokens
 
 LARGE = 5_000
 """Entities above which a list of the corpus becomes a catalog; below, every worker builds its index in a second."""
@@ -23,8 +26,8 @@ CATALOGS = "catalogs"
 """Folder below the output in which runs build those of their lists."""
 
 
-def catalogued(source: EntitySource, output: Location) -> EntitySource:
-    """Return ``source`` with its list as a catalog whose sound is known, if it is large or one already.
+def catalogued(source: EntitySource, output: Location, config: RunConfig) -> EntitySource:
+    """Return ``source`` with its list as a catalog that has all that ``config`` reads, if it is large or one already.
 
     It is built below ``output``, where the next run with the same list finds it, and with another one the
     pronunciations of what both have. Raises StorageError or ModelError.
@@ -34,18 +37,27 @@ def catalogued(source: EntitySource, output: Location) -> EntitySource:
         return source
     below = Path(output.path) / CATALOGS if output.is_local else cache_folder()
     built = corpus if isinstance(corpus, Catalog) else write_catalog(corpus, below / corpus.version)
-    if not sound_part(built).is_dir():
+    tokens = load_tokens(config.acoustic) if config.cut is not None else None
+    if not is_built(built, tokens):
         if not os.access(built.folder, os.W_OK):
             save_catalog(built, open_filesystem(str(below / built.version)))
             built = write_catalog(built, below / built.version)
         listen(built, below)
+        if tokens is not None:
+            build_spelling(built, tokens)
     return dataclasses.replace(source, corpus=built)
 
 
-def build(entities: EntityList, folder: Path, kept: Path) -> Catalog:
+def is_built(catalog: Catalog, tokens: Tokens | None) -> bool:
+    """Whether a catalog has its sound and, with ``tokens``, its spelling in them."""
+    return sound_part(catalog).is_dir() and (tokens is None or spelling_part(catalog, tokens).is_dir())
+
+
+def build(entities: EntityList, folder: Path, kept: Path, tokens: Tokens) -> Catalog:
     """Return the catalog of a list in ``folder``, built as far as it is not there; see build_sound for ``kept``."""
     catalog = write_catalog(entities, folder)
     listen(catalog, kept)
+    build_spelling(catalog, tokens)
     return catalog
 
 

@@ -138,7 +138,7 @@ def reprocess(old: OldRun, news: list[NewRun], spread: Spread | None = None) -> 
     began = time.time()
     parts = plan_parts(old.folder.files(), old.cache.folder.files())
     if old.record["list_column"] is None:
-        news = [dataclasses.replace(new, source=catalogued(new.source, new.output)) for new in news]
+        news = [dataclasses.replace(new, source=catalogued(new.source, new.output, old.config)) for new in news]
     for new in news:
         _check_alone(new, parts)
         snapshot.save(new.source, new.folder.lists)

@@ -44,7 +44,7 @@ def execute(run: Transcription, work: Callable[[Transcription], Work]) -> dict[s
     """
     began = time.time()
     if run.list_column is None:  # otherwise each row's list is joined with that of the corpus
-        run = dataclasses.replace(run, source=catalogued(run.source, run.folder.root.parent))
+        run = dataclasses.replace(run, source=catalogued(run.source, run.folder.root.parent, run.config))
     snapshot.save(run.source, run.folder.lists)
     done = rows_written(run.folder)
     result = work(run)

@@ -91,6 +91,19 @@ class ShortlistConfig(Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class CutConfig(Part):
+    """Which entities of a large list were probably said; pipeline.retrieval.ranked has the formula."""
+
+    role = "check"
+    pronounces = True
+
+    above: int = 5000  # entities of a list; of smaller ones all that are plausible go on
+    bound: float = -4.0  # log odds that an entity of a list of 2^18 must have
+    per_doubling: float = 0.9  # what a list twice as large adds to it
+    weights: str = _file(str(PRONUNCIATIONS / "cut.json"))
+
+
+@dataclasses.dataclass(frozen=True)
 class PhoneFusionConfig(Part):
     """The phone head's say in the order of the n-best, with and without a list; pipeline.rescoring.fusion has it."""
 
@@ -230,6 +243,7 @@ class RunConfig:
     g2g: G2gConfig | None = None
     guard: GuardConfig | None = None  # takes effect with any of the above
     shortlist: ShortlistConfig | None = None  # only what is plausible in the audio is handed to any of the above
+    cut: CutConfig | None = None  # with a shortlist, of large lists only what was probably said
 
     @property
     def n_best_compared(self) -> int:

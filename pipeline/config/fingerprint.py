@@ -20,6 +20,8 @@ DIGITS = 16
 """Hex digits kept of each SHA-256: 64 bits, so a clash among a million runs has odds of one in 10**7."""
 _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "batch_seconds"))
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
+_LATER_PARTS = ("cut",)
+"""Parts that earlier versions had not: off, they leave the hash what it was."""
 _PRONOUNCED_IN_FORMAT_1 = ("rescoring", "lexicon", "g2g", "guard")
 _PRONUNCIATION_FILES = (".npz", ".gz")
 """The G2P model and the dictionary; what else lies beside them is named by the parts that read it."""
@@ -95,6 +97,9 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     transcripts_format: of the rows. An earlier one tells whether a run of an earlier version is of this configuration.
     """
     content = to_dict(config)
+    for part in _LATER_PARTS:
+        if content[part] is None:
+            del content[part]
     if transcripts_format == 1:  # it had no number, and not all that read the pronunciations counted as doing so
         reads = any(content[part] for part in _PRONOUNCED_IN_FORMAT_1)
     else:
@@ -102,7 +107,7 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     if reads:
         content["phonetic_data"] = phonetic_data()
     for part, key, kind in path_fields():
-        if content[part] and content[part][key] is not None and (part, key) not in _NOT_IN_OUTPUT:
+        if content.get(part) and content[part][key] is not None and (part, key) not in _NOT_IN_OUTPUT:
             named = content[part][key]  # preflight has filled in an adapter that lies beside its base
             content[part][key] = model_fingerprint(named) if kind == "model" else content_hash(named)
     for part, key in _NOT_IN_OUTPUT:

@@ -13,6 +13,7 @@ from pipeline.config.config import (
     BeamConfig,
     BoostClassConfig,
     BoostingConfig,
+    CutConfig,
     G2gConfig,
     GuardConfig,
     HotwordsConfig,
@@ -49,6 +50,7 @@ def joint() -> RunConfig:
         g2g=G2gConfig(),
         guard=GuardConfig(),
         shortlist=ShortlistConfig(),
+        cut=CutConfig(),
     )
 
 

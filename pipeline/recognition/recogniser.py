@@ -68,7 +68,9 @@ class Parts:
 
     @functools.cached_property
     def shortlister(self) -> Shortlister:
-        return WHOLE_LISTS if self.config.shortlist is None else build_shortlister(self.config, self.pronouncer)
+        if self.config.shortlist is None:
+            return WHOLE_LISTS
+        return build_shortlister(self.config, self.pronouncer, self.tokens)
 
     @functools.cached_property
     def adapter(self) -> "AdapterRunner | None":

@@ -4,7 +4,8 @@ An utterance's transcript depends on its shortlist alone. Where all retrieval st
 the shortlist or not whatever else is on the list (pipeline.retrieval.strategy). So the transcript can change only if an
 entity that differs between the old list and the new one, in whichever of the two it stands, is plausible in the audio.
 That is exact in one direction: rows that it leaves out are those that a full run would write again as they are. With
-a strategy that is not pointwise every row whose list differs is done again.
+a strategy that is not pointwise every row whose list differs is done again, and so it is where the lists are of sizes
+that a strategy tells apart.
 """
 
 import dataclasses
@@ -49,9 +50,10 @@ class Touching:
         if heard is None or old is new:
             return EMPTY
         differing = self._differing(old, new)
-        if not self._shortlister.pointwise:
+        sizes = [self._shortlister.kind_of_size(len(entities)) for entities in (old, new)]
+        if not self._shortlister.pointwise or sizes[0] != sizes[1]:
             return differing
-        return self._shortlister.shortlist(heard, differing).entities
+        return self._shortlister.sized(max(len(old), len(new))).shortlist(heard, differing).entities
 
     def _differing(self, old: EntityList, new: EntityList) -> EntityList:
         key = (id(old), id(new))

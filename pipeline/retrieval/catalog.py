@@ -1,8 +1,9 @@
-"""What is known of the sound of a catalog: its pronunciations as an index, in a part of their own.
+"""What is known of the sound and the spelling of a catalog, each as an index in a part of its own.
 
-The part is named by a hash of the list, of what pronounces it and of the form of the index, so that it is found again
-by whoever has the same. Pronunciations are kept by the content of each entity: a changed list pays for what is new in
-it, and work that is broken off goes on from the last thousands of entities.
+The part of the sound is named by a hash of the list, of what pronounces it and of the form of the index, so that it is
+found again by whoever has the same; that of the spelling by one of the list and the subwords. Pronunciations are kept
+by the content of each entity: a changed list pays for what is new in it, and work that is broken off goes on from the
+last thousands of entities.
 """
 
 import collections
@@ -19,10 +20,14 @@ from pipeline.entities.catalog import Catalog, write_part
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.lexicon.said import Keys, Said
 from pipeline.retrieval.sound_index import SoundIndex, encode, index_of, open_index
+from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings, open_spellings
 from pipeline.types.entity import Entity
+from pipeline.types.tokens import Tokens
 
 INDEX_FORMAT = 1
 """Of the arrays of SoundIndex; to be raised when what they hold changes."""
+SPELLING_FORMAT = 1
+"""The same of SpellingIndex."""
 _PIECE = 2_000  # entities that are pronounced and kept together: about a second
 _ALONE = 4 * _PIECE  # so few are pronounced here: another process takes seconds to start
 Progress = Callable[[int], None]
@@ -38,6 +43,22 @@ def open_sound(catalog: Catalog) -> SoundIndex | None:
     """Return the index of a catalog, mapped into memory; None if it has none for these pronunciations."""
     part = sound_part(catalog)
     return open_index(part) if part.is_dir() else None
+
+
+def spelling_part(catalog: Catalog, tokens: Tokens) -> Path:
+    """Return the folder of the catalog's spellings in the subwords of a model, there or not."""
+    return catalog.folder / f"spelling-{catalog.version}-{fingerprint([list(tokens.pieces), SPELLING_FORMAT])}"
+
+
+def open_spelling(catalog: Catalog, tokens: Tokens) -> SpellingIndex | None:
+    """Return the spellings of a catalog, mapped into memory; None if it has none in these subwords."""
+    part = spelling_part(catalog, tokens)
+    return open_spellings(part) if part.is_dir() else None
+
+
+def build_spelling(catalog: Catalog, tokens: Tokens) -> None:
+    """Write the spellings of a catalog in the subwords of a model, unless they are there."""
+    write_part(spelling_part(catalog, tokens), lambda part: build_spellings(catalog.entities, tokens).save(part))
 
 
 def build_sound(catalog: Catalog, kept: Path, workers: int, progress: Progress = lambda _: None) -> None:

@@ -26,14 +26,16 @@ least cost of every block; pronunciations whose blocks cost more together than t
 others are laid phone by phone. What is left out could not have come in: the bounds only save time.
 """
 
+import copy
 import dataclasses
 import functools
+from typing import Self
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import ShortlistConfig
+from pipeline.config import RunConfig, ShortlistConfig
 from pipeline.entities.catalog import Catalog
 from pipeline.lexicon.phones import substitution_costs
 from pipeline.lexicon.pronunciation import Pronouncer
@@ -42,6 +44,7 @@ from pipeline.retrieval.sound_index import WIDTH, SoundIndex, build_index, encod
 from pipeline.retrieval.strategy import Strategy
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
+from pipeline.types.tokens import Tokens
 
 _ROUNDING = np.float32(1e-3)  # so that what is left out early would not have come in
 _PER_NAT = np.float32(10.0)  # steps in which the costs of blocks are counted, rounded down
@@ -75,16 +78,33 @@ class Phonetic(Strategy):
     part = "shortlist"
     pointwise = True
 
-    def __init__(self, config: ShortlistConfig, pronouncer: Pronouncer, keep: int = 256) -> None:
-        """``keep``: compiled lists that are remembered."""
-        self._config, self._pronouncer, self._keep = config, pronouncer, keep
+    def __init__(
+        self, config: ShortlistConfig, pronouncer: Pronouncer, keep: int = 256, most: int | None = None
+    ) -> None:
+        """``keep``: compiled lists that are remembered; ``most``: entities of a list, above which others select."""
+        self._config, self._pronouncer, self._keep, self._most = config, pronouncer, keep, most
+        self._size: int | None = None
         self._said: dict[str, tuple[Entity, bytes]] = {}
         self._compiled: dict[int, tuple[EntityList, SoundIndex]] = {}
         self._confused = (substitution_costs() * np.float32(config.confusion)).astype(np.float32)
 
+    @classmethod
+    def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
+        """Return the strategy; a cut, if there is one, is what selects of large lists."""
+        assert config.shortlist is not None
+        return cls(config.shortlist, pronouncer, most=None if config.cut is None else config.cut.above)
+
+    def sized(self, size: int) -> "Phonetic":
+        sized = copy.copy(self)
+        sized._size = size
+        return sized
+
+    def kind_of_size(self, size: int) -> int:
+        return int(self._most is not None and size > self._most)
+
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
-        """Return the indices, ascending, of the entities that fit; None without a phone head."""
-        if heard.phone_log_probs is None:
+        """Return the indices, ascending, of the entities that fit; None without a phone head, and of large lists."""
+        if heard.phone_log_probs is None or self.kind_of_size(self._size or len(entities)):
             return None
         return self.matching(heard.phone_log_probs, self.compile(entities)).entities
 

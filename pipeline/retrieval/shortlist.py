@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pipeline.config import RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
+from pipeline.retrieval.ranked import Ranked
 from pipeline.retrieval.strategy import Strategy
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, EntityList
 from pipeline.types.shortlist import Shortlist, whole
+from pipeline.types.tokens import Tokens
 
-STRATEGIES: tuple[type[Strategy], ...] = (Phonetic,)
+STRATEGIES: tuple[type[Strategy], ...] = (Phonetic, Ranked)
 
 
 class Shortlister:
@@ -26,6 +28,14 @@ class Shortlister:
     def pointwise(self) -> bool:
         """Whether an entity is on the shortlist or not whatever else is on the list."""
         return all(strategy.pointwise for strategy in self.strategies)
+
+    def sized(self, size: int) -> "Shortlister":
+        """Return the shortlister for lists that are parts of one with so many entities."""
+        return Shortlister([one.sized(size) for one in self.strategies])
+
+    def kind_of_size(self, size: int) -> tuple[int, ...]:
+        """Return what of a list's size decides what is on the shortlist."""
+        return tuple(one.kind_of_size(size) for one in self.strategies)
 
     def shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
         """Return the entities that any strategy finds, in their order; all where none can say of this audio."""
@@ -52,6 +62,7 @@ def _kept(entities: EntityList, chosen: Sequence[int]) -> EntityList:
     return EntityList(entities.at(chosen)) if chosen else EMPTY
 
 
-def build_shortlister(config: RunConfig, pronouncer: Pronouncer) -> Shortlister:
-    """Return the shortlister with the strategies that ``config`` turns on."""
-    return Shortlister([one.build(config, pronouncer) for one in STRATEGIES if getattr(config, one.part) is not None])
+def build_shortlister(config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Shortlister:
+    """Return the shortlister with the strategies that ``config`` turns on; ``tokens``: of the run's model."""
+    turned_on = [one for one in STRATEGIES if config.shortlist is not None and getattr(config, one.part) is not None]
+    return Shortlister([one.build(config, pronouncer, tokens) for one in turned_on])

@@ -9,6 +9,7 @@ from pipeline.config import RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
+from pipeline.types.tokens import Tokens
 
 
 class Strategy:
@@ -28,9 +29,17 @@ class Strategy:
         """``config``: its part of the configuration."""
 
     @classmethod
-    def build(cls, config: RunConfig, pronouncer: Pronouncer) -> Self:
-        """Return the strategy as ``config``, which turns it on, has it."""
+    def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
+        """Return the strategy as ``config``, which turns it on, has it; ``tokens``: of the run's model."""
         return cls(getattr(config, cls.part), pronouncer)
+
+    def sized(self, size: int) -> "Strategy":
+        """Return the strategy for lists that are parts of one with so many entities."""
+        return self
+
+    def kind_of_size(self, size: int) -> int:
+        """Return what of a list's size decides what is found; equal numbers stand for sizes that make no difference."""
+        return 0
 
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that are plausible; None if it cannot say of this audio."""

@@ -35,7 +35,7 @@ READ = {
     "lexicon": _BASE | _PRONOUNCED,
     "g2g": _BASE | _PRONOUNCED | {"phonetics/confusions.json"},
     "adapter": _BASE | _PRONOUNCED | _ADAPTER,
-    "joint": _BASE | _PRONOUNCED | _ADAPTER | {"phonetics/confusions.json", "phonetics/guard.json"},
+    "joint": _BASE | _PRONOUNCED | _ADAPTER | {f"phonetics/{name}.json" for name in ("confusions", "guard", "cut")},
 }
 """By preset, the files below models/."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.acoustic.loading import load_tokens
-from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint
+from pipeline.config import AcousticConfig, RunConfig, ShortlistConfig, joint, without
 from pipeline.errors import ConfigError
 from pipeline.lexicon.phones import PHONE_IDS, substitution_costs
 from pipeline.lexicon.pronunciation import Pronouncer
@@ -120,9 +120,13 @@ def test_homophones_and_several_pronunciations(phonetic: Phonetic) -> None:
 
 
 def test_on_in_the_joint_preset_off_without(pronouncer: Pronouncer) -> None:
-    assert [one.name for one in build_shortlister(joint(), pronouncer).strategies] == ["phonetic"]
-    assert build_shortlister(RunConfig(), pronouncer).strategies == ()
-    assert build_shortlister(dataclasses.replace(joint(), shortlist=None), pronouncer).strategies == ()
+    tokens = load_tokens(AcousticConfig())
+    assert [one.name for one in build_shortlister(joint(), pronouncer, tokens).strategies] == ["phonetic", "ranked"]
+    assert [one.name for one in build_shortlister(without(joint(), "cut"), pronouncer, tokens).strategies] == [
+        "phonetic"
+    ]
+    assert build_shortlister(RunConfig(), pronouncer, tokens).strategies == ()
+    assert build_shortlister(dataclasses.replace(joint(), shortlist=None), pronouncer, tokens).strategies == ()
 
 
 def utterance() -> Emissions:

@@ -39,7 +39,7 @@ def _stage() -> RescoringStage:
 
 @functools.cache
 def shortlister() -> Shortlister:
-    return build_shortlister(CONFIG, sounds().pronouncer)
+    return build_shortlister(CONFIG, sounds().pronouncer, CHARACTERS)
 
 
 @functools.cache

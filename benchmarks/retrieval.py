@@ -1,0 +1,153 @@
+"""What retrieval finds of large catalogs, what it costs, and what the whole recogniser makes of it.
+
+    python -m benchmarks.retrieval --catalog words=../shared/data/is21_deep_bias/all_rare_words.txt \
+        --set words=out/emissions/librispeech_test_clean_dev.parquet:../shared/data/librispeech_test_clean_dev.parquet
+    python -m benchmarks.retrieval --catalog directory=../shared/data/names_dev_directory.txt \
+        --set directory=out/emissions/names_dev.parquet:../shared/data/names_dev.parquet --end-to-end --bounds -3 -4 -5
+
+A set is a cached first pass and its audio with references; its names are those that stand in the audio's column
+``entities``, else the words of the catalog that are said. Catalogs are kept below --catalogs.
+"""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.table import show
+from jobs.run.catalogs import build
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import RunConfig, baseline, joint, without
+from pipeline.entities.lists import load_entities
+from pipeline.entities.loading import entity_of
+from pipeline.recognition.recogniser import Recogniser
+from pipeline.scoring.alignment import MATCH, align
+from pipeline.text import ENGLISH
+from pipeline.tuning.evaluation import Labelled, LabelledSet, load_labelled_set, sample
+from pipeline.types.entity import EMPTY, EntityList
+
+_WORDS = 4  # of the longest name that is looked for in references without a column of names
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Utterances, the catalog for all of them, and the names that are said in each."""
+
+    corpus: LabelledSet
+    catalog: EntityList
+    said: dict[str, frozenset[str]]
+
+
+def load_task(emissions: str, audio: str, catalog: EntityList, utterances: int | None) -> Task:
+    corpus = load_labelled_set(emissions, audio)
+    corpus = sample(corpus, utterances) if utterances else corpus
+    said: dict[str, frozenset[str]] = {}
+    if "entities" in pq.read_schema(audio).names:
+        for row in pq.read_table(audio, columns=["utterance_id", "entities"]).to_pylist():
+            said[row["utterance_id"]] = frozenset(entity_of(one, ENGLISH).text for one in row["entities"] or [])
+    else:
+        known = {entity.text for entity in catalog.entities}
+        for one in corpus.utterances:
+            said[one.reference.utterance_id] = frozenset(one.reference.text.split()) & known
+    return Task(corpus, catalog, said)
+
+
+def retrieved(name: str, task: Task, config: RunConfig) -> dict[str, Any]:
+    """Return recall, candidates and processor time of the shortlists."""
+    shortlister = Recogniser.load(config, encodes=False, transcribes=False).parts.shortlister
+    shortlister.shortlist(task.corpus.utterances[0].heard, task.catalog)  # opens what it reads
+    found = said = 0
+    sizes, seconds = [], []
+    for one in task.corpus.utterances:
+        began = time.process_time()
+        chosen = shortlister.shortlist(one.heard, task.catalog)
+        seconds.append(time.process_time() - began)
+        names = task.said[one.reference.utterance_id]
+        found += len(names & {entity.text for entity in chosen.entities.entities})
+        said, sizes = said + len(names), [*sizes, len(chosen.entities)]
+    return {
+        "system": name, "entities": len(task.catalog), "said": said, "recall": found / max(1, said),
+        "candidates": float(np.mean(sizes)), "p95": float(np.percentile(sizes, 95)), "max": max(sizes),
+        "ms p50": 1e3 * float(np.median(seconds)), "ms p95": 1e3 * float(np.percentile(seconds, 95)),
+    }  # fmt: skip
+
+
+def recognised(name: str, task: Task, config: RunConfig, entities: EntityList) -> dict[str, Any]:
+    """Return recall, false names, F1 and WER of the whole recogniser on the cached first pass.
+
+    A name is found if its words stand in the transcript, and written falsely if it is marked there and nobody said it.
+    """
+    recogniser = Recogniser.load(config, encodes=False)
+    found = said = false = errors = words = 0
+    seconds = 0.0
+    for one in task.corpus.utterances:
+        began = time.process_time()
+        text, marked = _transcribed(recogniser, one, entities)
+        seconds += time.process_time() - began
+        reference = one.reference.text.split()
+        names = task.said[one.reference.utterance_id]
+        spoken, written = _phrases(reference), _phrases(text.split())
+        said, found = said + len(names), found + len(names & written)
+        false += sum(entity not in spoken for entity in marked)
+        errors += sum(step.operation != MATCH for step in align(reference, text.split()))
+        words += len(reference)
+    return {
+        "system": name, "recall": found / max(1, said), "written falsely": false,
+        "F1": 2 * found / max(1, found + false + said), "WER %": 100 * errors / max(1, words),
+        "x real time": task.corpus.seconds / max(seconds, 1e-9),
+    }  # fmt: skip
+
+
+def _transcribed(recogniser: Recogniser, one: Labelled, entities: EntityList) -> tuple[str, list[str]]:
+    heard, shortlist = one.heard, None
+    if recogniser.adapter is not None:
+        heard, shortlist = recogniser.adapter.row(heard, entities)
+    nbest, _ = recogniser.transcriber.hypotheses(heard, entities, shortlist)
+    return nbest[0].text, [span.entity for span in nbest[0].entities]
+
+
+def _phrases(words: Sequence[str]) -> set[str]:
+    return {" ".join(words[at:end]) for at in range(len(words)) for end in range(at + 1, len(words) + 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--catalog", action="append", required=True, metavar="NAME=LIST")
+    parser.add_argument("--set", action="append", required=True, metavar="NAME=EMISSIONS:AUDIO")
+    parser.add_argument("--catalogs", type=Path, default=Path("out/catalogs"))
+    parser.add_argument("--utterances", type=int, help="about this many of each set; default all")
+    parser.add_argument("--bounds", type=float, nargs="+", default=[joint().cut.bound])  # type: ignore[union-attr]
+    parser.add_argument("--phonetic", action="store_true", help="the shortlist without a cut too")
+    parser.add_argument("--end-to-end", action="store_true", help="the whole recogniser too")
+    parser.add_argument("--json", type=Path, help="write the rows here too")
+    options = parser.parse_args()
+    sets = dict(one.split("=", 1) for one in options.set)
+    for pair in options.catalog:
+        name, path = pair.split("=", 1)
+        tokens = load_tokens(joint().acoustic)
+        catalog = build(load_entities(path, alphabet=ENGLISH).corpus, options.catalogs / name, options.catalogs, tokens)
+        emissions, audio = sets[name].split(":")
+        task = load_task(emissions, audio, catalog, options.utterances)
+        systems = {f"ranked {bound:g}": _bounded(bound) for bound in options.bounds}
+        systems |= {"phonetic": without(joint(), "cut")} if options.phonetic else {}
+        rows = [retrieved(system, task, config) for system, config in systems.items()]
+        show(f"{name}: shortlists", rows, options.json)
+        if options.end_to_end:
+            ends = [recognised("no list", task, baseline(), EMPTY)]
+            ends += [recognised(system, task, config, catalog) for system, config in systems.items()]
+            show(f"{name}: end to end", ends, options.json)
+
+
+def _bounded(bound: float) -> RunConfig:
+    config = joint()
+    assert config.cut is not None
+    return dataclasses.replace(config, cut=dataclasses.replace(config.cut, bound=bound))
+
+
+if __name__ == "__main__":
+    main()

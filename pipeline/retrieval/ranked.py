@@ -1,0 +1,138 @@
+"""The strategy ``ranked``: of a large list, the entities that were probably said, by phones and subwords together.
+
+An entity that ``phonetic`` finds is found here if the log odds that it was said are at least
+
+    bound + per_doubling * (k - 18)        in a list of 2^k entities, k rounded
+
+The log odds are a linear model (``weights``) of what the best pronunciation costs in phones, what the best spelling
+costs in subwords, both also per phone and letter and up to a cap, and the numbers of phones, letters and subwords. It
+was fitted on lists of about 2^18 names. In a list twice as large twice as many fit by chance, so the bound rises.
+
+Membership follows from the entity, the audio and the power of two of the list's size, never from which other entities
+are on it: one more name takes the place of none.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import CutConfig, RunConfig, ShortlistConfig
+from pipeline.entities.catalog import Catalog
+from pipeline.errors import ModelError
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.catalog import open_spelling
+from pipeline.retrieval.phonetic import Fitting, Phonetic
+from pipeline.retrieval.sound_index import SoundIndex
+from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings
+from pipeline.retrieval.strategy import Strategy
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EntityList
+from pipeline.types.tokens import Tokens
+
+FEATURES = (
+    "one", "cost", "phones", "spelling", "letters", "subwords", "cost_per_phone", "spelling_per_letter",
+    "spelling_capped", "cost_capped",
+)  # fmt: skip
+_FITTED_AT = 18  # power of two of the lists that the weights were fitted on
+_PER_PHONE = 1.2  # of several pronunciations that with the least cost minus this for each phone speaks for an entity
+_MOST_SPELLING, _MOST_COST = 20.0, 10.0  # nats
+
+
+def size_class(entities: int) -> int:
+    """Return the power of two that is nearest to the size of a list."""
+    return round(math.log2(max(1, entities)))
+
+
+class Ranked(Strategy):
+    """Loaded once per worker; deterministic. Finds nothing of small lists, which ``phonetic`` hands on whole."""
+
+    name = "ranked"
+    part = "cut"
+    pointwise: ClassVar[bool] = True
+
+    def __init__(self, config: CutConfig, phonetic: Phonetic, tokens: Tokens, size: int | None = None) -> None:
+        """``size``: of the list that the lists to come are a part of; None: they are whole."""
+        self._config, self._phonetic, self._tokens, self._size = config, phonetic, tokens, size
+        self._weights = read_weights(Path(config.weights))
+        self._spelled: dict[int, tuple[EntityList, SpellingIndex]] = {}
+
+    @classmethod
+    def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
+        assert config.cut is not None
+        return cls(config.cut, Phonetic(config.shortlist or ShortlistConfig(), pronouncer, keep=4), tokens)
+
+    def sized(self, size: int) -> "Ranked":
+        return Ranked(self._config, self._phonetic, self._tokens, size)
+
+    def kind_of_size(self, size: int) -> int:
+        return size_class(size) if size > self._config.above else 0
+
+    def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
+        """Return the indices, ascending, of the entities that were probably said; None for small lists and without
+        phones."""
+        size = len(entities) if self._size is None else self._size
+        if size <= self._config.above or heard.phone_log_probs is None:
+            return None
+        index = self._phonetic.compile(entities)
+        fitting = self._phonetic.matching(heard.phone_log_probs, index)
+        bound = self._config.bound + self._config.per_doubling * (size_class(size) - _FITTED_AT)
+        found, costs, phones = best_pronunciations(fitting, index)
+        spelled = self._spellings(entities)
+        # What is out even if it is spelled without any fault need not be looked at.
+        nothing = np.zeros(len(found), np.float32)
+        hopeful = self._odds(costs, phones, nothing, *spelled.shape_of(found)) >= bound
+        found, costs, phones = found[hopeful], costs[hopeful], phones[hopeful]
+        said = spelled.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
+        chosen = found[self._odds(costs, phones, *said) >= bound]
+        return np.union1d(chosen, index.silent).astype(np.int32)
+
+    def _odds(
+        self,
+        costs: npt.NDArray[np.float32],
+        phones: npt.NDArray[np.int64],
+        spelling: npt.NDArray[np.float32],
+        subwords: npt.NDArray[np.int64],
+        letters: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.float64]:
+        """[E] log odds that each entity was said."""
+        columns = (
+            np.ones(len(costs)), costs, phones, spelling, letters, subwords, costs / phones, spelling / letters,
+            np.minimum(spelling, _MOST_SPELLING), np.minimum(costs, _MOST_COST),
+        )  # fmt: skip
+        odds = np.zeros(len(costs))
+        for weight, column in zip(self._weights, columns, strict=True):
+            odds += weight * column
+        return odds
+
+    def _spellings(self, entities: EntityList) -> SpellingIndex:
+        kept = self._spelled.get(id(entities))  # the list is kept too, so that its id is not given to another
+        if kept is None:
+            found = open_spelling(entities, self._tokens) if isinstance(entities, Catalog) else None
+            kept = entities, build_spellings(entities.entities, self._tokens) if found is None else found
+            self._spelled = {id(entities): kept}
+        return kept[1]
+
+
+def best_pronunciations(
+    fitting: Fitting, index: SoundIndex
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return the entities that fit, ascending, with cost and phones of the pronunciation that speaks for each."""
+    which, owners = index.owned(fitting.pronunciations)
+    costs = fitting.costs[which]
+    phones = index.lengths[fitting.pronunciations][which].astype(np.int64)
+    order = np.lexsort((which, costs - _PER_PHONE * phones, owners))
+    found, first = np.unique(owners[order], return_index=True)
+    return found, costs[order][first], phones[order][first]
+
+
+def read_weights(path: Path) -> tuple[float, ...]:
+    """Read the weights of FEATURES; raises ModelError if the file is missing or broken."""
+    try:
+        weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        return tuple(float(weights[name]) for name in FEATURES)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: no weights of a cut ({error!r}); restore it from git.") from error

@@ -1,0 +1,133 @@
+"""The spellings of a list as subwords in arrays, and what each costs in what the subword head heard.
+
+cost(w_1..w_n) is the least sum over frames of how far the symbol on a CTC path through the subwords stays below the
+best symbol of its frame, at most CLIP each. The path begins and ends anywhere in the audio.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import InputError, RowError
+from pipeline.types.emissions import SparseLogProbs
+from pipeline.types.entity import Entity
+from pipeline.types.tokens import Tokens
+
+CLIP = np.float32(12.0)
+"""Nats that one frame counts at most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SpellingIndex:
+    """Spellings of N entities: canonical form and aliases, each as the model's own best segmentation.
+
+    tokens, starts: spelling s is tokens[starts[s] : starts[s + 1]]
+    letters: [S] characters of each spelling
+    spellings: [N + 1] the spellings of entity n are spellings[n] to spellings[n + 1]; none if no subwords spell it
+    """
+
+    tokens: npt.NDArray[np.int16]
+    starts: npt.NDArray[np.int32]
+    letters: npt.NDArray[np.uint16]
+    spellings: npt.NDArray[np.int32]
+
+    def save(self, folder: Path) -> None:
+        """Write a file per array into ``folder``, which must be there."""
+        for field in dataclasses.fields(self):
+            np.save(folder / f"{field.name}.npy", getattr(self, field.name))
+
+    def shape_of(self, entities: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return [E] the most subwords and letters of a spelling of each entity, 1 where there is none."""
+        return _shapes(self.starts, self.letters, self.spellings, entities)  # type: ignore[no-any-return]
+
+    def spelled(
+        self, heard: SparseLogProbs, entities: npt.NDArray[np.int32], blank: int, pieces: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return [E] the cost in nats of the best spelling of each entity, its subwords and its letters.
+
+        The best one costs least per letter. Where none is there the cost is 0, and it has a letter and a subword.
+        """
+        dense = heard.dense(pieces)
+        gaps = np.minimum(dense.max(1, keepdims=True) - dense, CLIP)
+        return _spelled(gaps, self.tokens, self.starts, self.letters, self.spellings, entities, blank)  # type: ignore[no-any-return]
+
+
+def open_spellings(folder: Path) -> SpellingIndex:
+    """Return the index whose files lie in ``folder``, mapped into memory; raises InputError if it is not whole."""
+    try:
+        arrays = [np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in dataclasses.fields(SpellingIndex)]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: is no whole index of spellings ({error}); build it again.") from error
+    return SpellingIndex(*map(np.asarray, arrays))
+
+
+def build_spellings(entities: Iterable[Entity], tokens: Tokens) -> SpellingIndex:
+    """Return the index of ``entities``, whose spellings no subwords of ``tokens`` can write are left out."""
+    flat, starts, letters, spellings = list[int](), [0], list[int](), [0]
+    for entity in entities:
+        for text in (entity.text, *entity.aliases):
+            try:
+                ids = tokens.encoder(text)
+            except RowError:
+                continue
+            if ids and len(text) < 2**16:
+                flat += ids
+                starts.append(len(flat))
+                letters.append(len(text))
+        spellings.append(len(letters))
+    arrays = (
+        np.array(flat, np.int16), np.array(starts, np.int32), np.array(letters, np.uint16),
+        np.array(spellings, np.int32),
+    )  # fmt: skip
+    for array in arrays:
+        array.flags.writeable = False  # as arrays from files are: the kernel is compiled for one kind
+    return SpellingIndex(*arrays)
+
+
+@numba.njit(cache=True)
+def _shapes(starts, letters, spellings, entities):  # type: ignore[no-untyped-def]
+    subwords, sizes = np.ones(len(entities), np.int64), np.ones(len(entities), np.int64)
+    for at in range(len(entities)):
+        for spelling in range(spellings[entities[at]], spellings[entities[at] + 1]):
+            subwords[at] = max(subwords[at], starts[spelling + 1] - starts[spelling])
+            sizes[at] = max(sizes[at], np.int64(letters[spelling]))
+    return subwords, sizes
+
+
+@numba.njit(cache=True)
+def _spelled(gaps, tokens, starts, letters, spellings, entities, blank):  # type: ignore[no-untyped-def]
+    costs = np.zeros(len(entities), np.float32)
+    subwords, sizes = np.ones(len(entities), np.int64), np.ones(len(entities), np.int64)
+    for at in range(len(entities)):
+        lowest = np.float32(np.inf)
+        for spelling in range(spellings[entities[at]], spellings[entities[at] + 1]):
+            said = tokens[starts[spelling] : starts[spelling + 1]]
+            cost = _cost(gaps, said, blank)
+            if cost / letters[spelling] < lowest:
+                lowest = cost / letters[spelling]
+                costs[at], subwords[at], sizes[at] = cost, len(said), letters[spelling]
+    return costs, subwords, sizes
+
+
+@numba.njit(cache=True)
+def _cost(gaps, said, blank):  # type: ignore[no-untyped-def]
+    """Least sum of gaps [T, V] on a path through ``said``; ``on`` is a subword, ``behind`` the blank after it."""
+    count, best = len(said), np.float32(1e4)
+    on, behind = np.full(count, np.float32(1e4)), np.full(count, np.float32(1e4))
+    for frame in range(len(gaps)):
+        silence = gaps[frame, blank]
+        before_on, before_behind = np.float32(1e4), np.float32(0.0)  # before the first subword anything may have been
+        for place in range(count):
+            own, after = on[place], behind[place]
+            least = min(own, before_behind)
+            if place > 0 and said[place] != said[place - 1]:
+                least = min(least, before_on)
+            on[place] = least + gaps[frame, said[place]]
+            behind[place] = min(after, own) + silence
+            before_on, before_behind = own, after
+        best = min(best, on[count - 1])
+    return best

@@ -1,0 +1,122 @@
+"""Of a large list only what was probably said goes on, whatever else is on the list."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import AcousticConfig, CutConfig, RunConfig, joint
+from pipeline.config.fingerprint import config_fingerprint
+from pipeline.entities.catalog import write_catalog
+from pipeline.errors import ModelError
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.reprocess.touched import Touching
+from pipeline.retrieval.catalog import build_sound, build_spelling
+from pipeline.retrieval.ranked import Ranked, read_weights, size_class
+from pipeline.retrieval.shortlist import Shortlister, build_shortlister
+from pipeline.types.emissions import Emissions, sparsify
+from pipeline.types.entity import Entity, EntityList
+from tests.support.speech import spoken
+
+TOKENS = load_tokens(AcousticConfig())
+SMALL = CutConfig(above=3, bound=-5.0, per_doubling=0.0)
+OTHERS = ("gorbachev", "thatcher", "vancomycin", "nielson", "nelson", "met")
+
+
+@pytest.fixture(scope="module")
+def pronouncer() -> Pronouncer:
+    return Pronouncer()
+
+
+def shortlister(pronouncer: Pronouncer, cut: CutConfig = SMALL) -> Shortlister:
+    return build_shortlister(dataclasses.replace(joint(), cut=cut), pronouncer, TOKENS)
+
+
+def listed(*names: str) -> EntityList:
+    return EntityList(tuple(Entity(name, name) for name in sorted(names)))
+
+
+def heard(text: str = "we met nilsson") -> Emissions:
+    """The phones and the subwords of it, each frame sure of its symbol."""
+    phones = np.repeat(spoken("W IY - M EH T - N IH L S AH N -"), 2, axis=0)
+    rows = np.full((len(phones), len(TOKENS.pieces)), -9.0, np.float32)
+    for at in range(len(phones)):
+        rows[at, TOKENS.blank] = -0.01
+    for at, token in enumerate(TOKENS.encoder(text)):
+        rows[2 * at, token], rows[2 * at, TOKENS.blank] = -0.01, -9.0
+    return Emissions(sparsify(rows, 32), phones.astype(np.float16))
+
+
+def names(found: EntityList) -> list[str]:
+    return [one.text for one in found.entities]
+
+
+def test_what_was_said_is_found_and_what_only_could_be_is_not(pronouncer: Pronouncer) -> None:
+    ranked = shortlister(pronouncer).shortlist(heard(), listed("nilsson", *OTHERS))
+    plausible = shortlister(pronouncer, dataclasses.replace(SMALL, above=100)).shortlist(
+        heard(), listed("nilsson", *OTHERS)
+    )
+    assert ranked.strategies_of("nilsson") == ("ranked",)
+    assert plausible.strategies_of("nilsson") == ("phonetic",)
+    assert set(names(ranked.entities)) < set(names(plausible.entities))
+
+
+def test_each_is_found_as_if_it_were_alone(pronouncer: Pronouncer) -> None:
+    every = listed("nilsson", *OTHERS)
+    sized = shortlister(pronouncer).sized(len(every))
+    alone = [name for name in names(every) if len(sized.shortlist(heard(), listed(name)).entities)]
+    assert names(shortlister(pronouncer).shortlist(heard(), every).entities) == alone
+
+
+def test_a_larger_list_asks_for_more(pronouncer: Pronouncer) -> None:
+    rising = shortlister(pronouncer, dataclasses.replace(SMALL, bound=-14.0, per_doubling=0.9))
+    sizes = [len(rising.sized(1 << k).shortlist(heard(), listed("nilsson", *OTHERS)).entities) for k in (3, 18, 28)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1]
+    assert [size_class(size) for size in (0, 1, 5_792, 5_793, 1_000_000)] == [0, 0, 12, 13, 20]
+
+
+def test_small_lists_are_left_to_the_phones(pronouncer: Pronouncer) -> None:
+    found = shortlister(pronouncer).shortlist(heard(), listed("met", "nilsson"))
+    assert found.strategies == (("phonetic",), ("phonetic",))
+
+
+def test_aliases_and_names_that_nothing_spells_or_says(pronouncer: Pronouncer) -> None:
+    entities = EntityList(
+        (Entity("gwrych", "Gwrych", aliases=("nilsson",)), *listed(*OTHERS).entities, Entity("—", "—"))
+    )
+    found = names(shortlister(pronouncer).shortlist(heard(), entities).entities)
+    assert {"gwrych", "—"} <= set(found)
+
+
+def test_a_catalog_is_ranked_as_its_list(pronouncer: Pronouncer, tmp_path: Path) -> None:
+    plain = listed("nilsson", *OTHERS)
+    catalog = write_catalog(plain, tmp_path)
+    build_sound(catalog, tmp_path, 1)
+    build_spelling(catalog, TOKENS)
+    ours, theirs = (shortlister(pronouncer).shortlist(heard(), one) for one in (catalog, plain))
+    assert (ours.entities.entities, ours.strategies) == (theirs.entities.entities, theirs.strategies)
+
+
+def test_a_change_touches_by_the_size_of_the_whole_list(pronouncer: Pronouncer) -> None:
+    touching = Touching(shortlister(pronouncer))
+    old = listed(*OTHERS)
+    assert names(touching.touches(heard(), old, listed("nilsson", *OTHERS))) == ["nilsson"]
+    assert names(touching.touches(heard(), old, listed("gandhi", *OTHERS))) == []
+    grown = listed("gandhi", *OTHERS, *(f"name {word}" for word in ("one", "two", "three", "four", "five", "six")))
+    assert "gandhi" in names(touching.touches(heard(), old, grown))  # another power of two: every row is done again
+
+
+def test_off_it_leaves_fingerprints_as_they_were() -> None:
+    on = RunConfig(cut=CutConfig())
+    assert config_fingerprint(on) != config_fingerprint(RunConfig())
+    assert config_fingerprint(dataclasses.replace(on, cut=dataclasses.replace(SMALL))) != config_fingerprint(on)
+
+
+def test_weights_that_are_not_there_are_said(tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_text('{"weights": {"one": 1}}')
+    with pytest.raises(ModelError, match=r"cut.json: no weights"):
+        read_weights(tmp_path / "cut.json")
+    assert Ranked.pointwise
