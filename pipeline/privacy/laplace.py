@@ -31,7 +31,8 @@ class Laplace(Mechanism):
         super().__init__(embeddings)
         self.epsilon = config.epsilon
         self._points = embeddings.vectors.astype(np.float32)
-        self._halves = (self._points**2).sum(axis=1) / 2
+        halves = (self._points**2).sum(axis=1) / 2
+        self._targets = np.ascontiguousarray(np.hstack([self._points, -halves[:, None]]).T)  # one product has both
         self._dimensions = self._points.shape[1]
 
     def draw(self, words: Words, bits: Bits) -> Words:
@@ -45,8 +46,9 @@ class Laplace(Mechanism):
             normal = np.hstack([radii * np.cos(angles), radii * np.sin(angles)])[:, : self._dimensions]
             lengths = _gamma(numbers[:, even:]) / self.epsilon
             steps = normal * (lengths / np.linalg.norm(normal, axis=1) / self.embeddings.scale)[:, None]
-            noisy = (self._points[chunk] + steps).astype(np.float32)
-            found[at : at + _ROWS] = (noisy @ self._points.T - self._halves).argmax(axis=1)
+            noisy = np.ones((len(chunk), self._dimensions + 1), np.float32)
+            noisy[:, :-1] = self._points[chunk] + steps
+            found[at : at + _ROWS] = (noisy @ self._targets).argmax(axis=1)
         return found
 
     def probabilities(self, words: Words) -> Floats:
