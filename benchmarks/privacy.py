@@ -26,6 +26,7 @@ from pipeline.decoding.language_model import load_language_model
 from pipeline.privacy import attacks, utility
 from pipeline.privacy.config import PrivacyConfig, Truncate
 from pipeline.privacy.embeddings import load
+from pipeline.privacy.gumbel import TruncatedGumbel
 from pipeline.privacy.lists import surrogates
 from pipeline.privacy.mechanism import Mechanism
 from pipeline.privacy.mechanisms import build
@@ -86,7 +87,8 @@ def audits(embeddings: Any) -> list[dict[str, Any]]:
     settings += [PrivacyConfig("laplace", 3.0), PrivacyConfig("redact"), PrivacyConfig("truncated_gumbel", 300.0)]
     found = []
     for config in settings:
-        audit = build(config, embeddings).audit()
+        mechanism = build(config, embeddings)
+        audit = mechanism.audit()
         line = {"mechanism": config.mechanism, "parameters": config.parameters, "claimed": audit.claimed}
         line |= {
             "audited": audit.measured,
@@ -94,6 +96,8 @@ def audits(embeddings: Any) -> list[dict[str, Any]]:
             "all_pairs": audit.all_pairs,
             "alone": audit.alone,
         }
+        if isinstance(mechanism, TruncatedGumbel):
+            line["pairs_above_claim"] = mechanism.share_above_claim(utility.sample_of(embeddings, 200))
         print(line, flush=True)
         found.append(line)
     return found
@@ -221,7 +225,7 @@ def style(texts: Sequence[str], ids: Sequence[str], private_texts: Sequence[str]
 
 def solve(success: Callable[[float], float], target: float, low: float, high: float) -> float:
     """Return the epsilon at which an attacker is right so often."""
-    for _ in range(7):
+    for _ in range(9):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if success(middle) < target else (low, middle)
     return math.sqrt(low * high)
