@@ -8,6 +8,7 @@ same release, and costs nothing the second time; that is how a release that was 
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import io
 import math
 import os
@@ -89,7 +90,6 @@ def charge(root: Location, charges: Iterable[Charge], per_word: float, budget: B
     Raises ConfigError where a speaker or a recording would go over the budget; nothing is charged then.
     """
     with _locked(root):
-        files = len(_files(root))
         total = spent(read(root))
         new = []
         for one in charges:
@@ -101,8 +101,12 @@ def charge(root: Location, charges: Iterable[Charge], per_word: float, budget: B
         if new:
             buffer = io.BytesIO()
             pq.write_table(pa.Table.from_pylist(new, schema=LEDGER), buffer, compression="zstd")
-            storage.write_atomic(root.join(FOLDER, f"{files:06}.parquet"), buffer.getvalue())
+            storage.write_atomic(root.join(FOLDER, _name(buffer.getvalue())), buffer.getvalue())
     return len(new)
+
+
+def _name(content: bytes) -> str:
+    return f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
 
 
 def _refuse(kind: str, sums: dict[str, float], limit: float | None, touched: set[str | None]) -> None:
