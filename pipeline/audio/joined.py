@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from pipeline.audio.integrity import mp3_frame_bytes, syncsafe
+from pipeline.audio.integrity import find_samples, mp3_frame_bytes, syncsafe
 
 _CHUNK = 4 << 20  # bytes searched at a time
 _LONGEST = 32  # bytes of the longest pattern: what neighbouring chunks share
@@ -83,13 +83,19 @@ def parts_of(file: BinaryIO) -> list[BinaryIO]:
     starts = [0]
     if kind == "mp3":
         starts += _mp3_starts(file, size)
-    elif kind is not None:
+    elif kind is not None and not (kind == "wav" and _fills_the_file(file, head, size)):
         starts += _starts(file, _STARTS[kind])
     file.seek(0)
     if len(starts) == 1:
         return [file]
     ends = [*starts[1:], size]
     return [cast(BinaryIO, Part(file, start, end)) for start, end in zip(starts, ends, strict=True)]
+
+
+def _fills_the_file(file: BinaryIO, head: bytes, size: int) -> bool:
+    """Whether a wav's samples end where the file does, by its header: nothing can follow, and nothing is searched."""
+    found = find_samples(file, size, "<" if head[:4] == b"RIFF" else ">")
+    return found is not None and sum(found) == size
 
 
 def _kind(head: bytes) -> str | None:
