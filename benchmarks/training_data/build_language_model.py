@@ -1,4 +1,4 @@
-"""Build the word 3-gram of models/language_model from public-domain text and the transcripts of the training speech.
+"""Build the word 3-gram of models/language_model from free text and the transcripts of the training speech.
 
     python build_language_model.py --sources SOURCES --transcripts TRAIN.parquet ... --dev-parquet DEV.parquet ... \\
         --catalog CATALOG --common-words WORDS --dictionary cmudict.txt.gz --kenlm KENLM/bin --out models/language_model
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 import kenlm
 import pyarrow.parquet
+from modern_texts import LOADERS as MODERN
 from reference_works import LOADERS
 from texts import (
     add_leak_arguments,
@@ -138,6 +139,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--transcripts", type=pathlib.Path, nargs="+", required=True)
     parser.add_argument("--prune", default="0 0 1", help="counts up to which n-grams are dropped, per order")
     parser.add_argument("--max-hits", type=int, default=5)
+    parser.add_argument("--modern", action="store_true", help="with the texts of modern_texts.py, twice as many words")
     add_leak_arguments(parser)
     return parser.parse_args()
 
@@ -146,7 +148,8 @@ def main() -> None:
     """Build the model."""
     arguments = read_arguments()
     leaks = read_leak_filter(arguments)
-    books = (words for _, _, words in collect(arguments.sources, leaks, arguments.max_hits, loose_sentences, LOADERS))
+    more = LOADERS | (MODERN if arguments.modern else {})
+    books = (words for _, _, words in collect(arguments.sources, leaks, arguments.max_hits, loose_sentences, more))
     speech = (words for words in training_transcripts(arguments.transcripts) if not leaks.leaks(words))
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

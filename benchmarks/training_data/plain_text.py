@@ -1,4 +1,4 @@
-"""Write the public-domain text for the spelling branch: one file per source, a sentence per line, books apart.
+"""Write the free text for the spelling branch: one file per source, a sentence per line, books apart.
 
     python plain_text.py --sources SOURCES --out text --dev-parquet DEV --catalog CATALOG --common-words WORDS
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 
+from modern_texts import LOADERS as MODERN
 from reference_works import LOADERS
 from texts import collect, loose_sentences, read_arguments, read_leak_filter
 
@@ -18,7 +19,7 @@ def main() -> None:
     arguments = read_arguments(__doc__)
     books: dict[str, list[str]] = collections.defaultdict(list)
     leaks = read_leak_filter(arguments)
-    for book, sentence, _ in collect(arguments.sources, leaks, arguments.max_hits, loose_sentences, LOADERS):
+    for book, sentence, _ in collect(arguments.sources, leaks, arguments.max_hits, loose_sentences, LOADERS | MODERN):
         books[book].append(sentence)
     arguments.out.mkdir(parents=True, exist_ok=True)
     files: dict[str, list[str]] = collections.defaultdict(list)
