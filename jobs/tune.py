@@ -1,10 +1,13 @@
-"""Tune the weights of boosting and boost class on labelled speech, for any model.
+"""Tune weights on labelled speech, for any model: of boosting and boost class, or of the search without a list.
 
     python -m jobs.tune --audio dev.parquet --lists dev_lists.tsv --output tuning
     python -m jobs.tune --emissions first_pass.parquet --reference dev.parquet --guard sound_alikes.tsv --output tuning
+    python -m jobs.tune --fit search --audio dev.parquet --trials 40 --output tuning
 
 Half of the speakers tune, the other half confirms. Writes OUTPUT/best.yaml (for --config of jobs.transcribe),
 OUTPUT/trials.jsonl (every trial) and OUTPUT/table.md (the best trials on both halves), and prints the table.
+``--fit search`` tunes language_model.alpha, language_model.beta and phone_fusion.weight by word error rate, without
+lists.
 """
 
 import argparse
@@ -25,7 +28,7 @@ from pipeline.errors import ConfigError, InputError, StorageError
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.tuning.evaluation import LabelledSet, adapted, load_labelled_set, sample
 from pipeline.tuning.results import nested, trial_scores, trial_table
-from pipeline.tuning.tuning import Distractors, Trial, Tuner
+from pipeline.tuning.tuning import AIMS, Distractors, Trial, Tuner
 
 _SHOWN = 8  # trials in the table
 
@@ -40,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--lists", metavar="L", nargs="+", help="entity list or lists per utterance of each file; - none"
     )
+    parser.add_argument("--fit", choices=AIMS, default="biasing", help="which weights (default: %(default)s)")
     parser.add_argument("--guard", metavar="G", help="lists of words that were not said in the first file's utterances")
     parser.add_argument(
         "--most-harm", type=float, default=0.01, help="WER that the guard lists may cost (0.01: a point)"
@@ -66,6 +70,9 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise StorageError(f"{output} cannot be written to: {error}") from error
     if arguments.trials < 1:
         raise ConfigError(f"--trials must be 1 or more, got {arguments.trials}.")
+    aim = AIMS[arguments.fit]
+    if not aim.lists and arguments.guard is not None:
+        raise InputError("--guard has lists, and --fit search is about the search without any; leave one of them out.")
     config = resolved(with_file(joint(), arguments.config))
     corpora, guard = _load(arguments, config, output)
     halves = [corpus.halves() for corpus in corpora]
@@ -75,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     tuner, confirmer = (_tuner(arguments, config, [pair[side] for pair in halves], guards[side]) for side in range(2))
     trials = _search(tuner, arguments, output, console)
     confirmed = [(trial, confirmer.trial(trial.values)) for trial in trials[:_SHOWN]]
-    table = trial_table([(tuner.unbiased, confirmer.unbiased), *confirmed])
+    table = trial_table([(tuner.unbiased, confirmer.unbiased), *confirmed], aim.lists)
     (output / "table.md").write_text(table)
     (output / "best.yaml").write_text(yaml.safe_dump(nested(trials[0].values)))
     console.print(table, soft_wrap=True, markup=False)
@@ -110,11 +117,12 @@ def _tuner(
     if arguments.utterances:
         corpora = [sample(corpus, arguments.utterances) for corpus in corpora]
         guard = None if guard is None else sample(guard, arguments.utterances)
-    if adapter := Recogniser.load(config, encodes=False, transcribes=False).adapter:
+    aim = AIMS[arguments.fit]
+    if aim.lists and (adapter := Recogniser.load(config, encodes=False, transcribes=False).adapter):
         corpora = [adapted(corpus, adapter) for corpus in corpora]
         guard = None if guard is None else adapted(guard, adapter)
     guarded = None if guard is None else Distractors(guard, arguments.most_harm)
-    return Tuner(config, corpora, guarded)
+    return Tuner(config, corpora, guarded, aim)
 
 
 def _search(tuner: Tuner, arguments: argparse.Namespace, output: Path, console: Console) -> list[Trial]:

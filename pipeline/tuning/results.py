@@ -24,20 +24,24 @@ def nested(values: Values) -> dict[str, dict[str, float]]:
     return sections
 
 
-def trial_table(rows: Sequence[tuple[Trial, Trial]]) -> str:
-    """Markdown: one row per trial, the unbiased search first; tuning half / confirming half in every cell."""
-    sets = range(len(rows[0][0].evaluations))
-    heads = [f"{name} {at}" for at in sets for name in ("F1", "U-WER %", "WER %")]
+_RATES = {"f1": "F1", "u_wer": "U-WER %", "wer": "WER %"}
+
+
+def trial_table(rows: Sequence[tuple[Trial, Trial]], lists: bool = True) -> str:
+    """Markdown: one row per trial, the search as it is without a list first; tuning / confirming half in every cell.
+
+    ``lists``: whether the trials have any, and so more than a WER.
+    """
+    sets, rates = range(len(rows[0][0].evaluations)), _RATES if lists else {"wer": _RATES["wer"]}
+    heads = [f"{name} {at}" for at in sets for name in rates.values()]
     heads += ["guard WER %", "guard false accepts/h"] if rows[0][0].distracted is not None else []
     lines = ["| trial | " + " | ".join(heads) + " | values |", "|---" * (len(heads) + 2) + "|"]
     for number, pair in enumerate(rows):
-        cells = [
-            _cell([trial.evaluations[at] for trial in pair], name) for at in sets for name in ("f1", "u_wer", "wer")
-        ]
+        cells = [_cell([trial.evaluations[at] for trial in pair], name) for at in sets for name in rates]
         guards = [trial.distracted for trial in pair if trial.distracted is not None]
         cells += [_cell(guards, name) for name in ("wer", "false_accepts_per_hour")] if guards else []
         values = " ".join(f"{key}={value:g}" for key, value in pair[0].values.items())
-        lines.append(f"| {number or 'unbiased'} | " + " | ".join(cells) + f" | {values} |")
+        lines.append(f"| {number or ('unbiased' if lists else 'as it is')} | " + " | ".join(cells) + f" | {values} |")
     return "\n".join(["Each cell: tuning half / confirming half of the speakers.", "", *lines, ""])
 
 

@@ -13,7 +13,7 @@ from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, joint, override
 from pipeline.schemas import EMISSIONS
 from pipeline.tuning.evaluation import load_labelled_set, sample
-from pipeline.tuning.tuning import SPACE, configured, current
+from pipeline.tuning.tuning import SPACE, UNBIASED, configured, current
 from pipeline.types.emissions import sparsify
 
 SAID = ("we met nilsson there", "call nielsen now", "the nilsson house", "they saw nielsen here")
@@ -70,6 +70,27 @@ def test_tuning_writes_its_table_and_a_config_that_loads(tmp_path, capsys):
     capsys.readouterr()
     assert tuning(tmp_path, "--output", str(tmp_path / "again"), *plain) == 0
     assert (tmp_path / "again" / "trials.jsonl").read_text() == (tmp_path / "out" / "trials.jsonl").read_text()
+
+
+def test_weights_of_the_search_without_a_list(tmp_path, capsys):
+    write_corpus(tmp_path)
+    emissions, said = (str(tmp_path / name) for name in ("emissions.parquet", "said.parquet"))
+    command = ["--fit", "search", "--emissions", emissions, "--reference", said, "--trials", "3"]
+    assert tune.main([*command, "--output", str(tmp_path / "out")]) == 0
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "| trial | WER % 0 | values |" in table
+    assert "| as it is |" in table
+    trials = [json.loads(line) for line in (tmp_path / "out" / "trials.jsonl").read_text().splitlines()]
+    assert {key: trials[0][key] for key in UNBIASED.space} == current(joint(), UNBIASED.space)
+    assert [trial["objective"] for trial in trials] == [-trial["0.wer"] for trial in trials]
+    tuned = override(joint(), yaml.safe_load((tmp_path / "out" / "best.yaml").read_text()))
+    best = max(trials, key=lambda trial: trial["objective"])
+    assert tuned.language_model.alpha == best["language_model.alpha"]
+    assert tuned.phone_fusion.weight == best["phone_fusion.weight"]
+    assert tuned.boosting == joint().boosting
+    capsys.readouterr()
+    assert tune.main([*command, "--guard", "any.tsv", "--output", str(tmp_path / "no")]) == 2
+    assert "--fit search is about the search without any" in capsys.readouterr().err
 
 
 def test_halves_share_no_speaker(tmp_path):
