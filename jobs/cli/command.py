@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from jobs.cli.worker_errors import raised_on_worker
-from pipeline.entities.loading import FORMATS
+from pipeline.entities.formats import FORMATS
 from pipeline.entities.unmatched import MAX_UNMATCHED
 from pipeline.errors import RollcallError
 
@@ -80,7 +80,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_entities_format(parser: argparse.ArgumentParser) -> None:
-    """Add ``--entities-format`` (pipeline.entities.loading.FORMATS)."""
+    """Add ``--entities-format`` (pipeline.entities.formats.FORMATS)."""
     parser.add_argument(
         "--entities-format",
         metavar="F",

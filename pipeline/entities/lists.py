@@ -116,7 +116,7 @@ def load_entities(
     """Return what ``path`` holds: one list for all utterances, a catalog too, or one per utterance; None is no list.
 
     ``column`` names the per-utterance list column of a parquet or JSONL file, ``form`` the format of the file (see
-    loading.FORMATS) where its name does not tell it; ``names`` are more entities for all utterances, which one list
+    formats.FORMATS) where its name does not tell it; ``names`` are more entities for all utterances, which one list
     takes in. Raises InputError.
     """
     shared = SharedEntities(alphabet)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.entities.cloud_rows import CLOUD, cloud_rows
+from pipeline.entities.formats import FORMATS
 from pipeline.entities.json_rows import entry_fields, json_rows
 from pipeline.entities.spelling import spellings
 from pipeline.entities.text_rows import NAMED, REFUSED, named_rows, text_rows
@@ -36,8 +37,6 @@ _READ_ROWS = 65_536  # rows per parquet batch; bounds memory
 StorageOptions = Mapping[str, Any] | None
 
 
-FORMATS = (*NAMED, *CLOUD, "csv", "tsv", "json", "jsonl", "parquet")
-"""Values of ``--entities-format``; without it the format follows the file name."""
 _OTHER_TEXT = (".yaml", ".yml", ".xml", ".html", ".toml", ".ini")
 _ALL_LINES = {".ndjson": "jsonl", ".jsonlines": "jsonl"}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.privacy.lists import DAYS, MONTHS, NUMBERS, ONES, UNSURE_DATES, UNSURE_NUMBERS, surrogates
 from pipeline.privacy.noise import Keyed
-from pipeline.text import normalise
+from pipeline.text import ENGLISH, normalise
 
 PERSON = "person"
 """Of an entity: all words but the last are given names, the last one a family name."""
@@ -58,7 +58,7 @@ class Names:
 
     def word(self, raw: str) -> Word:
         """Return what a word of a transcript is looked up as."""
-        core = normalise(raw)
+        core = normalise(raw, ENGLISH)
         if core in self._vocabulary:
             return Word(raw, core)
         ending = _POSSESSIVE.search(core)
