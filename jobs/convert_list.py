@@ -18,8 +18,8 @@ from typing import Any
 
 from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
 from pipeline import storage
-from pipeline.entities.lists import is_per_utterance
 from pipeline.entities.formats import FORMATS
+from pipeline.entities.lists import is_per_utterance
 from pipeline.entities.loading import COLUMNS, SEPARATOR, file_format, read_rows
 from pipeline.entities.text_rows import REFUSED
 from pipeline.errors import ConfigError, InputError
