@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipeline.errors import InputError, RollcallError, StorageError
+from jobs.run.units import each_on_ray
+from pipeline.errors import InputError
 from pipeline.ingest.layouts import Source, detect
 from pipeline.ingest.listing import Listing
 from pipeline.ingest.plan import Draft, Plan, draft_plan, finished_units, scratch_folder, shard
@@ -23,7 +23,6 @@ MAX_SECONDS = 28.0
 """The default model takes 30 s; the rest is room for its own padding."""
 _WITH_COLUMNS = ("parquet", "nemo", "common-voice")
 _EXAMPLES = 10  # errors that the summary quotes; all of them are in the rows
-_TASKS = 10_000  # Ray Data tasks at most; more units than that share tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,31 +153,9 @@ def _results(job: IngestJob, units: list[int], workers: int | None, in_process: 
     if in_process or len(units) <= 1:
         yield from (ingest_unit(job, unit) for unit in units)
         return
-    import ray.data
-
-    from jobs.run.session import ray_session
-
-    with ray_session():
-        items = [{"unit": unit} for unit in units]
-        done = ray.data.from_items(items, override_num_blocks=min(len(units), _TASKS)).map_batches(
-            functools.partial(ingest_batch, job=job),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ray.data.TaskPoolStrategy(size=workers),
-        )
-        for row in done.iter_rows():
-            if row["failure"] is not None:
-                raise StorageError(str(row["failure"]))
-            yield Counts(**json.loads(row["counts"]))
+    for counts in each_on_ray(functools.partial(_counted, job), units, workers):
+        yield Counts(**counts)
 
 
-def ingest_batch(batch: pa.Table, job: IngestJob) -> pa.Table:
-    """Work off the units of a batch [N]; a storage failure comes back as text, for the driver to stop cleanly."""
-    rows = []
-    for unit in batch["unit"].to_pylist():
-        try:
-            counts = ingest_unit(job, unit)
-            rows.append({"counts": json.dumps(dataclasses.asdict(counts)), "failure": None})
-        except RollcallError as error:
-            rows.append({"counts": None, "failure": str(error)})
-    return pa.Table.from_pylist(rows, schema=pa.schema([("counts", pa.string()), ("failure", pa.string())]))
+def _counted(job: IngestJob, unit: int) -> dict[str, Any]:
+    return dataclasses.asdict(ingest_unit(job, unit))

@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.run.units import each_on_ray
 from pipeline import storage
-from pipeline.errors import RollcallError, StorageError
+from pipeline.errors import StorageError
 from pipeline.export import private
 from pipeline.export.tables import card
 from pipeline.privacy import ledger
@@ -157,30 +158,4 @@ def _work(release: Release, on_ray: bool, workers: int | None) -> Iterator[dict[
     if not on_ray:
         yield from (release_unit(release, unit) for unit in units)
         return
-    import ray.data
-
-    from jobs.run.session import ray_session
-
-    with ray_session():
-        items = ray.data.from_items([{"unit": unit} for unit in units], override_num_blocks=min(len(units), 10_000))
-        done = items.map_batches(
-            functools.partial(_release_batch, release=release),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ray.data.TaskPoolStrategy(size=workers),
-        )
-        for row in done.iter_rows():
-            if row["failure"] is not None:
-                raise StorageError(str(row["failure"]))
-            yield json.loads(row["counts"])
-
-
-def _release_batch(batch: pa.Table, release: Release) -> pa.Table:
-    """Work off the units of a batch [N]; what fails comes back as text, for the driver to stop cleanly."""
-    rows: list[dict[str, str | None]] = []
-    for unit in batch["unit"].to_pylist():
-        try:
-            rows.append({"counts": json.dumps(release_unit(release, unit)), "failure": None})
-        except RollcallError as error:
-            rows.append({"counts": None, "failure": str(error)})
-    return pa.Table.from_pylist(rows, schema=pa.schema([("counts", pa.string()), ("failure", pa.string())]))
+    yield from each_on_ray(functools.partial(release_unit, release), units, workers)

@@ -14,20 +14,18 @@ _DEVIATION = 0.02  # of new weights
 _HIDDEN = -30_000.0  # softmax makes it zero in bfloat16, and no row of it alone becomes NaN as -inf would
 
 
-def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float | None = None
-) -> torch.Tensor:
-    """Return [B, H, T, d]: ``value`` mixed by softmax(scale * query key').
+def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Return [B, H, T, d]: ``value`` mixed by softmax(query key'), the query scaled already.
 
-    ``mask`` [B, 1, 1, T] is True where it may be attended to; ``scale`` is d^-0.5 by default.
+    ``mask`` [B, 1, 1, T] is True where it may be attended to.
 
     On CPUs, when gradients are wanted, the fused kernel's way back is slow: written out, forwards and backwards take
     half of its time in bfloat16 (12 s of audio, AMX).
     """
     if query.device.type != "cpu" or not torch.is_grad_enabled():
-        return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+        return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
     with torch.autocast("cpu", enabled=False):  # which would make the softmax float32, four times its memory
-        scores = query * (query.shape[-1] ** -0.5 if scale is None else scale) @ key.transpose(-1, -2)
+        scores = query @ key.transpose(-1, -2)
         if mask is not None:
             scores = scores + torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, _HIDDEN)
         mixed: torch.Tensor = scores.softmax(-1) @ value
@@ -56,7 +54,7 @@ class Attention(nn.Module):
             one.view(*x.shape[:2], self.heads, -1).transpose(1, 2).contiguous()
             for one in (self.q_proj(x) * self.scale, self.k_proj(x), self.v_proj(x))
         )
-        mixed = attend(query, key, value, mask, scale=1.0).transpose(1, 2).reshape(x.shape)
+        mixed = attend(query, key, value, mask).transpose(1, 2).reshape(x.shape)
         out: torch.Tensor = self.out_proj(mixed)
         return out
 
