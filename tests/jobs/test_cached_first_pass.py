@@ -31,12 +31,12 @@ def cached(tmp_path_factory: pytest.TempPathFactory, tiny: Path, ray_running: No
     lists = [["Lviv"], ["Lviv", "Kyiv"]] * 4 + [[]] * len(odd_audio())
     audio = write_corpus(folder / "a.parquet", noises(8) | odd_audio(), entities=lists, tenant=["acme"] * len(lists))
     assert main(command(folder / "out", tiny, "--audio", str(audio), "--cache-emissions", executor="ray")) == 0
-    return {"folder": folder, "audio": audio, **read_json(folder / "out.json")}
+    return {"folder": folder, "corpus": audio, **read_json(folder / "out.json")}
 
 
 def test_a_run_with_a_cache_writes_what_a_run_without_writes(cached: dict[str, Any], tiny: Path) -> None:
     direct = cached["folder"] / "direct"
-    assert main(command(direct, tiny, "--audio", str(cached["audio"]))) == 0
+    assert main(command(direct, tiny, "--audio", str(cached["corpus"]))) == 0
     record = read_json(direct.with_suffix(".json"))
     assert record["fingerprint"] == cached["fingerprint"]
     assert transcripts(record["transcripts"]) == transcripts(cached["transcripts"])
@@ -73,7 +73,7 @@ def test_the_cache_is_plain_parquet_that_says_what_it_is(cached: dict[str, Any])
 def test_a_second_run_finds_the_cache(cached: dict[str, Any], tiny: Path) -> None:
     folder: Path = cached["folder"]
     (folder / "list.txt").write_text("Odesa\n")
-    more = ["--audio", str(cached["audio"]), "--entities", str(folder / "list.txt"), "--entities-column", "entities"]
+    more = ["--audio", str(cached["corpus"]), "--entities", str(folder / "list.txt"), "--entities-column", "entities"]
     caches = str(Path(cached["emissions"]["folder"]).parent)
     assert main(command(folder / "two", tiny, *more, "--cache-emissions", caches)) == 0
     record = read_json(folder / "two.json")
