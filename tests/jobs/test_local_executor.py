@@ -1,4 +1,7 @@
-"""The executor in this process: what Ray writes, without Ray, and either finishes what the other began."""
+"""The executor in this process: what Ray writes, without Ray.
+
+Either finishes what the other began: test_transcribe_resume.
+"""
 
 import json
 import os
@@ -22,7 +25,6 @@ from tests.support.servers import moto_endpoint, new_bucket, options_for
 from tests.support.tiny_adapter import eager, save_beside
 from tests.support.tiny_model import tiny_model
 from tests.support.transcribing import noises, odd_audio, read_json, transcripts, write_corpus
-from tests.support.workers import RAY as STARTS_RAY
 
 
 def run(folder: Path, tiny: Path, *more: str, executor: str = LOCAL, code: int = 0) -> dict[str, Any]:
@@ -61,26 +63,6 @@ def test_both_write_the_same(tmp_path: Path, tiny: Path) -> None:
     folders = [RunFolder(open_filesystem(record["transcripts"]).parent) for record in (here, ray)]
     assert finished_ids(folders[0]) == finished_ids(folders[1]) == {*noises(8), *odd_audio()}
     assert [problems(folder) for folder in folders] == [[], []]
-
-
-@STARTS_RAY
-def test_a_run_begun_here_is_finished_by_ray(tmp_path: Path, tiny: Path) -> None:
-    """The other way round: test_transcribe_resume."""
-    audio = write_corpus(tmp_path / "a.parquet", noises(UTTERANCES))
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    kill_after(start(audio, killed, tiny, LOCAL), killed, 3, signal.SIGKILL)
-    before = written(killed)
-    assert 3 <= before < UTTERANCES // BLOCK, "the kill must come in the middle"
-    for output, executor in ((killed, RAY), (whole, LOCAL)):
-        process = start(audio, output, tiny, executor)
-        errors = process.communicate(timeout=START_SECONDS)[1]
-        assert process.returncode == 0, errors
-    finished, undisturbed = (read_json(output.with_suffix(".json")) for output in (killed, whole))
-    assert finished["resumed_rows"] >= before * BLOCK
-    assert finished["stages"]["encode"]["rows"] < UTTERANCES
-    assert finished["counts"] == undisturbed["counts"]
-    assert transcripts(finished["transcripts"]) == transcripts(undisturbed["transcripts"])
-    assert problems(RunFolder(open_filesystem(finished["transcripts"]).parent)) == []
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, tiny: Path) -> None:
