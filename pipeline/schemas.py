@@ -1,4 +1,4 @@
-"""Arrow schema of every dataset, in the order the data flows: AUDIO -> EMISSIONS -> TRANSCRIPTS -> SCORES.
+"""Arrow schema of every dataset, in the order the data flows: AUDIO -> EMISSIONS -> TRANSCRIPTS -> SCORES, REVIEWS.
 
 Units stand in the field metadata (``unit``), meanings in ``about``. Rules that hold everywhere: one row per
 ``utterance_id`` end to end; a row that cannot be processed keeps its id and has ``error`` set.
@@ -207,6 +207,29 @@ SCORES = pa.schema(
         _field("false_negatives", pa.list_(pa.string()), "entities said but not written"),
         _DURATION,
         _ERROR,
+    ]
+)
+
+REVIEWS = pa.schema(
+    [
+        _field("run", pa.string(), "fingerprint of the run that was reviewed"),
+        _field("utterance_id", pa.string(), "as in the run; empty where the file names none", nullable=False),
+        _field("audio_sha256", pa.string(), "sha256 of the encoded audio bytes"),
+        _field("start_seconds", pa.float64(), "where it starts in the utterance", "s"),
+        _field("end_seconds", pa.float64(), "where it ends in the utterance", "s"),
+        _field("entity", pa.string(), "the proposed entity as the run has it; null for one that the run missed"),
+        _field("text", pa.string(), "what the run wrote there"),
+        _field(
+            "verdict",
+            pa.string(),
+            "accepted, rejected, corrected or missed; null where nothing is said but that it was heard whole",
+        ),
+        _field("correction", pa.string(), "what was said there; of a missed one its name"),
+        _field("reviewer", pa.string(), "who says so"),
+        _field("reviewed_at", pa.timestamp("us", "UTC"), "when"),
+        _field("probability", pa.float64(), "with which the utterance was chosen for review"),
+        _field("whole", pa.bool_(), "whether the reviewer heard the whole utterance and marked every name of it"),
+        _field("error", pa.string(), "why this review does not count; null if it does"),
     ]
 )
 

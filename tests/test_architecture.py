@@ -20,8 +20,8 @@ SHELVES = (
     "audio", "lexicon", "entities",
     # the way of one utterance: what could be said, what is heard, what is found, what is believed
     "retrieval", "acoustic", "decoding", "rescoring", "recognition",
-    # the way of a run: how it lies on disk, what it is worth, how people read it
-    "markup", "runs", "scoring", "report",
+    # the way of a run: how it lies on disk, what people say of it, what it is worth, how people read it
+    "markup", "runs", "review", "scoring", "report",
     # what is done with all that; side by side
     ("lint", "reprocess", "ingest", "export", "privacy", "tuning", "training"),
 )  # fmt: skip

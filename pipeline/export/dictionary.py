@@ -22,6 +22,7 @@ DATASETS = {
     "TRANSCRIPTS": (schemas.TRANSCRIPTS, "What comes out: `RUN/transcripts/*.parquet`."),
     "PRIVATE": (schemas.PRIVATE, "A private export, version 1: everything that goes out of an utterance."),
     "SCORES": (schemas.SCORES, "Counts per utterance: `scores.parquet` of `jobs.score`."),
+    "REVIEWS": (schemas.REVIEWS, "What people said of a run: `reviews/*.parquet` of `jobs.review_import`."),
     "ENTITIES": (columns.ENTITIES, "The run's copy of its entities: `RUN/lists/entities.parquet`."),
 }
 

@@ -19,9 +19,14 @@ DEFINITIONS = (
 )
 
 
-def document(title: str, header: Html, main: Html, definitions: Sequence[str]) -> str:
-    """Return the whole HTML document; it loads nothing from elsewhere."""
-    style, script = (Html((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+def document(title: str, header: Html, main: Html, definitions: Sequence[str], script: Html | None = None) -> str:
+    """Return the whole HTML document; it loads nothing from elsewhere.
+
+    script: what works the page, in place of what tables, players and filters need
+    """
+    style = Html((_FOLDER / "style.css").read_text(encoding="utf-8"))
+    if script is None:
+        script = Html((_FOLDER / "script.js").read_text(encoding="utf-8"))
     head = [
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_policy(script)),

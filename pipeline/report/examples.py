@@ -1,26 +1,17 @@
 """Word times and audio of the few utterances that a report shows, read for those ids only."""
 
-import base64
 import dataclasses
-import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import soundfile
-
 from pipeline import storage
-from pipeline.audio.decode import SAMPLE_RATE, decode_audio
-from pipeline.errors import RowError
+from pipeline.audio.clips import ogg_clip
+from pipeline.runs.columns import rows_of
 from pipeline.text import ENGLISH, Alphabet, normalise
 
 Times = Sequence[tuple[float, float]]
 """(start, end) seconds of each word of a normalised hypothesis."""
 SHARES = ("acoustic", "lm", "boost", "phone_cost")
-_OGG = b"OggS"
-_BATCH = 256  # rows of audio held at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,53 +89,17 @@ def _clips(path: str | None, ids: Sequence[str], clip_bytes: int) -> dict[str, b
     found = {row["utterance_id"]: row["audio"] for row in _rows(path, set(ids), "audio")}
     clips: dict[str, bytes] = {}
     for name in ids:
-        clip = _ogg(name, (found.get(name) or {}).get("bytes"))
+        clip = ogg_clip(name, (found.get(name) or {}).get("bytes"))
         if clip is not None and len(clip) <= clip_bytes:
             clips[name] = clip
             clip_bytes -= len(clip)
     return clips
 
 
-def _ogg(name: str, data: bytes | None) -> bytes | None:
-    """Return the audio as Ogg Opus, or None if it cannot be decoded: the row's own error says why."""
-    if not data or data.startswith(_OGG):
-        return data or None
-    try:
-        samples = decode_audio(data, name).samples
-    except RowError:
-        return None
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
-    return buffer.getvalue()
-
-
 def _rows(path: str | None, ids: Collection[str], column: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of ``ids`` with ``column``; reads only the row groups that have one of them."""
-    if path is None or not ids:
-        return
-    wanted = pa.array(sorted(ids), pa.string())
-    for location in storage.list_parquet(path):
-        with location.filesystem.open(location.path, "rb") as stream:
-            file = pq.ParquetFile(stream)
-            if {"utterance_id", column} <= set(file.schema_arrow.names):
-                yield from _wanted(file, wanted, column)
-
-
-def _wanted(file: pq.ParquetFile, wanted: pa.Array, column: str) -> Iterable[dict[str, Any]]:
-    groups = [
-        group
-        for group in range(file.num_row_groups)
-        if pc.any(
-            pc.is_in(file.read_row_group(group, ["utterance_id"])["utterance_id"].cast(pa.string()), wanted)
-        ).as_py()
-    ]
-    for batch in file.iter_batches(_BATCH, row_groups=groups, columns=["utterance_id", column]):
-        yield from batch.filter(pc.is_in(batch["utterance_id"].cast(pa.string()), wanted)).to_pylist()
-
-
-def data_uri(clip: bytes) -> str:
-    """Return an Ogg clip as a data URI, so that the page needs no other file."""
-    return f"data:audio/ogg;base64,{base64.b64encode(clip).decode()}"
+    if path is not None and ids:
+        yield from rows_of(storage.list_parquet(path), ids, (column,))
 
 
 NO_EXAMPLES = ExampleSource(alphabet=ENGLISH)

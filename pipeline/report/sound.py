@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from pipeline.audio.clips import data_uri
 from pipeline.entities.matching import Found
 from pipeline.markup.html import Html, join, tag
-from pipeline.report.examples import Times, data_uri
+from pipeline.report.examples import Times
 from pipeline.scoring.alignment import Step, align
 from pipeline.scoring.entities import inserted, missed
 from pipeline.scoring.score import UtteranceScore

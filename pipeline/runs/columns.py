@@ -1,12 +1,16 @@
-"""Some columns of a run's files, a batch at a time."""
+"""Some columns of a dataset's files: a batch at a time, or those of a few utterances."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
 from pipeline.storage import Location
+
+_BATCH = 256  # rows of audio held at once
 
 
 def read_columns(files: Sequence[Location], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
@@ -17,3 +21,31 @@ def read_columns(files: Sequence[Location], columns: Sequence[str], rows: int) -
                 yield from parquet.iter_batches(rows, columns=list(columns))
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
+
+
+def rows_of(files: Sequence[Location], ids: Collection[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the utterances ``ids`` with ``columns``; reads only the row groups that have one of them.
+
+    Files that lack a column are passed over. Raises InputError for what is no parquet.
+    """
+    wanted = pa.array(sorted(ids), pa.string())
+    for location in files:
+        try:
+            with location.filesystem.open(location.path, "rb") as stream:
+                file = pq.ParquetFile(stream)
+                if {"utterance_id", *columns} <= set(file.schema_arrow.names):
+                    yield from _wanted(file, wanted, columns)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{location.uri}: cannot be read as parquet ({error}).") from error
+
+
+def _wanted(file: pq.ParquetFile, wanted: pa.Array, columns: Sequence[str]) -> Iterable[dict[str, Any]]:
+    groups = [
+        group
+        for group in range(file.num_row_groups)
+        if pc.any(
+            pc.is_in(file.read_row_group(group, ["utterance_id"])["utterance_id"].cast(pa.string()), wanted)
+        ).as_py()
+    ]
+    for batch in file.iter_batches(_BATCH, row_groups=groups, columns=list(dict.fromkeys(["utterance_id", *columns]))):
+        yield from batch.filter(pc.is_in(batch["utterance_id"].cast(pa.string()), wanted)).to_pylist()

@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any, TypeAlias
 
@@ -62,6 +62,12 @@ class Run:
                         yield _dated(rows, self.date) if context is None else context.join(rows, self.date)
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{file.uri}: cannot be read as parquet ({error}).") from error
+
+    def rows(self, ids: Collection[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the utterances ``ids``, in the order of the run; raises InputError as ``batches`` does."""
+        wanted = pa.array(sorted(ids), pa.string())
+        for batch in self.batches():
+            yield from batch.filter(pc.is_in(batch["utterance_id"], wanted)).select(list(columns)).to_pylist()
 
 
 def _schema(file: Location) -> pa.Schema:

@@ -1,0 +1,29 @@
+"""Clips for pages and for people: an utterance's audio as an Ogg file that every browser plays."""
+
+import base64
+import io
+
+import soundfile
+
+from pipeline.audio.decode import SAMPLE_RATE, decode_audio
+from pipeline.errors import RowError
+
+_OGG = b"OggS"
+
+
+def ogg_clip(name: str, data: bytes | None) -> bytes | None:
+    """Return the audio as Ogg Opus, or None if it cannot be decoded: the row's own error says why."""
+    if not data or data.startswith(_OGG):
+        return data or None
+    try:
+        samples = decode_audio(data, name).samples
+    except RowError:
+        return None
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
+    return buffer.getvalue()
+
+
+def data_uri(clip: bytes) -> str:
+    """Return an Ogg clip as a data URI, so that the page needs no other file."""
+    return f"data:audio/ogg;base64,{base64.b64encode(clip).decode()}"
