@@ -1,81 +1,78 @@
-"""Fit the guard on the development speakers; judge it, and read off its bounds, by what it says of others.
+"""Fit the guard on development and training speakers; judge it, and read off its bounds, by what it says of others.
 
-    python -m benchmarks.guard_calibration --emissions out/emissions --write models/phonetics/guard.json
+    python -m benchmarks.guard_calibration --emissions out/emissions --keep out/guard \
+        --speech ../shared/data/librispeech_train_clean_5.parquet ../shared/data/synth_piper.parquet \
+        --write models/phonetics/guard.json
 
-Proposals come from the real passes, with the joint configuration and no guard, on lists of three sizes (is21-100,
-is21-1000, is21-pooled), of names (names_dev) and of sound-alikes (adversarial-100). Right is a proposal that adds an
-entity that was said and none that was not. The table gives the bound for each rate of false accepts per hour of audio,
-counted on the sound-alikes beyond what the unbiased search writes by itself. Bounds and all figures shown come from
-trees that were fitted on the other half of the speakers (two folds); the trees that are written are fitted on all of
-them. With --keep each set's proposals are kept there, so that sets can be collected side by side:
+Proposals come from the real passes, with the joint configuration and no guard, on the sets of
+benchmarks.calibration_sets: lists of three sizes, of names, of sound-alikes, large catalogs, and lists made for speech
+of training speakers. Right is a proposal that adds an entity that was said and none that was not. The table gives the
+bound for each rate of false accepts per hour of audio, counted on the sound-alikes beyond what the unbiased search
+writes by itself. Bounds and all figures shown come from trees that were fitted on the other half of the development
+speakers (two folds) and on the training speech; the trees that are written are fitted on everything.
 
-    python -m benchmarks.guard_calibration --keep out/guard --only names_dev
+With --keep each set's proposals are kept there: a calibration that is broken off goes on with the next set, and sets
+can be collected side by side. Fits are then a matter of a minute, and can be compared:
+
+    python -m benchmarks.guard_calibration --keep out/guard --only names_dev directory --parts adapted
+    python -m benchmarks.guard_calibration --keep out/guard --speech ... --without share rivals_here
 """
 
 import argparse
 import dataclasses
 import json
-import pickle
 import tempfile
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.decoding_sets import Bench, add_arguments, load
+from benchmarks import collected
+from benchmarks.calibration_sets import SOUND_ALIKES, Sets
+from benchmarks.collected import Half
+from benchmarks.decoding_sets import add_arguments
 from benchmarks.table import hardware, show
-from pipeline.config import RunConfig, joint, override, without
+from pipeline.config import CutConfig, RunConfig, joint, override, without
 from pipeline.config.config_file import with_file
+from pipeline.errors import InputError
 from pipeline.recognition.recogniser import Recogniser
-from pipeline.recognition.transcribe import Transcriber
-from pipeline.rescoring.evidence import FEATURES, Vector
+from pipeline.rescoring.evidence import FEATURES, STANDING, Vector
 from pipeline.rescoring.guard import ADAPTED, PLAIN
 from pipeline.rescoring.trees import Trees
+from pipeline.retrieval.ranked import FEATURES as RANKED
+from pipeline.retrieval.ranked import read_weights
+from pipeline.scoring.alignment import MATCH, align
 from pipeline.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
 from pipeline.tuning.evaluation import LabelledSet
 
-SETS = ("is21-100", "is21-1000", "is21-pooled", "names_dev", "adversarial-100")
-SOUND_ALIKES = "adversarial-100"
 RATES = (0, 2, 5, 10, 15, 20, 25, 30, 40, 60, 80, 120, 200, 400)
+SHOWN = (5, 20, 60)
+"""Rates of which figures are shown."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Half:
-    """The proposals of one half of the speakers of one set.
-
-    said: entities in the references; known, wrong: what the unbiased search writes of these, and of others
-    """
-
-    proposals: list[Judged]
-    said: int
-    known: int
-    hours: float
-    wrong: int = 0
-
-    def f1(self, gained: int = 0, wrong: int = 0) -> float:
-        """F1 in percent after so many more right and wrong entities."""
-        right = self.known + gained
-        return 100 * 2 * right / max(1, right + self.wrong + wrong + self.said)
-
-    def odds(self, trees: Trees) -> Vector:
-        return np.array([trees.score(one.features) for one in self.proposals])
-
-
-def collect(transcriber: Transcriber, corpus: LabelledSet) -> Half:
+def collect(recogniser: Recogniser, corpus: LabelledSet) -> Half:
     """Run both passes on every utterance and judge what they propose."""
     found: list[Judged] = []
-    said = known = wrong = 0
+    said = known = wrong = errors = words = 0
     for number, one in enumerate(corpus.utterances):
         entities = corpus.lists.of(one.reference.utterance_id)
-        unbiased, measured = transcriber.proposals(one.heard, entities)
+        heard, shortlist = one.heard, None
+        if recogniser.adapter is not None:
+            heard, shortlist = recogniser.adapter.row(heard, entities)
+        unbiased, measured = recogniser.transcriber.proposals(heard, entities, shortlist)
         found += judged(number, unbiased, measured, one.reference.text, entities)
         spoken = entities_in(one.reference.text, entities)
         written = entities_in(unbiased.text, entities)
         said += spoken.total()
         known += (spoken & written).total()
         wrong += (written - spoken).total()
-    return Half(found, said, known, corpus.seconds / 3600, wrong)
+        steps = align(one.reference.text.split(), unbiased.text.split())
+        errors += sum(step.operation != MATCH for step in steps)
+        words += len(one.reference.text.split())
+    return Half(found, said, known, corpus.seconds / 3600, wrong, errors, words)
 
 
 def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
@@ -92,25 +89,41 @@ def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def together(pair: tuple[Half, Half], fitted: list[Trees]) -> tuple[list[Judged], Vector, float]:
+def together(
+    pair: Sequence[Half], fitted: Sequence[Trees], features: Sequence[str]
+) -> tuple[list[Judged], Vector, float]:
     """Return the proposals of both halves, their log odds by trees fitted on the other half, and the hours of both."""
     apart = 1 + max((one.utterance for one in pair[0].proposals), default=0)
     second = [dataclasses.replace(one, utterance=one.utterance + apart) for one in pair[1].proposals]
-    odds = [half.odds(trees) for half, trees in zip(pair, fitted, strict=True)]
+    odds = [half.odds(trees, features) for half, trees in zip(pair, fitted, strict=True)]
     return [*pair[0].proposals, *second], np.concatenate(odds), pair[0].hours + pair[1].hours
 
 
-def fit(part: str, halves: dict[str, tuple[Half, Half]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Calibrate; return the part of the weights file, from all, and rows of each half by a fit on the other."""
-    others = [fit_trees([one for pair in halves.values() for one in pair[1 - side].proposals]) for side in (0, 1)]
-    table = bounds_table(*together(halves[SOUND_ALIKES], others), RATES)
-    trees = fit_trees([one for pair in halves.values() for half in pair for one in half.proposals])
+def fit(
+    part: str, sets: Mapping[str, Sequence[Half]], features: Sequence[str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Calibrate; return the part of the weights file, from all, and rows of each half by a fit on the other.
+
+    Sets of two halves are judged; what has only one is learned from in every fit.
+    """
+    judged_sets = {name: halves for name, halves in sets.items() if len(halves) == 2}
+    learned = [one for halves in sets.values() if len(halves) == 1 for one in halves[0].proposals]
+    others = [
+        fit_trees([one for pair in judged_sets.values() for one in pair[1 - side].proposals] + learned, features)
+        for side in (0, 1)
+    ]
+    table = bounds_table(*together(judged_sets[SOUND_ALIKES], others, features), RATES)
+    trees = fit_trees([one for halves in sets.values() for half in halves for one in half.proposals], features)
+    odds = {
+        name: [half.odds(trees, features) for half, trees in zip(pair, others, strict=True)]
+        for name, pair in judged_sets.items()
+    }
     rows = [
-        {"part": part, "rate": rate} | row(f"{name} {side + 1}", pair[side], pair[side].odds(others[side]), bound)
-        for name, pair in halves.items()
+        {"part": part, "rate": rate} | row(f"{name} {side + 1}", pair[side], odds[name][side], bound)
+        for name, pair in judged_sets.items()
         for side in (0, 1)
         for rate, bound in table
-        if rate in (5, 20, 60)
+        if rate in SHOWN
     ]
     return {"bounds": table, "trees": trees.to_json()}, rows
 
@@ -120,26 +133,38 @@ def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
     path = folder / "guard.json"
     leaf = {"base": 0.0, "roots": [0], "feature": [-1], "threshold": [0], "left": [0], "right": [0], "value": [0]}
     nothing = {"trees": leaf, "bounds": [[0.0, 0.0]]}
-    path.write_text(json.dumps({"features": FEATURES, PLAIN: nothing, ADAPTED: nothing}))
+    path.write_text(json.dumps({"features": FEATURES, "odds": _odds(config), PLAIN: nothing, ADAPTED: nothing}))
     return override(config, {"guard": {"weights": str(path)}})
 
 
-def proposals(part: str, name: str, bench: Bench, config: RunConfig, keep: Path | None) -> tuple[Half, Half]:
-    """Return the judged proposals of both halves of one set, from ``keep`` where they are."""
-    kept = keep / part / f"{name}.pickle" if keep else None
+def _odds(config: RunConfig) -> dict[str, float]:
+    """The log odds that large lists are ranked by."""
+    return dict(zip(RANKED, read_weights(Path((config.cut or CutConfig()).weights)), strict=True))
+
+
+def proposals(part: str, name: str, sets: Sets, keep: Path | None) -> tuple[Half, ...]:
+    """Return the judged proposals of one set, in halves or as one to learn from; from ``keep`` where they are."""
+    kept = keep / part / f"{name}.parquet" if keep else None
     if kept is not None and kept.is_file():
-        found: tuple[Half, Half] = pickle.loads(kept.read_bytes())
-        return found
-    config = config if part == ADAPTED else without(config, "adapter")
+        return collected.read(kept)
+    corpus, began = sets.load(name), time.monotonic()
+    config = sets.config if part == ADAPTED else without(sets.config, "adapter")
     with tempfile.TemporaryDirectory() as folder:
-        transcriber = Recogniser.load(_unweighted(config, Path(folder)), encodes=False).transcriber
-    first, second = bench.heard_by(config)[name].halves()
-    found = collect(transcriber, first), collect(transcriber, second)
+        recogniser = Recogniser.load(_unweighted(config, Path(folder)), encodes=False)
+    found = tuple(collect(recogniser, one) for one in ([corpus] if name in sets.of_speech else corpus.halves()))
     if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(pickle.dumps(found))
-    print(f"{part} {name}: {sum(len(half.proposals) for half in found)} proposals", flush=True)
+        collected.write(kept, found)
+    count, errors, words = (sum(values) for values in zip(*map(_counts, found), strict=True))
+    print(
+        f"{part} {name}: {count} proposals in {len(corpus.utterances)} utterances, WER without a list "
+        f"{100 * errors / max(1, words):.1f}%, {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
     return found
+
+
+def _counts(half: Half) -> tuple[int, int, int]:
+    return len(half.proposals), half.errors, half.words
 
 
 def main() -> None:
@@ -147,19 +172,31 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument("--write", type=Path, help="where the weights go, e.g. models/phonetics/guard.json")
     parser.add_argument("--keep", type=Path, help="folder of collected proposals")
-    parser.add_argument("--only", nargs="+", choices=SETS, help="collect these and do not fit")
+    parser.add_argument("--only", nargs="+", metavar="SET", help="collect these and do not fit")
+    parser.add_argument("--sets", nargs="+", metavar="SET", help="fit on these and the sound-alikes (default: all)")
     parser.add_argument("--parts", nargs="+", choices=(PLAIN, ADAPTED), default=[PLAIN, ADAPTED], help="default: both")
+    parser.add_argument("--speech", nargs="+", type=Path, default=[], metavar="PARQUET", help="of training speakers")
+    parser.add_argument(
+        "--speech-utterances", type=int, default=400, help="of each file, spread over it (default %(default)s)"
+    )
+    parser.add_argument("--without", nargs="+", choices=FEATURES, default=[], metavar="FEATURE", help="not used")
     options = parser.parse_args()
-    bench = load(options, tuple(options.only or SETS))
-    config = with_file(joint(), options.config)
+    sets = Sets(options, with_file(joint(), options.config), {path.stem: path for path in options.speech})
+    names = tuple(options.only or options.sets or sets.names)
+    if unknown := sorted(set(names) - set(sets.names)):
+        raise InputError(f"no sets are called {unknown}; there are {list(sets.names)}, and more with --speech.")
+    if not options.only and SOUND_ALIKES not in names:
+        names = (*names, SOUND_ALIKES)
+    features = [name for name in FEATURES if name not in options.without]
     content: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(), "hardware": hardware(), "features": list(FEATURES)
+        "date": datetime.now(UTC).date().isoformat(), "hardware": hardware(), "features": features,
     }  # fmt: skip
+    content |= {} if set(STANDING).isdisjoint(features) else {"odds": _odds(sets.config)}
     rows: list[dict[str, Any]] = []
     for part in options.parts:
-        halves = {name: proposals(part, name, bench, config, options.keep) for name in bench.sets}
+        found = {name: proposals(part, name, sets, options.keep) for name in names}
         if not options.only:
-            content[part], judged_rows = fit(part, halves)
+            content[part], judged_rows = fit(part, found, features)
             rows += judged_rows
     if rows:
         show("the guard on both halves of the speakers", rows, options.json)

@@ -33,8 +33,8 @@ class Transcriber:
     shortlister:     for rows that no adapter has given a shortlist
     least_attention: config.AdapterConfig's; None for a run without an adapter, which reads nothing of what one wrote
 
-    Everything after the shortlist sees only the entities on it, so a row depends on the rest of its list in nothing
-    but ``list_version``.
+    Everything after the shortlist sees only the entities on it, and of a list that is ranked the power of two of its
+    size, so a row depends on the rest of its list in nothing else but ``list_version``.
     """
 
     decoder: Decoder
@@ -70,7 +70,8 @@ class Transcriber:
         ``shortlist``: the one that the adapter was given, if one has run
         """
         heard, shortlist, sought = self._narrowed(heard, entities, shortlist)
-        nbest = _marked(self._decode(heard, shortlist.entities, sought), shortlist.entities, sought)
+        found = self._decode(heard, shortlist.entities, sought, self.shortlister.size_class(len(entities)))
+        nbest = _marked(found, shortlist.entities, sought)
         return _with_adapter(nbest, heard), shortlist
 
     def proposals(
@@ -84,7 +85,9 @@ class Transcriber:
             raise ConfigError("there is no guard in this configuration; set guard, e.g. take the joint preset.")
         heard, shortlist, sought = self._narrowed(heard, entities, shortlist)
         nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=True)
-        return self.stage.measured(nbest, heard, shortlist.entities, self.decoder.decode(heard.tokens, EMPTY))
+        size_class = self.shortlister.size_class(len(entities))
+        unbiased = self.decoder.decode(heard.tokens, EMPTY)
+        return self.stage.measured(nbest, heard, shortlist.entities, unbiased, size_class)
 
     def _narrowed(
         self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None
@@ -105,14 +108,14 @@ class Transcriber:
         kept = tuple(one for one, share in pairs if not share < self.least_attention)  # NaN: it cannot say
         return entities if len(kept) == len(entities) else EntityList(kept)
 
-    def _decode(self, heard: Emissions, entities: EntityList, sought: EntityList) -> list[Hypothesis]:
+    def _decode(self, heard: Emissions, entities: EntityList, sought: EntityList, size_class: int) -> list[Hypothesis]:
         """Return the n-best; without phones, or with every technique of the stage off, it is the search's own."""
         if heard.phone_log_probs is None:
             return self.stage.finish(self.decoder.decode(heard.biased, sought), heard, entities)
         compares = self.stage.compares and bool(entities.entities)
         nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=compares)
         unbiased = self.decoder.decode(heard.tokens, EMPTY) if compares else None
-        return self.stage.finish(nbest, heard, entities, unbiased)
+        return self.stage.finish(nbest, heard, entities, unbiased, size_class)
 
 
 def _marked(nbest: list[Hypothesis], entities: EntityList, sought: EntityList) -> list[Hypothesis]:

@@ -8,7 +8,7 @@ guard weighs them (pipeline.rescoring.guard).
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from pipeline.rescoring.context import ContextScorer
 from pipeline.rescoring.proposals import Proposal
 from pipeline.rescoring.scene import Scene
 from pipeline.retrieval.phonetic import Phonetic
+from pipeline.retrieval.standing import Standing, Standings
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import Hypothesis
@@ -60,6 +61,11 @@ FEATURES = (
     "crowd",  # log of plausible entities per second: the more there are, the less each is to be expected
     "close_crowd",  # the same of those that the phones fit closely: many of them are a list of sound-alikes
     "own_subwords",  # nats per piece by which the entity's own pieces, where they lie best there, miss the best ones
+    "catalog",  # doublings of the list's size beyond 4,096, if it was ranked; 0 for smaller lists
+    "retrieved",  # log odds that it was said, by itself (pipeline.retrieval.standing); of several the lowest
+    "as_likely",  # log of 1 + others of the shortlist with at least these odds, wherever they fit
+    "rivals_here",  # log of 1 + others that end in the same place and have nearly these odds
+    "share",  # log of its share of the odds of all that end there
 )
 """Names of the measurements, in the order of every vector of all of them. Weights are for these or some of them."""
 
@@ -69,6 +75,7 @@ _RANGES = {
     "difference": (0.0, 5.0), "misheard": (0.0, 4.0), "spelling": (-20.0, 10.0), "misspelled": (0.0, 30.0),
     "adapted": (-10.0, 20.0), "context": (-25.0, 15.0), "unbiased_unknown": (0.0, 2.0), "unknown": (0.0, 2.0),
     "doubt": (0.0, 3.0), "margin": (-5.0, 5.0), "words": (-3.0, 3.0), "own_subwords": (0.0, 10.0),
+    "catalog": (0.0, 9.0), "retrieved": (-16.0, 6.0), "share": (-8.0, 0.0),
 }  # fmt: skip
 """Beyond these more of the same says nothing more."""
 _SUBWORD_FLOOR = -10.0  # nats; a piece outside a frame's candidates is about this unlikely
@@ -81,6 +88,13 @@ _SAME_SOUND = 0.15  # less than any substitution
 _MOST_RIVALS = 50
 _ANY = (-np.inf, np.inf)
 _OWN = "own_subwords"
+STANDING = ("retrieved", "as_likely", "rivals_here", "share")
+"""Those that need the weights of the log odds."""
+_SMALLEST_CLASS = 12  # power of two of the smallest lists that are ranked
+_NOT_ALLOWED = -16.0  # log odds of what the phones do not allow
+_NEARLY = 1.0  # nats of log odds
+_MOST_AHEAD = 20.0  # nats; a share is as good as nothing below that
+_AFTER = 3  # frames after the last phone in which a spelling may end
 _READINGS = 3  # pronunciations of a text that are compared
 
 Vector = npt.NDArray[np.float64]
@@ -102,9 +116,15 @@ class Evidence:
         self._subwords, self._pieces = SubwordScorer(tokens), len(tokens.pieces)
         self._context = ContextScorer(language_model)
         self._close = Phonetic(_CLOSE, pronouncer, keep=1)
+        self._standings = Standings(pronouncer, tokens)
 
-    def scene(self, unbiased: Hypothesis, emissions: Emissions, entities: EntityList) -> Scene | None:
-        """Return the utterance prepared for ``measure``; None without a phone head or room for the words."""
+    def scene(
+        self, unbiased: Hypothesis, emissions: Emissions, entities: EntityList, size_class: int = 0
+    ) -> Scene | None:
+        """Return the utterance prepared for ``measure``; None without a phone head or room for the words.
+
+        size_class: of the list that ``entities`` was chosen from, see Shortlister.size_class
+        """
         if emissions.phone_log_probs is None or not emissions.tokens.frames:
             return None
         log_probs = floored(emissions.phone_log_probs, self._config.floor)
@@ -125,6 +145,9 @@ class Evidence:
             PhoneIndex((text, one) for text, variants in listed.items() for one in variants),
             listed,
             self._fitting(emissions.phone_log_probs, entities),
+            emissions,
+            entities,
+            size_class,
         )
 
     def _fitting(self, phone_log_probs: npt.NDArray[np.float16], entities: EntityList) -> int:
@@ -135,22 +158,32 @@ class Evidence:
         return np.maximum(tokens.dense(self._pieces), np.float32(_SUBWORD_FLOOR))
 
     def measure(
-        self, scene: Scene, proposals: Sequence[Proposal], features: Sequence[str] = FEATURES
+        self,
+        scene: Scene,
+        proposals: Sequence[Proposal],
+        features: Sequence[str] = FEATURES,
+        odds: Sequence[float] | None = None,
     ) -> list[tuple[Vector, Fit]]:
-        """Return, for each proposal, its ``features``, each within its range, and how it lies on the phones."""
+        """Return, for each proposal, its ``features``, each within its range, and how it lies on the phones.
+
+        odds: weights of pipeline.retrieval.ranked; without them all entities are as likely, and no others are there
+        """
+        ranked = odds is not None and not set(STANDING).isdisjoint(features) and bool(proposals)
+        places = self._standings.of(scene.heard, scene.entities, odds) if odds is not None and ranked else None
         units = [self._units(scene, proposal) for proposal in proposals]
         fits = [
             scene.aligned.fit(one.first, one.last, [variants for _, variants in parts])
             for one, parts in zip(proposals, units, strict=True)
         ]
-        places = [(one.first, one.last) for one in proposals]
+        spots = [(one.first, one.last) for one in proposals]
         measured = []
         for at, (proposal, fit) in enumerate(zip(proposals, fits, strict=True)):
-            others = [fits[k].gain for k, place in enumerate(places) if k != at and place == places[at]]
+            others = [fits[k].gain for k, spot in enumerate(spots) if k != at and spot == spots[at]]
             found = self._sounds(scene, proposal, units[at], fit)
             found |= self._spelling(scene, proposal) | self._words(scene, proposal)
             found |= _attended(scene, proposal)
             found |= {"crowd": _per_second(len(scene.listed), scene), "close_crowd": _per_second(scene.close, scene)}
+            found |= {"catalog": max(0, scene.size_class - _SMALLEST_CLASS)} | _standing(places, proposal, fit)
             found["margin"] = fit.gain - max(others) if others else np.inf
             if _OWN in features:
                 found[_OWN] = self._own_subwords(scene, proposal)
@@ -250,6 +283,22 @@ def _surroundings(scene: Scene, proposal: Proposal) -> tuple[tuple[int, int], tu
 
 def _per_second(count: int, scene: Scene) -> float:
     return math.log(count * _FRAMES / len(scene.subwords) + _LEAST_CROWD)
+
+
+def _standing(places: Mapping[str, Standing] | None, proposal: Proposal, fit: Fit) -> dict[str, float]:
+    """Compare the entity of ``proposal`` that is least likely with the others of the shortlist."""
+    if places is None:
+        return dict.fromkeys(STANDING, 0.0)
+    names, (start, end) = {span.entity for span in proposal.spans}, fit.frames
+    own = min((places[name].odds if name in places else _NOT_ALLOWED for name in names), default=_NOT_ALLOWED)
+    others = [place for name, place in places.items() if name not in names]
+    here = [place.odds for place in others if start <= place.end <= end + _AFTER]
+    return {
+        "retrieved": own,
+        "as_likely": math.log1p(sum(place.odds >= own for place in others)),
+        "rivals_here": math.log1p(sum(odds >= own - _NEARLY for odds in here)),
+        "share": -math.log1p(sum(math.exp(min(odds - own, _MOST_AHEAD)) for odds in here)),
+    }
 
 
 def _attention(emissions: Emissions, entities: EntityList) -> dict[str, tuple[float, float]]:

@@ -19,21 +19,27 @@ from pipeline.config import GuardConfig
 from pipeline.decoding.spans import entity_spans
 from pipeline.errors import ConfigError, ModelError
 from pipeline.rescoring.aligned import Fit
-from pipeline.rescoring.evidence import FEATURES, Evidence, Vector
+from pipeline.rescoring.evidence import FEATURES, STANDING, Evidence, Vector
 from pipeline.rescoring.proposals import Proposal, apply_proposals
 from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.trees import Trees
+from pipeline.retrieval.ranked import weights_of
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis
 
 
 @dataclasses.dataclass(frozen=True)
 class Judge:
-    """features: some of FEATURES; trees: over these; bounds: (false accepts per hour, log odds), the rate rising."""
+    """What a weights file says for one kind of run.
+
+    features: some of FEATURES; trees: over these; bounds: (false accepts per hour, log odds), the rate rising
+    odds:     weights of the log odds that STANDING is measured with (pipeline.retrieval.ranked); None for trees without
+    """
 
     features: tuple[str, ...]
     trees: Trees
     bounds: tuple[tuple[float, float], ...]
+    odds: tuple[float, ...] | None = None
 
     def bound(self, rate: float) -> float:
         """Return the bound that keeps false accepts at or below ``rate`` per hour; raises ConfigError for none."""
@@ -58,7 +64,8 @@ def read_judge(path: Path, part: str = PLAIN) -> Judge:
         if not set(features) <= set(FEATURES) or len(set(features)) < len(features):
             raise ValueError(f"features {features}")
         bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content[part]["bounds"]))
-        return Judge(features, Trees.from_json(content[part]["trees"], len(features)), bounds)
+        odds = None if set(STANDING).isdisjoint(features) else weights_of(content["odds"])
+        return Judge(features, Trees.from_json(content[part]["trees"], len(features)), bounds, odds)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path}: not the guard's weights ({error!r}); restore it or run `python -m benchmarks.guard_calibration`."
@@ -78,7 +85,7 @@ class Guard:
 
     def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
         """Return the evidence that the weights are for, of each proposal, and how it lies on the phones."""
-        return self.evidence.measure(scene, proposals, self._judge.features)
+        return self.evidence.measure(scene, proposals, self._judge.features, self._judge.odds)
 
     def decide(self, unbiased: Hypothesis, scene: Scene, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Return the proposals that are believed, explained; none touches another, the surest are taken first."""

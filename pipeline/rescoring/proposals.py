@@ -8,15 +8,25 @@ from pipeline.types.hypothesis import EntitySpan, Hypothesis, Word
 
 
 @dataclasses.dataclass(frozen=True)
-class Proposal:
+class Place:
+    """Words [first, last) of the unbiased hypothesis."""
+
+    first: int
+    last: int
+
+    def touches(self, other: "Place") -> bool:
+        """Whether no word of the unbiased hypothesis is left between the two: then only one of them can be sure."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal(Place):
     """``words`` in the place of words [first, last) of the unbiased hypothesis.
 
     spans: the entities in it, at least one; their word indices count from the first of ``words``
     from_search: whether the beam search wrote it; otherwise a technique proposed it
     """
 
-    first: int
-    last: int
     words: tuple[Word, ...]
     spans: tuple[EntitySpan, ...]
     from_search: bool = True
@@ -24,10 +34,6 @@ class Proposal:
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
-
-    def touches(self, other: "Proposal") -> bool:
-        """Whether no word of the unbiased hypothesis is left between the two: then only one of them can be sure."""
-        return self.first <= other.last and other.first <= self.last
 
 
 def differences(unbiased: Hypothesis, biased: Hypothesis) -> list[Proposal]:

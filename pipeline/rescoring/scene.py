@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from pipeline.lexicon.phone_index import PhoneIndex
 from pipeline.rescoring.aligned import Aligned, Variants
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EntityList
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,3 +25,6 @@ class Scene:
     index: PhoneIndex
     listed: dict[str, Variants]
     close: int  # entities that the phones fit closely
+    heard: Emissions
+    entities: EntityList  # the shortlist
+    size_class: int  # power of two of the list that it was ranked from; 0 for lists that are not ranked

@@ -51,31 +51,34 @@ class RescoringStage:
         emissions: Emissions,
         entities: EntityList,
         unbiased: Sequence[Hypothesis] | None = None,
+        size_class: int = 0,
     ) -> list[Hypothesis]:
         """Return the final n-best, best first. ``entities`` is the user's list; an empty one leaves only fusion.
 
         ``unbiased`` is what the search finds without a list; needed where ``compares`` says so, else the biased
-        hypotheses are all there is to choose from.
+        hypotheses are all there is to choose from. ``size_class``: of the list that ``entities`` was chosen from, see
+        Shortlister.size_class.
         """
         found = self._ordered(nbest, emissions, entities)
         if not entities.entities:
             return found
         if self._guard and unbiased:
             plain = self._ordered(unbiased, emissions, EMPTY)
-            scene, proposals = self._proposed(self._guard, plain[0], found, emissions, entities)
+            scene, proposals = self._proposed(self._guard, plain[0], found, emissions, entities, size_class)
             return plain if scene is None else guarded(self._guard, plain, found, scene, proposals, entities)
         for technique in self._techniques:
             found = technique.correct(found, emissions, entities)
         return found
 
     def measured(
-        self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList, unbiased: Sequence[Hypothesis]
-    ) -> tuple[Hypothesis, list[tuple[Proposal, Vector]]]:
+        self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList, unbiased: Sequence[Hypothesis],
+        size_class: int = 0,
+    ) -> tuple[Hypothesis, list[tuple[Proposal, Vector]]]:  # fmt: skip
         """Return the unbiased hypothesis and every proposal with its evidence: what the guard is fitted on."""
         found, plain = self._ordered(nbest, emissions, entities), self._ordered(unbiased, emissions, EMPTY)
         if self._guard is None:
             return plain[0], []
-        scene, proposals = self._proposed(self._guard, plain[0], found, emissions, entities)
+        scene, proposals = self._proposed(self._guard, plain[0], found, emissions, entities, size_class)
         if scene is None:
             return plain[0], []
         measured = self._guard.measure(scene, proposals)
@@ -88,10 +91,10 @@ class RescoringStage:
 
     def _proposed(
         self, guard: Guard, unbiased: Hypothesis, biased: Sequence[Hypothesis], emissions: Emissions,
-        entities: EntityList,
+        entities: EntityList, size_class: int,
     ) -> tuple[Scene | None, list[Proposal]]:  # fmt: skip
         """Every place where the best biased hypothesis or a technique would write an entity that is not there."""
-        scene = guard.evidence.scene(unbiased, emissions, entities)
+        scene = guard.evidence.scene(unbiased, emissions, entities, size_class)
         if scene is None:
             return None, []
         proposals = differences(unbiased, biased[0])

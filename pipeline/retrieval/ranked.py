@@ -14,6 +14,7 @@ are on it: one more name takes the place of none.
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -69,6 +70,9 @@ class Ranked(Strategy):
         return Ranked(self._config, self._phonetic, self._tokens, size)
 
     def kind_of_size(self, size: int) -> int:
+        return self.size_class(size)
+
+    def size_class(self, size: int) -> int:
         return size_class(size) if size > self._config.above else 0
 
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
@@ -84,29 +88,12 @@ class Ranked(Strategy):
         spelled = self._spellings(entities)
         # What is out even if it is spelled without any fault need not be looked at.
         nothing = np.zeros(len(found), np.float32)
-        hopeful = self._odds(costs, phones, nothing, *spelled.shape_of(found)) >= bound
+        hopeful = log_odds(self._weights, costs, phones, nothing, *spelled.shape_of(found)) >= bound
         found, costs, phones = found[hopeful], costs[hopeful], phones[hopeful]
         said = spelled.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
-        chosen = found[self._odds(costs, phones, *said) >= bound]
+        odds = log_odds(self._weights, costs, phones, said.costs, said.subwords, said.letters)
+        chosen = found[odds >= bound]
         return np.union1d(chosen, index.silent).astype(np.int32)
-
-    def _odds(
-        self,
-        costs: npt.NDArray[np.float32],
-        phones: npt.NDArray[np.int64],
-        spelling: npt.NDArray[np.float32],
-        subwords: npt.NDArray[np.int64],
-        letters: npt.NDArray[np.int64],
-    ) -> npt.NDArray[np.float64]:
-        """[E] log odds that each entity was said."""
-        columns = (
-            np.ones(len(costs)), costs, phones, spelling, letters, subwords, costs / phones, spelling / letters,
-            np.minimum(spelling, _MOST_SPELLING), np.minimum(costs, _MOST_COST),
-        )  # fmt: skip
-        odds = np.zeros(len(costs))
-        for weight, column in zip(self._weights, columns, strict=True):
-            odds += weight * column
-        return odds
 
     def _spellings(self, entities: EntityList) -> SpellingIndex:
         kept = self._spelled.get(id(entities))  # the list is kept too, so that its id is not given to another
@@ -115,6 +102,25 @@ class Ranked(Strategy):
             kept = entities, build_spellings(entities.entities, self._tokens) if found is None else found
             self._spelled = {id(entities): kept}
         return kept[1]
+
+
+def log_odds(
+    weights: Sequence[float],
+    costs: npt.NDArray[np.float32],
+    phones: npt.NDArray[np.int64],
+    spelling: npt.NDArray[np.float32],
+    subwords: npt.NDArray[np.int64],
+    letters: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Return [E] the log odds that each entity was said, on a list of 2^18, from what its best forms cost."""
+    columns = (
+        np.ones(len(costs)), costs, phones, spelling, letters, subwords, costs / phones, spelling / letters,
+        np.minimum(spelling, _MOST_SPELLING), np.minimum(costs, _MOST_COST),
+    )  # fmt: skip
+    odds = np.zeros(len(costs))
+    for weight, column in zip(weights, columns, strict=True):
+        odds += weight * column
+    return odds
 
 
 def best_pronunciations(
@@ -132,7 +138,11 @@ def best_pronunciations(
 def read_weights(path: Path) -> tuple[float, ...]:
     """Read the weights of FEATURES; raises ModelError if the file is missing or broken."""
     try:
-        weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
-        return tuple(float(weights[name]) for name in FEATURES)
+        return weights_of(json.loads(path.read_text(encoding="utf-8"))["weights"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: no weights of a cut ({error!r}); restore it from git.") from error
+
+
+def weights_of(content: Mapping[str, float]) -> tuple[float, ...]:
+    """Return the weights of FEATURES by their names; raises KeyError, TypeError or ValueError for what is none."""
+    return tuple(float(content[name]) for name in FEATURES)

@@ -37,6 +37,10 @@ class Shortlister:
         """Return what of a list's size decides what is on the shortlist."""
         return tuple(one.kind_of_size(size) for one in self.strategies)
 
+    def size_class(self, size: int) -> int:
+        """Return the power of two of the size of lists that are ranked, and 0 for smaller ones."""
+        return max((one.size_class(size) for one in self.strategies), default=0)
+
     def shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
         """Return the entities that any strategy finds, in their order; all where none can say of this audio."""
         found = [(one.name, one.select(heard, entities)) for one in self.strategies] if len(entities) else []

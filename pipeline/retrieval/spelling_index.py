@@ -22,6 +22,21 @@ CLIP = np.float32(12.0)
 
 
 @dataclasses.dataclass(frozen=True)
+class Spelled:
+    """How the best spelling of each of E entities lies in what was heard; the best one costs least per letter.
+
+    costs: [E] nats; 0 where there is no spelling, which then counts as one letter and one subword
+    subwords, letters: [E] of that spelling
+    ends: [E] the frame of its last subword; -1 where there is none
+    """
+
+    costs: npt.NDArray[np.float32]
+    subwords: npt.NDArray[np.int64]
+    letters: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
 class SpellingIndex:
     """Spellings of N entities: canonical form and aliases, each as the model's own best segmentation.
 
@@ -44,16 +59,11 @@ class SpellingIndex:
         """Return [E] the most subwords and letters of a spelling of each entity, 1 where there is none."""
         return _shapes(self.starts, self.letters, self.spellings, entities)  # type: ignore[no-any-return]
 
-    def spelled(
-        self, heard: SparseLogProbs, entities: npt.NDArray[np.int32], blank: int, pieces: int
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return [E] the cost in nats of the best spelling of each entity, its subwords and its letters.
-
-        The best one costs least per letter. Where none is there the cost is 0, and it has a letter and a subword.
-        """
+    def spelled(self, heard: SparseLogProbs, entities: npt.NDArray[np.int32], blank: int, pieces: int) -> Spelled:
+        """Return how each of ``entities`` is spelled in what the subword head heard."""
         dense = heard.dense(pieces)
         gaps = np.minimum(dense.max(1, keepdims=True) - dense, CLIP)
-        return _spelled(gaps, self.tokens, self.starts, self.letters, self.spellings, entities, blank)  # type: ignore[no-any-return]
+        return Spelled(*_spelled(gaps, self.tokens, self.starts, self.letters, self.spellings, entities, blank))
 
 
 def open_spellings(folder: Path) -> SpellingIndex:
@@ -102,21 +112,25 @@ def _shapes(starts, letters, spellings, entities):  # type: ignore[no-untyped-de
 def _spelled(gaps, tokens, starts, letters, spellings, entities, blank):  # type: ignore[no-untyped-def]
     costs = np.zeros(len(entities), np.float32)
     subwords, sizes = np.ones(len(entities), np.int64), np.ones(len(entities), np.int64)
+    ends = np.full(len(entities), -1)
     for at in range(len(entities)):
         lowest = np.float32(np.inf)
         for spelling in range(spellings[entities[at]], spellings[entities[at] + 1]):
             said = tokens[starts[spelling] : starts[spelling + 1]]
-            cost = _cost(gaps, said, blank)
+            cost, end = _cost(gaps, said, blank)
             if cost / letters[spelling] < lowest:
                 lowest = cost / letters[spelling]
-                costs[at], subwords[at], sizes[at] = cost, len(said), letters[spelling]
-    return costs, subwords, sizes
+                costs[at], subwords[at], sizes[at], ends[at] = cost, len(said), letters[spelling], end
+    return costs, subwords, sizes, ends
 
 
 @numba.njit(cache=True)
 def _cost(gaps, said, blank):  # type: ignore[no-untyped-def]
-    """Least sum of gaps [T, V] on a path through ``said``; ``on`` is a subword, ``behind`` the blank after it."""
-    count, best = len(said), np.float32(1e4)
+    """Least sum of gaps [T, V] on a path through ``said``, and the frame in which it ends.
+
+    ``on`` is a subword, ``behind`` the blank after it.
+    """
+    count, best, end = len(said), np.float32(1e4), -1
     on, behind = np.full(count, np.float32(1e4)), np.full(count, np.float32(1e4))
     for frame in range(len(gaps)):
         silence = gaps[frame, blank]
@@ -129,5 +143,6 @@ def _cost(gaps, said, blank):  # type: ignore[no-untyped-def]
             on[place] = least + gaps[frame, said[place]]
             behind[place] = min(after, own) + silence
             before_on, before_behind = own, after
-        best = min(best, on[count - 1])
-    return best
+        if on[count - 1] < best:
+            best, end = on[count - 1], frame
+    return best, end

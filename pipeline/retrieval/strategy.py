@@ -41,6 +41,13 @@ class Strategy:
         """Return what of a list's size decides what is found; equal numbers stand for sizes that make no difference."""
         return 0
 
+    def size_class(self, size: int) -> int:
+        """Return the power of two that a list's size is known by, where it is chosen by rank; 0 elsewhere.
+
+        Between two sizes with one ``kind_of_size`` it is the same.
+        """
+        return 0
+
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that are plausible; None if it cannot say of this audio."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline.entities.matching import find_entities
 from pipeline.errors import ConfigError
 from pipeline.rescoring.evidence import FEATURES, Vector
-from pipeline.rescoring.proposals import Proposal, apply_proposals
+from pipeline.rescoring.proposals import Place, Proposal, apply_proposals
 from pipeline.rescoring.trees import Trees
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import Hypothesis
@@ -25,14 +25,13 @@ _BOOSTING: dict[str, Any] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
-    """A proposal of utterance number ``utterance`` with its evidence.
+class Judged(Place):
+    """What was proposed for words [first, last) of utterance number ``utterance``, with its evidence.
 
     gained, wrong: how many entities that were said, and that were not, it adds to the unbiased transcript
     """
 
     utterance: int
-    proposal: Proposal
     features: Vector
     gained: int
     wrong: int
@@ -52,12 +51,12 @@ def judged(
         after = entities_in(apply_proposals(unbiased, [proposal], ()).text, entities)
         gained = (after & reference).total() - (before & reference).total()
         wrong = (after - reference).total() - (before - reference).total()
-        found.append(Judged(number, proposal, features, gained, wrong))
+        found.append(Judged(proposal.first, proposal.last, number, features, gained, wrong))
     return found
 
 
-def fit_trees(proposals: Sequence[Judged]) -> Trees:
-    """Return gradient-boosted trees of the log odds that a proposal is right; deterministic.
+def fit_trees(proposals: Sequence[Judged], features: Sequence[str] = FEATURES) -> Trees:
+    """Return gradient-boosted trees, over ``features``, of the log odds that a proposal is right; deterministic.
 
     Raises ConfigError where scikit-learn, which only this needs, is not installed.
     """
@@ -65,7 +64,7 @@ def fit_trees(proposals: Sequence[Judged]) -> Trees:
         from sklearn.ensemble import GradientBoostingClassifier
     except ImportError as error:
         raise ConfigError("fitting the guard needs scikit-learn: pip install 'rollcall[bench]'.") from error
-    values = np.array([one.features for one in proposals]).reshape(-1, len(FEATURES))
+    values = of_features([one.features for one in proposals], features)
     right = np.array([one.right for one in proposals])
     model = GradientBoostingClassifier(random_state=0, **_BOOSTING).fit(values, right)
     parts: dict[str, list[Any]] = {name: [] for name in ("feature", "threshold", "left", "right", "value")}
@@ -81,7 +80,13 @@ def fit_trees(proposals: Sequence[Judged]) -> Trees:
         parts["value"] += np.where(inner, 0.0, model.learning_rate * tree.value[:, 0, 0]).tolist()
         count += len(inner)
     share = right.mean()
-    return Trees.from_json({"base": math.log(share / (1 - share)), "roots": roots, **parts}, len(FEATURES))
+    return Trees.from_json({"base": math.log(share / (1 - share)), "roots": roots, **parts}, len(features))
+
+
+def of_features(vectors: Sequence[Vector], features: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return [N, F] the columns ``features`` of vectors of all of them."""
+    columns = [FEATURES.index(name) for name in features]
+    return np.ascontiguousarray(np.array(vectors).reshape(-1, len(FEATURES))[:, columns])
 
 
 def accepted(proposals: Sequence[Judged], odds: npt.NDArray[np.float64], bound: float) -> list[Judged]:
@@ -92,7 +97,7 @@ def accepted(proposals: Sequence[Judged], odds: npt.NDArray[np.float64], bound: 
             break
         one = proposals[at]
         others = taken.setdefault(one.utterance, [])
-        if not any(one.proposal.touches(other.proposal) for other in others):
+        if not any(one.touches(other) for other in others):
             others.append(one)
     return [one for others in taken.values() for one in others]
 

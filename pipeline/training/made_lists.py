@@ -10,12 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.training.adapter_data import ListConfig
+from pipeline.training.adapter_data import ListConfig, ListDrawer
 from pipeline.training.adapter_lists import list_drawer
 from pipeline.types.entity import Entity, EntityList
 
 MIXED = ListConfig(most_distractors=1000, only_distractors=0.1, adversarial=0.35)
 """Lists of 10 to 1,000: on some nothing is said, on some much sounds alike."""
+_FILLED = ListConfig(most_distractors=0, only_distractors=0.1, adversarial=0.35)
+"""What stands on a list of a given size before it is filled up with others."""
 _ALIKE = 100  # entries of a list of sound-alikes
 
 
@@ -25,10 +27,19 @@ class ListMaker:
     def __init__(self, texts: Sequence[Sequence[str]], pronouncer: Pronouncer, config: ListConfig = MIXED) -> None:
         """``texts``: words of each utterance. Raises ModelError if language model or dictionary are missing."""
         self._drawer = list_drawer(config, texts, pronouncer)
+        self._first = ListDrawer(_FILLED, self._drawer.common, self._drawer.pool, self._drawer.alike)
 
     def mixed(self, utterance_id: str, words: Sequence[str]) -> EntityList:
         """Return a list of what is said and what is not."""
         return _list_of(self._drawer.draw(words, _generator("mixed", utterance_id)))
+
+    def filled(self, utterance_id: str, words: Sequence[str], size: int) -> EntityList:
+        """Return a list of exactly ``size`` entries: some of what is said, sound-alikes, and others."""
+        generator = _generator(f"filled {size}", utterance_id)
+        chosen = dict.fromkeys(self._first.draw(words, generator)[:size])
+        while len(chosen) < size:
+            chosen.setdefault(self._drawer.distractor(generator))
+        return _list_of(list(chosen))
 
     def alike(self, utterance_id: str, words: Sequence[str]) -> EntityList:
         """Return at most 100 entries that sound like what is said, none of which is."""

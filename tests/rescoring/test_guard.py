@@ -8,10 +8,12 @@ import pytest
 from pipeline.config import GuardConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
-from pipeline.rescoring.evidence import FEATURES, Evidence
+from pipeline.rescoring.evidence import FEATURES, STANDING, Evidence
 from pipeline.rescoring.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
 from pipeline.rescoring.proposals import differences
 from pipeline.rescoring.trees import Trees
+from pipeline.retrieval.ranked import FEATURES as RANKED
+from pipeline.retrieval.ranked import weights_of
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.hypothesis import Hypothesis
@@ -112,6 +114,56 @@ def test_entities_that_fit_are_counted_apart_from_those_that_are_only_plausible(
     assert lamp["close_crowd"] < lamp["crowd"]
 
 
+ODDS = dict.fromkeys(RANKED, 0.0) | {"cost": -1.0}
+"""Weights by which an entity is as likely as its phones are cheap."""
+
+
+def standing(entities: EntityList, size_class: int = 0) -> dict[str, float]:
+    """What is known of "zelensky" among others where it was said."""
+    one, found = guard().evidence, dict[str, float]()
+    scene = one.scene(UNBIASED[0], said(MET), entities, size_class)
+    assert scene is not None
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), ("catalog", *STANDING), weights_of(ODDS))
+    found |= zip(("catalog", *STANDING), values, strict=True)
+    return found
+
+
+def named(*said_as: str) -> EntityList:
+    names = [Entity(f"name{'abc'[at]}", "", pronunciations=(one,)) for at, one in enumerate(said_as)]
+    return EntityList((*names, *NAMES.entities))
+
+
+def test_a_name_stands_among_the_others_of_its_shortlist() -> None:
+    alone = standing(NAMES)
+    assert alone["retrieved"] > -1.0
+    assert alone["as_likely"] == pytest.approx(np.log(2))  # "today" was said as well
+    twins = standing(named("Z EH L EH N S K IY", "Z EH L EH N S K IY", "V AE NG K OW M AY S IH N"))
+    assert twins["retrieved"] == alone["retrieved"]
+    assert twins["as_likely"] == pytest.approx(np.log(4))
+
+
+def test_how_large_the_list_was_is_known_of_ranked_ones_only() -> None:
+    assert standing(NAMES, size_class=18)["catalog"] == 6
+    assert standing(NAMES)["catalog"] == 0
+
+
+def test_without_weights_of_the_odds_nothing_is_known_of_the_others() -> None:
+    measured = features(MET)
+    assert [measured[name] for name in STANDING] == [0.0] * len(STANDING)
+
+
+def test_rivals_are_those_that_are_spelled_in_the_same_place() -> None:
+    names = EntityList(tuple(Entity(one, one, pronunciations=("Z EH L EH N S K IY",)) for one in ("met", "zelenski")))
+    config = GuardConfig()
+    tokens = dataclasses.replace(LETTERS, encoder=lambda text: [LETTERS.pieces.index(letter) for letter in text])
+    one = Evidence(config, tokens, None, PRONOUNCER, ListPronouncer(PRONOUNCER))
+    scene = one.scene(UNBIASED[0], letters("met-zelensky-today"), EntityList((*names.entities, *NAMES.entities[1:])))
+    assert scene is not None
+    asked = ("as_likely", "rivals_here", "share")
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS))
+    assert np.exp(values).round(3).tolist() == [3, 2, 0.5]
+
+
 def test_no_phone_head_no_scene() -> None:
     silent = type(said(MET))(said(MET).tokens)
     assert guard().evidence.scene(UNBIASED[0], silent, NAMES) is None
@@ -143,7 +195,7 @@ def test_trees_that_lead_nowhere(wrong: dict[str, list[float]]) -> None:
 
 def written(path: Path, **changed: object) -> Path:
     part = {"trees": STUMP, "bounds": [[20, 1.5], [2, 4.0], [60, 0.25]]}
-    content = {"features": FEATURES, "plain": part, "adapted": part | {"bounds": [[20, 9.0]]}}
+    content = {"features": FEATURES, "odds": ODDS, "plain": part, "adapted": part | {"bounds": [[20, 9.0]]}}
     path.write_text(json.dumps(content | changed))
     return path
 
@@ -175,6 +227,8 @@ def test_damaged_weights(tmp_path: Path) -> None:
         read_judge(tmp_path / "none.json")
     with pytest.raises(ModelError, match="loudness"):
         read_judge(written(tmp_path / "other.json", features=["loudness"]))
+    with pytest.raises(ModelError, match="phones"):
+        read_judge(written(tmp_path / "blind.json", features=["gain", "share"], odds={"one": 1.0, "cost": 1.0}))
     with pytest.raises(ModelError, match="lead nowhere"):
         read_judge(written(tmp_path / "loop.json", plain={"trees": STUMP | {"left": [0, 0, 0]}, "bounds": []}))
 

@@ -1,0 +1,53 @@
+"""How the entities of a shortlist stand in an utterance: how likely each was said, by itself, and where.
+
+The log odds are those of pipeline.retrieval.ranked, whatever the strategies were that found the entities, so they mean
+the same on a list of a hundred and on a catalog of a million. They say of an entity what can be known without the
+unbiased transcript, and of a shortlist how many others fit as well, by chance or because they sound alike.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.config import ShortlistConfig
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.phonetic import Phonetic
+from pipeline.retrieval.ranked import best_pronunciations, log_odds
+from pipeline.retrieval.spelling_index import build_spellings
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EntityList
+from pipeline.types.tokens import Tokens
+
+_REMEMBERED = 1 << 16  # spellings of which the subwords are remembered
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Of one entity: the log odds that it was said, and the frame in which its spelling ends where it fits best."""
+
+    odds: float
+    end: int
+
+
+class Standings:
+    """Loaded once per worker; deterministic."""
+
+    def __init__(self, pronouncer: Pronouncer, tokens: Tokens) -> None:
+        encoder = functools.lru_cache(maxsize=_REMEMBERED)(tokens.encoder)
+        self._phonetic = Phonetic(ShortlistConfig(), pronouncer, keep=1)
+        self._tokens = dataclasses.replace(tokens, encoder=encoder)
+
+    def of(self, heard: Emissions, entities: EntityList, weights: Sequence[float]) -> Mapping[str, Standing]:
+        """Return the places of those of ``entities`` that the phones allow, by name; ``weights``: of the log odds."""
+        if heard.phone_log_probs is None or not len(entities):
+            return {}
+        index = self._phonetic.compile(entities)
+        found, costs, phones = best_pronunciations(self._phonetic.matching(heard.phone_log_probs, index), index)
+        spellings = build_spellings(entities.entities, self._tokens)
+        said = spellings.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
+        odds = log_odds(weights, costs, phones, said.costs, said.subwords, said.letters)
+        names = [entities.entities[at].text for at in found.tolist()]
+        places = zip(np.round(odds, 4).tolist(), said.ends.tolist(), strict=True)
+        return {name: Standing(*place) for name, place in zip(names, places, strict=True)}
