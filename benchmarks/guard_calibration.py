@@ -30,9 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import collected
 from benchmarks.calibration_sets import SOUND_ALIKES, Sets
-from benchmarks.collected import Half
 from benchmarks.decoding_sets import add_arguments
 from benchmarks.table import hardware, show
 from pipeline.config import CutConfig, RunConfig, joint, override, without
@@ -45,6 +43,8 @@ from pipeline.rescoring.trees import Trees
 from pipeline.retrieval.ranked import FEATURES as RANKED
 from pipeline.retrieval.ranked import read_weights
 from pipeline.scoring.alignment import MATCH, align
+from pipeline.training import guard_data
+from pipeline.training.guard_data import Half
 from pipeline.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
 from pipeline.tuning.evaluation import LabelledSet
 
@@ -146,14 +146,14 @@ def proposals(part: str, name: str, sets: Sets, keep: Path | None) -> tuple[Half
     """Return the judged proposals of one set, in halves or as one to learn from; from ``keep`` where they are."""
     kept = keep / part / f"{name}.parquet" if keep else None
     if kept is not None and kept.is_file():
-        return collected.read(kept)
+        return guard_data.read(kept)
     corpus, began = sets.load(name), time.monotonic()
     config = sets.config if part == ADAPTED else without(sets.config, "adapter")
     with tempfile.TemporaryDirectory() as folder:
         recogniser = Recogniser.load(_unweighted(config, Path(folder)), encodes=False)
     found = tuple(collect(recogniser, one) for one in ([corpus] if name in sets.of_speech else corpus.halves()))
     if kept is not None:
-        collected.write(kept, found)
+        guard_data.write(kept, found)
     count, errors, words = (sum(values) for values in zip(*map(_counts, found), strict=True))
     print(
         f"{part} {name}: {count} proposals in {len(corpus.utterances)} utterances, WER without a list "

@@ -1,4 +1,4 @@
-"""Judged proposals of one set on disk, so that a calibration goes on where it was broken off."""
+"""Judged proposals of a labelled set, in memory and on disk, so that a calibration goes on where it was broken off."""
 
 import dataclasses
 import json
