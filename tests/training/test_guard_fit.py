@@ -60,7 +60,7 @@ def test_proposals_without_some_evidence_are_of_no_use(tmp_path: Path) -> None:
 
 
 def test_made_lists_have_the_size_that_is_asked_for_and_are_the_same_every_time() -> None:
-    words = "the crowd at montaigne saw sennacherib".split()
+    words = ["the", "crowd", "at", "montaigne", "saw", "sennacherib"]
     maker = ListMaker([words], Pronouncer())
     lists = [maker.filled(f"u{number}", words, 50) for number in range(6)]
     assert [len(one) for one in lists] == [50] * 6
