@@ -5,12 +5,16 @@
     python -m jobs.export --run s3://bucket/out/1f3a... --format parquet --partition-by tenant \\
         --output s3://bucket/tables
     python -m jobs.export --run out/1f3a... --private privacy.yaml --key KEY --format jsonl --output released
+    python -m jobs.export --run out/1f3a... --reviews reviews --format vtt --output subtitles
     python -m jobs.export --data-dictionary docs/data_dictionary.md
 
 Subtitles, CTM, STM, TextGrid and manifests are one file per recording, with the recording's times; --per utterance
 leaves the pieces that ingest cut apart. Runs of earlier versions do not say what their utterances were cut from; there
 --audio tells. Every row goes out or is set aside in OUTPUT/_errors.jsonl; OUTPUT/_export.json has the schema with its
 version and the counts of rows in, out and aside, and is written last.
+
+--reviews lays what people said over the run's words, by audio and time; the run itself stays as it is. parquet, hf and
+jsonl keep the original text in columns; beside the other formats OUTPUT/_reviewed.jsonl has it.
 
 --private replaces names and draws every other word by a mechanism that privacy.yaml states ("{}" for the default), into
 a folder below OUTPUT that is named by what it is. OUTPUT/_ledger counts what all releases there have told, and is
@@ -33,6 +37,7 @@ from pipeline.export.export import PARTITIONS, PER, ROWS_PER_FILE, Settings, exp
 from pipeline.export.formats import FORMATS
 from pipeline.privacy.config_file import read_config
 from pipeline.privacy.noise import VARIABLE, read_key
+from pipeline.review.overlay import summary
 from pipeline.runs.reader import Run
 from pipeline.storage.s3_options import Options, parse_options
 
@@ -67,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="keep",
         help="rows with an error: where the format has a place for them (default), or all in _errors.jsonl",
     )
+    parser.add_argument("--reviews", metavar="REVIEWS", help="folder that review-import wrote: reviewed text wins")
     parser.add_argument("--rows-per-file", type=int, default=ROWS_PER_FILE, metavar="N", help="default: %(default)s")
     parser.add_argument(
         "--private", metavar="YAML", help="privacy.yaml: release texts that may leave (docs/privacy.md)"
@@ -101,18 +107,28 @@ def _run(arguments: argparse.Namespace) -> Result:
     run = Run(arguments.run, options)
     aside = arguments.errors == "aside"
     settings = Settings(
-        arguments.format, arguments.audio, arguments.partition_by, aside, arguments.rows_per_file, arguments.per
+        arguments.format,
+        arguments.audio,
+        arguments.partition_by,
+        aside,
+        arguments.rows_per_file,
+        arguments.per,
+        arguments.reviews,
     )
     record = export(run, settings, storage.open_filesystem(arguments.output, options), options)
     reasons = ", ".join(f"{count:,} aside ({kind})" for kind, count in record["rows_aside"].items())
     console = Console(highlight=False)
     console.print(f"{record['rows_in']:,} rows in, {record['rows_out']:,} out{', ' if reasons else ''}{reasons}")
+    if "reviewed" in record:
+        console.print(summary(record["reviewed"]), soft_wrap=True)
     wall = time.monotonic() - started
     console.print(f"written: {arguments.output} ({record['files']:,} files, {wall:.1f} s)", soft_wrap=True)
     return Result(record | {"output": arguments.output, "wall_seconds": wall}, OK)
 
 
 def _private(arguments: argparse.Namespace, options: Options) -> Result:
+    if arguments.reviews is not None:
+        raise ConfigError("--reviews is not for private exports: what people corrected is not counted in their ledger.")
     defaults = build_parser()
     for name in ("audio", "per", "partition_by", "errors", "rows_per_file"):
         if getattr(arguments, name) != defaults.get_default(name):

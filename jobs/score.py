@@ -3,7 +3,12 @@
     python -m jobs.score --transcripts out/1f3a... --reference corpus.parquet --lists names.tsv --output scores
     python -m jobs.score --hypotheses other_system.tsv --reference corpus.parquet --lists names.tsv --output scores
 
+    python -m jobs.score --transcripts out/1f3a... --reviews reviews --reference corpus.parquet --output scores
+
 Writes OUTPUT/metrics.json, OUTPUT/scores.parquet (one row per utterance) and OUTPUT/report.html, and prints a summary.
+
+--reviews lays what people said over the run's words first, by audio and time; OUTPUT/reviewed.jsonl has the rows that
+it changed, with the run's own text. The run stays as it is, and so does --baseline.
 
 --variants names other runs on the same references, which the report draws as ablations and curves:
 
@@ -14,15 +19,22 @@ Writes OUTPUT/metrics.json, OUTPUT/scores.parquet (one row per utterance) and OU
 
 import argparse
 import sys
+import tempfile
 from collections import Counter
+from typing import Any
 
 from jobs.cli.command import Result, add_scoring_inputs, job_parser, run_command
 from jobs.cli.score_tables import print_summary
 from pipeline import storage
+from pipeline.errors import ConfigError
 from pipeline.report import ExampleSource, ReportInput, build_report, read_attention
+from pipeline.review.folder import read_reviews
+from pipeline.review.laid import write_laid
+from pipeline.review.overlay import Overlay, summary
 from pipeline.runs.facts import run_facts, vocabulary_of
 from pipeline.runs.find import transcripts_of
 from pipeline.runs.folder import RunFolder
+from pipeline.runs.reader import Run
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.breakdowns import Knowledge, count_words
 from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, run_folder_of
@@ -31,6 +43,7 @@ from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
 from pipeline.text import ENGLISH, Alphabet
 
+_REVIEWED = "reviewed.jsonl"
 _NAMED = 5  # ids and entries named on the terminal
 
 
@@ -41,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     scored.add_argument("--transcripts", metavar="T", help="run directory, or folder or file of TRANSCRIPTS parquet")
     scored.add_argument("--hypotheses", metavar="TSV", help="any system's output, a text file as for --reference")
     add_scoring_inputs(parser, reference_required=True)
+    parser.add_argument("--reviews", metavar="REVIEWS", help="folder that review-import wrote: reviewed text wins")
     parser.add_argument("--baseline", metavar="T0", help="transcripts or TSV to put beside it, e.g. without the list")
     parser.add_argument(
         "--variants", metavar="JSON", help="other runs: ablations, list sizes, boost weights (see above)"
@@ -75,6 +89,26 @@ def _run(arguments: argparse.Namespace) -> Result:
     storage.check_writable(output)
     scored = arguments.transcripts or arguments.hypotheses
     run = run_folder_of(scored)
+    if arguments.reviews is None:
+        return _score(arguments, scored, run, output, None)
+    if arguments.transcripts is None:
+        raise ConfigError("--reviews needs --transcripts: other systems' output says no times to lay reviews over.")
+    with tempfile.TemporaryDirectory(prefix="rollcall-reviewed-") as scratch:
+        overlay = Overlay(read_reviews(arguments.reviews, ENGLISH), ENGLISH)
+        laid = f"{scratch}/reviewed.parquet"
+        lines = write_laid(Run(transcripts_of(scored)), overlay, laid)
+        storage.write_atomic(output.join(_REVIEWED), "".join(lines).encode())
+        return _score(arguments, laid, run, output, overlay.facts())
+
+
+def _score(
+    arguments: argparse.Namespace,
+    scored: str,
+    run: RunFolder | None,
+    output: storage.Location,
+    reviewed: dict[str, Any] | None,
+) -> Result:
+    """Score what lies at ``scored``: the output of ``run``, or that with ``reviewed`` laid over it."""
     corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run, ENGLISH)
     bootstrap = Bootstrap(arguments.replicates, arguments.seed)
     result = corpus.score(scored, bootstrap)
@@ -84,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         result,
         baseline,
         arguments.title,
-        run_facts(run),
+        run_facts(run) | ({"Reviews": summary(reviewed)} if reviewed else {}),
         _examples(scored, arguments.reference, corpus.alphabet),
         _knowledge(arguments, run, corpus.alphabet),
         variants,
@@ -92,10 +126,12 @@ def _run(arguments: argparse.Namespace) -> Result:
     )
     document = build_report(report)
     write_scores(output, result)
-    metrics = all_metrics(result, baseline, variants) | corpus.facts()
+    metrics = all_metrics(result, baseline, variants) | corpus.facts() | ({"reviewed": reviewed} if reviewed else {})
     write_json(output, "metrics.json", metrics)
     storage.write_atomic(output.join("report.html"), document.encode())
     print_summary(result, baseline)
+    if reviewed:
+        print(summary(reviewed))
     print_notes(result, corpus, output.uri)
     return Result(metrics | {"output": output.uri})
 

@@ -34,8 +34,9 @@ def data_dictionary() -> str:
         parts.append(f"## {name}\n\n{about}\n\n{_table(schema)}\n")
     parts.append(f"## Exports\n\n{_formats()}\n")
     for name, schema in TABLES.items():
-        users = ", ".join(f"`{format_}`" for format_, form in FORMATS.items() if form.schema == name)
-        parts.append(f"### {name}, version {VERSIONS[name]}\n\nRows of {users}.\n\n{_table(schema)}\n")
+        users = ", ".join(f"`{format_}`" for format_, form in FORMATS.items() if name in (form.schema, form.reviewed))
+        when = "" if any(form.schema == name for form in FORMATS.values()) else " with `--reviews`"
+        parts.append(f"### {name}, version {VERSIONS[name]}\n\nRows of {users}{when}.\n\n{_table(schema)}\n")
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 

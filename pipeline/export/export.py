@@ -21,11 +21,13 @@ from pipeline.export.files import Names, ParquetPart, Parts, TextPart, Writing, 
 from pipeline.export.formats import FORMATS
 from pipeline.export.schema import VERSIONS, stamped
 from pipeline.export.speech import Recording, Spool, Track, pack, recordings, unpack, utterances
+from pipeline.review.folder import read_reviews
+from pipeline.review.overlay import Overlay, changed_lines
 from pipeline.runs.reader import Batch, Context, Run
-from pipeline.schemas import TRANSCRIPTS
 from pipeline.storage import Location
 from pipeline.storage.disk_table import temporary_database
 from pipeline.storage.s3_options import Options
+from pipeline.text import ENGLISH
 
 PARTITIONS = {
     "tenant": ("by_tenant", "tenant"),
@@ -37,7 +39,7 @@ PARTITIONS = {
 column in the files, as readers would find it twice."""
 ROWS_PER_FILE = 100_000
 """Some 250 hours of utterances of 9 s; 200 MB of parquet with n-best lists."""
-RECORD, ASIDE = "_export.json", "_errors.jsonl"
+RECORD, ASIDE, REVIEWED = "_export.json", "_errors.jsonl", "_reviewed.jsonl"
 PER = ("recording", "utterance")
 """What ``--per`` takes."""
 _FLAT_FOLDER = 10_000  # files that one folder may hold; more are spread by the hash of their names
@@ -50,6 +52,7 @@ class Settings:
 
     audio:        AUDIO parquet that tells speaker, recording, times and path where the transcripts do not
     errors_aside: rows with an error go to _errors.jsonl, also where the format has a place for them
+    reviews:      folder of reviews that are laid over the rows, or REVIEWS parquet
     per:          whether what was cut from a recording is put together again, with the recording's times
     """
 
@@ -59,6 +62,13 @@ class Settings:
     errors_aside: bool = False
     rows_per_file: int = ROWS_PER_FILE
     per: str = "recording"
+    reviews: str | None = None
+
+    @property
+    def schema(self) -> str:
+        """Of the rows."""
+        form = FORMATS[self.format]
+        return form.schema if self.reviews is None else form.reviewed or form.schema
 
 
 def export(run: Run, settings: Settings, output: Location, options: Options | None = None) -> dict[str, Any]:
@@ -71,6 +81,9 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
     _check_origin(run, settings)
     audio = storage.list_parquet(settings.audio, options) if settings.audio else None
     mark = {"run": run.uri, "fingerprint": run.record.get("fingerprint"), **dataclasses.asdict(settings)}
+    overlay = _overlay(settings, options)
+    if overlay is not None:
+        mark["reviews_version"] = overlay.version
     finished = _claim(output, mark)
     if finished is not None:
         return finished
@@ -79,12 +92,14 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
         writer = _Writer(settings, output, database)
         try:
             for batch in run.batches(context):
-                writer.add(batch)
+                writer.add(batch if overlay is None else overlay.lay(batch))
             writer.finish()
         except BaseException:
             writer.discard()
             raise
     record = _record(run, settings, writer)
+    if overlay is not None:
+        record |= {"reviews_version": overlay.version, "reviewed": overlay.facts()}
     if settings.format == "hf":
         about = {"run": run.uri, "rows": record["rows_out"], "model": run.record.get("model_id", "unknown")}
         storage.write_atomic(output.join("README.md"), tables.card(about | {"schema": record["schema"]}).encode())
@@ -94,6 +109,10 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
 
 
 _CLAIM = "_exporting.json"
+
+
+def _overlay(settings: Settings, options: Options | None) -> Overlay | None:
+    return None if settings.reviews is None else Overlay(read_reviews(settings.reviews, ENGLISH, options), ENGLISH)
 
 
 def _check(settings: Settings) -> None:
@@ -150,6 +169,7 @@ class _Writer:
         self._root = output.join(self._format.folder) if self._format.folder else output
         self._parts = Parts(self._root, self._format.suffix, settings.rows_per_file, _part_maker(settings))
         self._aside = Parts(output, ".jsonl", 1 << 62, lambda _: TextPart(output.join(ASIDE)))
+        self._reviewed = Parts(output, ".jsonl", 1 << 62, lambda _: TextPart(output.join(REVIEWED)))
         self._spool, self._names = Spool(database), Names(database)
         self.rows_in = self.rows_out = self.recording_files = self.recordings = self.words = 0
         self.aside: dict[str, int] = {}
@@ -159,6 +179,8 @@ class _Writer:
         self.rows_in += len(batch)
         batch = self._set_aside(batch)
         self.rows_out += len(batch)
+        if self._settings.reviews is not None and self._format.reviewed is None:
+            self._reviewed.write("", changed_lines(batch))
         self.words += len(pc.list_flatten(batch["words"]))
         for folder, rows in self._partitioned(batch):
             if self._format.is_timed:
@@ -217,6 +239,7 @@ class _Writer:
                 self._write_recording(folder, recording, text, digits)
         self._parts.close()
         self._aside.close()
+        self._reviewed.close()
         if self.rows_in != self.rows_out + sum(self.aside.values()):
             raise StorageError(f"{self.rows_in} rows in, {self.rows_out} out, {sum(self.aside.values())} aside.")
 
@@ -245,6 +268,7 @@ class _Writer:
     def discard(self) -> None:
         self._parts.discard()
         self._aside.discard()
+        self._reviewed.discard()
 
     @property
     def files(self) -> int:
@@ -263,7 +287,7 @@ def _part_maker(settings: Settings) -> Callable[[Location], Any]:
 
 
 def _arrow_schema(settings: Settings) -> pa.Schema:
-    schema = stamped("rollcall.transcripts")
+    schema = stamped(settings.schema)
     if settings.format == "hf":
         schema = schema.with_metadata({**(schema.metadata or {}), **tables.features(schema)})
     return schema
@@ -271,14 +295,13 @@ def _arrow_schema(settings: Settings) -> pa.Schema:
 
 def _rows(settings: Settings, batch: Batch) -> pa.Table | list[str]:
     lines = FORMATS[settings.format].lines
-    return batch.select(TRANSCRIPTS.names) if lines is None else lines(batch)
+    return tables.rich_rows(batch) if lines is None else lines(batch)
 
 
 def _record(run: Run, settings: Settings, writer: _Writer) -> dict[str, Any]:
-    schema = FORMATS[settings.format].schema
     facts = {
-        "schema": schema,
-        "schema_version": VERSIONS[schema],
+        "schema": settings.schema,
+        "schema_version": VERSIONS[settings.schema],
         **dataclasses.asdict(settings),
         "run": run.uri,
         **{name: run.record.get(name) for name in ("fingerprint", "model_id", "list_version", "config_fingerprint")},

@@ -19,6 +19,7 @@ class Format:
     track_file:  a recording, or an utterance that was not cut from one, to a file of its own
     by_recording: the lines of a recording have a file of their own
     head:        first line of every file of lines
+    reviewed:    its schema where reviews were laid over the rows; None if it has no place for what they changed
     keeps_errors: whether a row with an error has a place in it; if not, it is set aside
     """
 
@@ -33,16 +34,33 @@ class Format:
     folder: str = ""
     by_recording: bool = False
     keeps_errors: bool = True
+    reviewed: str | None = None
 
     @property
     def is_timed(self) -> bool:
         return self.track_lines is not None or self.track_file is not None
 
 
+_RICH = "rollcall.reviewed-transcripts"
 FORMATS: dict[str, Format] = {
-    "parquet": Format("rollcall.transcripts", ".parquet", "every column; for DuckDB, pandas, polars", arrow=True),
-    "hf": Format("rollcall.transcripts", ".parquet", "a folder for Hugging Face datasets", True, folder="data"),
-    "jsonl": Format("rollcall.transcripts", ".jsonl", "every column, an object per line", lines=tables.json_lines),
+    "parquet": Format(
+        "rollcall.transcripts", ".parquet", "every column; for DuckDB, pandas, polars", True, reviewed=_RICH
+    ),
+    "hf": Format(
+        "rollcall.transcripts",
+        ".parquet",
+        "a folder for Hugging Face datasets",
+        True,
+        folder="data",
+        reviewed=_RICH,
+    ),
+    "jsonl": Format(
+        "rollcall.transcripts",
+        ".jsonl",
+        "every column, an object per line",
+        lines=tables.json_lines,
+        reviewed=_RICH,
+    ),
     "csv": Format(
         "rollcall.flat", ".csv", "the main columns, for spreadsheets", lines=tables.csv_lines, head=tables.csv_head
     ),

@@ -6,6 +6,7 @@ a comment where a format has comments (CTM, STM, VTT), and always in ``_export.j
 
 import pyarrow as pa
 
+from pipeline.review import laid
 from pipeline.schemas import ORIGIN, TRANSCRIPTS
 
 
@@ -47,6 +48,7 @@ MANIFEST = pa.schema(
 
 VERSIONS = {
     "rollcall.transcripts": 2,
+    "rollcall.reviewed-transcripts": 1,
     "rollcall.flat": 2,
     "rollcall.nemo-manifest": 2,
     "rollcall.ctm": 1,
@@ -56,6 +58,7 @@ VERSIONS = {
 }
 TABLES = {
     "rollcall.transcripts": TRANSCRIPTS,
+    "rollcall.reviewed-transcripts": laid.SCHEMA,
     "rollcall.flat": FLAT,
     "rollcall.nemo-manifest": MANIFEST,
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.export.schema import FLAT, MANIFEST
+from pipeline.review.overlay import REVIEWED
 from pipeline.runs.reader import Batch
 from pipeline.schemas import TRANSCRIPTS
 
@@ -18,8 +19,8 @@ _FLAT = FLAT.names
 
 
 def rich_rows(batch: Batch) -> pa.Table:
-    """The rows of parquet and hf."""
-    return batch.select(TRANSCRIPTS.names)
+    """The rows of parquet and hf; those that reviews were laid over say so."""
+    return batch.select([*TRANSCRIPTS.names, *(name for name in REVIEWED.names if name in batch.column_names)])
 
 
 def json_lines(batch: Batch) -> list[str]:

@@ -6,10 +6,12 @@ clear, or no word is there, the review no longer fits; it is counted and the run
 
 import collections
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.review.check import Review
 from pipeline.review.folder import Files, counting, denies, says, version_of
@@ -87,7 +89,7 @@ class Overlay:
             "version": self.version,
             "count": self.reviews,
             "rows_changed": self._rows,
-            **{name.replace(" ", "_"): self.counts[name] for name in OUTCOMES},
+            **{_key(name): self.counts[name] for name in OUTCOMES},
             "other_audio": elsewhere,
         }
 
@@ -165,6 +167,27 @@ class Overlay:
     def _is_named(row: _Row, first: int, last: int) -> bool:
         """Whether words [first, last) are an entity of the run."""
         return any((one["start_word"], one["end_word"]) == (first, last) for one in row["entities"] or ())
+
+
+def summary(facts: Mapping[str, Any]) -> str:
+    """Return what ``Overlay.facts`` says, in a line for people."""
+    misfits = {name: facts[_key(name)] for name in NOT_FITTING if facts[_key(name)]}
+    named = f" ({', '.join(f'{name}: {count:,}' for name, count in misfits.items())})" if misfits else ""
+    return (
+        f"{facts['count']:,} reviews: {facts['changed']:,} change {facts['rows_changed']:,} rows, "
+        f"{sum(misfits.values()):,} no longer fit{named}, {facts['other_audio']:,} are of other audio"
+    )
+
+
+def _key(outcome: str) -> str:
+    return outcome.replace(" ", "_")
+
+
+def changed_lines(batch: pa.Table) -> list[str]:
+    """Return a JSON line per row that reviews changed: its id, text, original text and what was reviewed."""
+    changed = batch.filter(pc.is_valid(batch["original_text"]))
+    rows = changed.select(["utterance_id", "text", *REVIEWED.names]).to_pylist()
+    return [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
 
 
 def _span(words: Sequence[_Row], start: float, end: float) -> tuple[int, int] | str:
