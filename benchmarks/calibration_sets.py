@@ -6,12 +6,14 @@
     STEM-100, STEM-1000            STEM.parquet of --speech with a list made for each utterance
     STEM-words, STEM-directory     the same with one of the large lists
 
-Speech that a model was trained on is recognised too well to learn anything from, so it is made harder: speed and noise.
+Speech that a model was trained on is recognised too well to learn anything from, so it is made harder by speed and
+noise (--noise), so that about as many words are wrong as in speech of strangers.
 Speakers that are kept out of all training are left out.
 """
 
 import argparse
 import dataclasses
+import functools
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +46,7 @@ SIZES = (100, 1000)
 LARGE = {"words": "is21_deep_bias/all_rare_words.txt", "directory": "names_dev_directory.txt"}
 _ON = {"words": ("is21-100", 160), "directory": ("names_dev", 320)}
 """The development set that each large list is for, and about how many utterances of it."""
-_HARDER = Hardening(speeds=(0.85, 0.9, 1.0, 1.1, 1.15), noise_snr=(3.0, 20.0))
+_SPEEDS, _NOISY = (0.8, 0.9, 1.0, 1.1, 1.2), 0.8
 _LONGEST = 28.0  # seconds of an utterance
 
 
@@ -106,18 +108,21 @@ class Sets:
     def _spoken(self, stem: str) -> LabelledSet:
         """Return the speech of a file, made harder."""
         audio, most = self.speech[stem], self.options.speech_utterances
-        emissions = self.options.emissions / f"{stem}.harder-{most}.parquet"
+        low, high = self.options.noise
+        harder = Hardening(_SPEEDS, (low, high), _NOISY)
+        emissions = self.options.emissions / f"{stem}.{harder.name}.{most}.parquet"
         if not emissions.is_file():
             emissions.parent.mkdir(parents=True, exist_ok=True)
             config = dataclasses.replace(self.config, adapter=AdapterConfig(optional=True))
             encoder = Recogniser.load(config, transcribes=False).encoder
-            encode(_rows(audio, most), _harder, encoder, emissions)
+            change = functools.partial(_hardened, harder)
+            encode(_rows(audio, most), change, encoder, emissions)
         corpus = load_labelled_set(str(emissions), str(audio))
         return sample(corpus, self.options.utterances) if self.options.utterances else corpus
 
 
-def _harder(one: Spoken) -> Samples:
-    return _HARDER.apply(one.samples, one.utterance_id)
+def _hardened(harder: Hardening, one: Spoken) -> Samples:
+    return harder.apply(one.samples, one.utterance_id)
 
 
 def _rows(audio: Path, most: int) -> list[dict[str, object]]:

@@ -179,6 +179,10 @@ def main() -> None:
     parser.add_argument(
         "--speech-utterances", type=int, default=400, help="of each file, spread over it (default %(default)s)"
     )
+    parser.add_argument(
+        "--noise", nargs=2, type=float, default=(0.0, 15.0), metavar="DB",
+        help="signal to noise of training speech, lowest and highest; watch the WER without a list that is printed",
+    )  # fmt: skip
     parser.add_argument("--without", nargs="+", choices=FEATURES, default=[], metavar="FEATURE", help="not used")
     options = parser.parse_args()
     sets = Sets(options, with_file(joint(), options.config), {path.stem: path for path in options.speech})

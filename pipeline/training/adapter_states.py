@@ -41,22 +41,23 @@ _MIN_SECONDS, _MAX_SECONDS = 0.5, 28.0
 
 @dataclasses.dataclass(frozen=True)
 class Hardening:
-    """How audio is made harder: each utterance draws one speed and, half of the time, noise; fixed by its id.
+    """How audio is made harder: each utterance draws one speed and, by chance, noise; fixed by its id.
 
     speeds:    factors of tempo and pitch together
     noise_snr: signal to noise in dB, drawn uniformly from this range; None for no noise
+    noisy:     share of the utterances that get noise
     """
 
     speeds: tuple[float, ...] = (1.0,)
     noise_snr: tuple[float, float] | None = None
+    noisy: float = 0.5
 
     @property
     def name(self) -> str:
         """Short text that names the setting in a file name."""
         speeds = "-".join(f"{speed:g}" for speed in self.speeds)
-        return f"speed{speeds}" + (
-            "" if self.noise_snr is None else f".noise{self.noise_snr[0]:g}-{self.noise_snr[1]:g}"
-        )
+        noise = "" if self.noise_snr is None else f".noise{self.noise_snr[0]:g}-{self.noise_snr[1]:g}"
+        return f"speed{speeds}{noise}" + ("" if self.noisy == Hardening.noisy else f".noisy{self.noisy:g}")
 
     def apply(self, samples: Samples, utterance_id: str) -> Samples:
         """Return the harder audio."""
@@ -65,7 +66,7 @@ class Hardening:
         speed = self.speeds[int(generator.integers(len(self.speeds)))]
         if speed != 1.0:
             samples = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
-        if self.noise_snr is not None and generator.random() < 0.5:
+        if self.noise_snr is not None and generator.random() < self.noisy:
             samples = _with_noise(samples, generator.uniform(*self.noise_snr), generator)
         return samples
 
