@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import functools
+import os
 import random
 from pathlib import Path
 
@@ -62,7 +63,9 @@ def _set(name: str, options: argparse.Namespace, config: RunConfig) -> LabelledS
     audio, emissions = data / f"{stem}.parquet", options.emissions / f"{stem}.parquet"
     if not emissions.is_file():
         options.emissions.mkdir(parents=True, exist_ok=True)
-        encode(str(audio), dataclasses.replace(config, adapter=AdapterConfig(optional=True)), emissions)
+        new = emissions.with_name(f"{emissions.name}.{os.getpid()}")  # it appears whole: others may wait for it
+        encode(str(audio), dataclasses.replace(config, adapter=AdapterConfig(optional=True)), new)
+        new.replace(emissions)
     lists = {
         "names_dev": None,
         "adversarial-100": str(data / "adversarial_100.tsv"),
