@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from actors.batch import Meter
-from actors.stages import encode_batch, keep_few_kernels
+from actors.stages import encode_batch
 from pipeline.config import RunConfig
 from pipeline.entities import snapshot
 from pipeline.storage import Location
@@ -16,7 +16,6 @@ class EncoderActor:
         self, config: RunConfig, list_column: str | None, threads: int, meter: Meter, lists: Location | None = None
     ) -> None:
         """``lists``: the run's entity lists; None, for a first pass that is cached, leaves the adapter to later."""
-        keep_few_kernels()
         import torch  # here and below: the driver, which only names this class, needs no models in its memory
 
         from pipeline.recognition.recogniser import Recogniser

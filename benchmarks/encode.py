@@ -23,8 +23,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -35,7 +33,7 @@ from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.model import RollcallCtc
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
-from pipeline.audio.decode import decode_audio
+from pipeline.audio.decode import Pcm, decode_audio, to_pcm
 from pipeline.config import AcousticConfig
 from pipeline.recognition.encode import Encoder, pack
 
@@ -83,7 +81,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row for every part: what, batch_seconds, x_real_time, share of the encoder's time."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "1024")
     torch.set_num_threads(arguments.threads)
     fields = {} if arguments.model is None else {"model": arguments.model}
     config = AcousticConfig(device=arguments.device, dtype=arguments.dtype, **fields)
@@ -120,9 +117,9 @@ class _Reading:
     def __init__(self, table: pa.Table) -> None:
         self._files = [(row["audio"]["bytes"], row["utterance_id"]) for row in table.to_pylist()]
 
-    def waveforms(self) -> list[npt.NDArray[np.float32]]:
+    def waveforms(self) -> list[Pcm]:
         """Decode all of it, one after the other."""
-        return [decode_audio(data, name).samples for data, name in self._files]
+        return [to_pcm(decode_audio(data, name).samples) for data, name in self._files]
 
     def together(self, processes: int) -> float:
         """Return times real time of so many processes that take one file after the other."""
@@ -138,7 +135,7 @@ def _warm() -> None:
 
 
 def _seconds(file: tuple[bytes, str]) -> float:
-    return len(decode_audio(*file).samples) / SAMPLE_RATE
+    return len(to_pcm(decode_audio(*file).samples)) / SAMPLE_RATE
 
 
 def _network(model: RollcallCtc, config: AcousticConfig, rows: int) -> Callable[[], object]:
@@ -159,7 +156,7 @@ def _network(model: RollcallCtc, config: AcousticConfig, rows: int) -> Callable[
     return once
 
 
-def _model(model: CtcModel, batches: Sequence[Sequence[npt.NDArray[np.float32]]]) -> Callable[[], object]:
+def _model(model: CtcModel, batches: Sequence[Sequence[Pcm]]) -> Callable[[], object]:
     return lambda: [model.encode(batch) for batch in batches]
 
 

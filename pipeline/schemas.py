@@ -165,9 +165,10 @@ TRANSCRIPTS = pa.schema(
     ]
 )
 
-TRANSCRIPTS_FORMAT = 2
-"""Of TRANSCRIPTS; higher with every change of its columns. It is part of the config fingerprint, so that an unfinished
-run is never resumed with other columns. 2: ORIGIN, and the strategies of FOUND_ENTITY."""
+TRANSCRIPTS_FORMAT = 3
+"""Of TRANSCRIPTS; higher with every change of its columns or of the numbers that they follow from. It is part of the
+config fingerprint, so that an unfinished run is never resumed with others. 2: ORIGIN, and the strategies of
+FOUND_ENTITY. 3: lengths are padded in the first pass, which rounds a little differently."""
 
 PRIVATE = pa.schema(
     [

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from actors.batch import LocalMeter
-from actors.stages import decode_batch, encode_batch, keep_few_kernels
+from actors.stages import decode_batch, encode_batch
 from jobs.run.executor import usable_cores
 from jobs.run.lint import Sounds, begin_lint, lint_facts
 from jobs.run.preflight import Transcription
@@ -67,7 +67,6 @@ class LocalExecutor:
         """Do what is left of the run; raises RollcallError."""
         from pipeline.acoustic.precision import choose_device  # torch takes a second to import
 
-        keep_few_kernels()
         meter = LocalMeter(self.max_error_rate)
         sounds = begin_lint(run, _listen)
         with _single_threaded_torch():

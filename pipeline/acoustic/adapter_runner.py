@@ -71,10 +71,13 @@ class AdapterRunner:
 
     def query(self, states: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
         """Return the list-independent query [T, Q] of states [L + 1, T, D]."""
-        with torch.inference_mode():
-            query = self._adapter.query_of(self._tensor(states))
-        rounded: npt.NDArray[np.float16] = query.to(torch.float16).cpu().numpy()
+        rounded: npt.NDArray[np.float16] = self.query_of(torch.from_numpy(states).to(self._device)).cpu().numpy()
         return rounded
+
+    def query_of(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the queries [..., T, Q] of float16 states [..., L + 1, T, D], in float16 too, on the device."""
+        with torch.inference_mode():
+            return self._adapter.query_of(states.float()).to(torch.float16)
 
     def adapt(
         self, first: SparseLogProbs, last: npt.NDArray[np.float16], query: npt.NDArray[np.float16],

@@ -11,10 +11,8 @@ from pipeline.acoustic.whisper_encoder import WhisperEncoder
 FRAME_SAMPLES = 320  # one encoder frame is two mel frames: 50 Hz
 
 
-def key_mask(lengths: torch.Tensor, frames: int) -> torch.Tensor | None:
-    """Return the [B, 1, 1, T] attention mask (True = may be attended to), None when nothing is padded."""
-    if bool((lengths == frames).all()):
-        return None
+def key_mask(lengths: torch.Tensor, frames: int) -> torch.Tensor:
+    """Return the [B, 1, 1, T] attention mask (True = may be attended to); it asks the device nothing."""
     return (torch.arange(frames, device=lengths.device)[None] < lengths[:, None])[:, None, None, :]
 
 
@@ -37,7 +35,7 @@ class WhisperBackbone(nn.Module):
         hidden = nn.functional.gelu(self.encoder.conv2(hidden)).transpose(1, 2)  # [B, T, D]
         return hidden + self.encoder.embed_positions.weight[: hidden.shape[1]]
 
-    def run_layers(self, hidden: torch.Tensor, mask: torch.Tensor | None, first: int) -> dict[int, torch.Tensor]:
+    def run_layers(self, hidden: torch.Tensor, mask: torch.Tensor, first: int) -> dict[int, torch.Tensor]:
         """Run the layers from ``first`` (counted from 0) to the end; return the tapped levels by number."""
         levels = {}
         for number in range(first, self.depth):

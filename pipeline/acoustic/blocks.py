@@ -38,13 +38,12 @@ class SelfAttention(nn.Module):
         first, second = x.chunk(2, dim=-1)
         return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         batch, frames, width = x.shape
         query, key, value = self.projection(x).view(batch, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         # Written out: twice as fast as the fused kernel on CPUs in bfloat16, forwards and backwards.
         scores = self._rotate(query) @ self._rotate(key).transpose(-1, -2) * query.shape[-1] ** -0.5  # [B, H, T, T]
-        if mask is not None:
-            scores = scores.masked_fill(~mask, float("-inf"))
+        scores = scores.masked_fill(~mask, float("-inf"))
         mixed = scores.softmax(-1).to(value.dtype) @ value
         out: torch.Tensor = self.output(mixed.transpose(1, 2).reshape(batch, frames, width))
         return out
@@ -60,10 +59,9 @@ class Convolution(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         x = nn.functional.glu(self.gate(x), dim=-1)
-        if valid is not None:
-            x = x * valid  # padding must look like the silence beyond the edge
+        x = x * valid  # padding must look like the silence beyond the edge
         x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         out: torch.Tensor = self.output(nn.functional.silu(self.norm(x)))
         return out
@@ -82,7 +80,7 @@ class Block(nn.Module):
         )
         self.dropout = ChannelDropout(dropout)
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None, valid: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), mask))
         x = x + self.dropout(self.convolution(self.convolution_norm(x), valid))
         x = x + self.dropout(self.feed(self.feed_norm(x)))

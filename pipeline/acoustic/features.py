@@ -41,32 +41,19 @@ def _filters(device: str) -> torch.Tensor:
     return torch.from_numpy(mel_filters()).float().to(device)
 
 
-def log_mel(samples: torch.Tensor) -> torch.Tensor:
-    """Return [80, N // 160] log-mel features of mono 16 kHz ``samples`` [N] in -1..1.
-
-    Shorter audio than one window is padded with silence to one. Digital silence gives a constant.
-    """
-    if samples.numel() < FFT_SAMPLES:
-        samples = torch.nn.functional.pad(samples, (0, FFT_SAMPLES - samples.numel()))
-    window = torch.hann_window(FFT_SAMPLES, device=samples.device)
-    spectrum = torch.stft(samples, FFT_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
-    power = spectrum[:, :-1].abs().square()  # [201, N // 160]
-    mel = (_filters(str(samples.device)) @ power).clamp(min=_LEAST_POWER).log10()
-    mel = torch.maximum(mel, mel.max() - _DYNAMIC_RANGE)
-    return (mel + 4.0) / 4.0
-
-
 def log_mel_batch(samples: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return [B, 80, N // 160] features of a padded batch [B, N], as ``log_mel`` has them, and mel frames [B].
+    """Return [B, 80, N // 160] features of a padded batch [B, N], as Whisper has them, and mel frames [B].
 
-    An utterance has whole output frames of 40 ms; beyond them the features are zero. Its last window differs from what
-    ``log_mel`` says, which has the mirrored end where here is silence. N must be at least one window.
+    ``lengths`` [B] count samples. An utterance has whole output frames of 40 ms, one at least; beyond them the features
+    are zero. Its last window is what its padding makes of it: Whisper's, where the padding mirrors its end. Digital
+    silence gives a constant. N must be at least one window. Nothing here waits for the device.
     """
     window = torch.hann_window(FFT_SAMPLES, device=samples.device)
     spectrum = torch.stft(samples, FFT_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
     mel = (_filters(str(samples.device)) @ spectrum[:, :, :-1].abs().square()).clamp(min=_LEAST_POWER).log10()
     frames = (lengths // (HOP_SAMPLES * _MEL_PER_OUTPUT)).clamp(min=1) * _MEL_PER_OUTPUT
-    inside = (torch.arange(mel.shape[2], device=mel.device)[None] < frames[:, None])[:, None]
-    peak = mel.masked_fill(~inside, -torch.inf).amax((1, 2), keepdim=True)
+    places = torch.arange(mel.shape[2], device=mel.device)[None]
+    heard = (places < (lengths // HOP_SAMPLES).clamp(min=1)[:, None])[:, None]
+    peak = torch.where(heard, mel, -torch.inf).amax((1, 2), keepdim=True)
     mel = (torch.maximum(mel, peak - _DYNAMIC_RANGE) + 4.0) / 4.0
-    return mel * inside, frames
+    return mel * (places < frames[:, None])[:, None], frames

@@ -77,7 +77,7 @@ class CtcHead(nn.Module):
         """Return every level's output for stacked frames [B, T, inputs * stack]; ``lengths`` [B] counts them."""
         frames = stacked.shape[1]
         mask = key_mask(lengths, frames)
-        valid = None if mask is None else mask[:, 0, 0, :, None]
+        valid = mask[:, 0, 0, :, None]
         x = self.dropout(self.input(self.input_norm(stacked)))  # [B, T, D]
         intermediate, states, phones = [], [], None
         for number, block in enumerate(self.blocks, start=1):

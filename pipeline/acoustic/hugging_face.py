@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 from torch import nn
 
 from pipeline.acoustic.adapter import OutputLayer
+from pipeline.acoustic.batching import Audio, Heard, Query, Results, pad, padded_length, start
 from pipeline.acoustic.hugging_face_tokens import NEVER, FoldedTokens, fold_tokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.text import ENGLISH
-from pipeline.types.emissions import FLOOR_LOG_PROB, Emissions, sparsify
+from pipeline.types.emissions import FLOOR_LOG_PROB, Emissions
 from pipeline.types.tokens import Tokens
 
 CLASSES: dict[str, Any] = {
@@ -38,6 +38,8 @@ CLASSES: dict[str, Any] = {
 
 MAX_SECONDS = 30.0  # these models were trained on segments up to about this long, and attention grows quadratically
 MIN_SAMPLES = 1_600  # shorter audio is padded to 0.1 s: several frames even at an eightfold subsampling
+_LEAST_VARIANCE = 1e-7  # of samples, as wav2vec 2.0 extracts its features
+_LEAST_SPREAD = 1e-5  # of features, as Parakeet does
 _BESIDE = (
     (("vocab.json", "tokenizer.json", "tokenizer.model"), "which has the pieces that the model writes"),
     (("preprocessor_config.json", "processor_config.json"), "which says how the model hears"),
@@ -173,14 +175,19 @@ class _Padding:
 
     samples: Sequence[int] = ()  # of every row
     frames: Sequence[int] = ()
+    _lengths: torch.Tensor  # [B] frames, on the device
+
+    def hold(self, samples: Sequence[int], frames: Sequence[int], device: torch.device) -> None:
+        """Keep what the next forward pass is about."""
+        self.samples, self.frames = samples, frames
+        self._lengths = torch.tensor(frames, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
     def zero(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
         """Forward pre-hook of a Conv1d over frames [B, C, T]."""
         width = inputs[0].shape[-1]
         if min(self.frames) >= width:
             return None
-        lengths = torch.tensor(self.frames, device=inputs[0].device)
-        valid = torch.arange(width, device=inputs[0].device)[None] < lengths[:, None]  # [B, T]
+        valid = torch.arange(width, device=inputs[0].device)[None] < self._lengths[:, None]  # [B, T]
         return (inputs[0] * valid[:, None], *inputs[1:])
 
 
@@ -195,9 +202,15 @@ class HuggingFaceCtc:
     ) -> None:
         self.model_id = model_id
         self._device = choose_device(config.device)
+        self.together = self._device.type != "cpu"
         self._dtype = choose_dtype(config.dtype, self._device)
         self._network, self._extractor, self._top_k = network.eval().to(self._device), extractor, config.top_k
         self.tokens, self._fold = folded.tokens, folded.fold
+        kept = np.flatnonzero(folded.fold != NEVER)
+        self._kept = torch.from_numpy(kept).to(self._device)
+        self._folded = torch.from_numpy(folded.fold[kept]).to(self._device)
+        if hasattr(extractor, "mel_filters") and isinstance(extractor.mel_filters, torch.Tensor):
+            extractor.mel_filters = extractor.mel_filters.to(self._device)
         self._parakeet = network.config.model_type == "parakeet_ctc"
         self._encoder = network.encoder if self._parakeet else network.base_model.encoder
         self.frame_seconds, self.max_seconds = self._timing()
@@ -239,56 +252,83 @@ class HuggingFaceCtc:
         weight = layer.weight.reshape(layer.weight.shape[0], -1)  # Parakeet's is a convolution over one frame
         return OutputLayer(weight, layer.bias, torch.from_numpy(self._fold))
 
-    def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
-        """Return the emissions of each mono 16 kHz waveform, computed as one padded batch."""
-        if not waveforms:
-            return []
-        inputs, lengths = self._features(waveforms)
-        with torch.inference_mode(), autocast(self._device, self._dtype):
-            logits = self._network(**inputs).logits
-        log_probs = self._log_probs(logits.float())  # [B, T, V]
-        states = self._states() if with_states else None
-        self._seen.clear()
-        return [
-            Emissions(
-                tokens=sparsify(log_probs[row, :length], self._top_k),
-                states=None if states is None else states[row][:, :length],
-            )
-            for row, length in enumerate(lengths)
-        ]
+    def begin(self, waveforms: Sequence[Audio], with_states: bool = False, query: Query | None = None) -> Results:
+        """Begin with mono 16 kHz waveforms; see pipeline.acoustic.interface."""
+        groups = [waveforms] if self.together and waveforms else [[waveform] for waveform in waveforms]
+        begun = [self._start(group, with_states or query is not None, query) for group in groups]
+        return lambda: [emissions for results in begun for emissions in results()]
 
-    def _features(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> tuple[dict[str, torch.Tensor], list[int]]:
+    def encode(self, waveforms: Sequence[Audio], with_states: bool = False) -> list[Emissions]:
+        """Return the emissions of each mono 16 kHz waveform."""
+        return self.begin(waveforms, with_states)()
+
+    def _start(self, waveforms: Sequence[Audio], with_states: bool, query: Query | None) -> Results:
+        with torch.inference_mode():
+            inputs, frames = self._features(waveforms)
+            with autocast(self._device, self._dtype):
+                logits = self._network(**inputs).logits
+            states = torch.stack([self._seen[layer] for layer in (*self._taps, 0)], dim=1) if with_states else None
+            self._seen.clear()
+            return start(Heard(self._log_probs(logits.float()), None, states), frames, self._top_k, query)
+
+    def _features(self, waveforms: Sequence[Audio]) -> tuple[dict[str, torch.Tensor], list[int]]:
         """Return the padded inputs and every row's frames; normalisation is per utterance, before padding."""
-        padded = [np.pad(wave, (0, max(0, MIN_SAMPLES - len(wave)))).astype(np.float32) for wave in waveforms]
+        samples = [max(len(waveform), MIN_SAMPLES) for waveform in waveforms]
+        unit = round(self.frame_seconds * SAMPLE_RATE)
+        width = (padded_length(max(samples) // unit) + 1) * unit
+        batch = pad(waveforms, MIN_SAMPLES, width, self._device)
+        inside = _inside(batch.samples, batch.lengths)
         if self._parakeet:
-            batch = self._extractor(padded, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-            inputs = {"input_features": batch["input_features"], "attention_mask": batch["attention_mask"]}
-            lengths = self._encoder._get_subsampling_output_length(inputs["attention_mask"].sum(-1))
+            inputs = self._mel(batch.samples * inside, batch.lengths)
+            frames = self._encoder._get_subsampling_output_length(self._mel_frames(torch.tensor(samples)))
         else:
-            rows = [self._extractor(wave, sampling_rate=SAMPLE_RATE)["input_values"][0] for wave in padded]
-            samples = torch.tensor([len(row) for row in rows])
-            values = nn.utils.rnn.pad_sequence([torch.from_numpy(np.asarray(row)) for row in rows], batch_first=True)
-            mask = torch.arange(values.shape[1])[None] < samples[:, None]
-            inputs = {"input_values": values, "attention_mask": mask.long()}
-            lengths = self._network._get_feat_extract_output_lengths(samples)
-        frames = [int(length) for length in lengths]
-        self._padding.samples, self._padding.frames = [len(wave) for wave in padded], frames
-        return {name: value.to(self._device) for name, value in inputs.items()}, frames
+            values = self._normalised(batch.samples, inside, batch.lengths)
+            inputs = {"input_values": values, "attention_mask": inside.long()}
+            frames = self._network._get_feat_extract_output_lengths(torch.tensor(samples))
+        self._padding.hold(samples, frames.tolist(), self._device)
+        return inputs, list(self._padding.frames)
 
-    def _log_probs(self, logits: torch.Tensor) -> npt.NDArray[np.float32]:
-        """Log-softmax over what can be written, folded: pieces that are equal once normalised add up."""
-        fold = torch.from_numpy(self._fold).to(logits.device)
-        kept = torch.nonzero(fold != NEVER)[:, 0]
-        probs = logits[..., kept].softmax(-1)
-        summed = torch.zeros_like(logits).index_add_(-1, fold[kept], probs)
-        floored: npt.NDArray[np.float32] = summed.clamp_min(math.exp(FLOOR_LOG_PROB)).log().cpu().numpy()
-        return floored
+    def _normalised(self, samples: torch.Tensor, inside: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return samples [B, N] of mean 0 and variance 1 where the model wants that, as its extractor does it."""
+        samples = samples * inside
+        if not self._extractor.do_normalize:
+            return samples
+        mean = samples.sum(1, keepdim=True) / lengths[:, None]
+        centred = (samples - mean) * inside
+        variance = centred.square().sum(1, keepdim=True) / lengths[:, None]
+        return centred / (variance + _LEAST_VARIANCE).sqrt()
 
-    def _states(self) -> npt.NDArray[np.float16]:
-        """[B, L + 1, T, D]: the tapped layers in order, then what the head saw."""
-        levels = [self._seen[layer] for layer in (*self._taps, 0)]
-        stacked: npt.NDArray[np.float16] = torch.stack(levels, dim=1).to(torch.float16).cpu().numpy()
-        return stacked
+    def _mel_frames(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return the mel frames of so many samples, as Parakeet's extractor counts them."""
+        counted: torch.Tensor = torch.floor_divide(
+            samples + self._extractor.n_fft // 2 * 2 - self._extractor.n_fft, self._extractor.hop_length
+        )
+        return counted
+
+    def _mel(self, samples: torch.Tensor, lengths: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return Parakeet's features of a padded batch, normalised per utterance, as its extractor does it."""
+        extractor = self._extractor
+        if extractor.preemphasis is not None:
+            previous = torch.nn.functional.pad(samples[:, :-1], (1, 0))
+            samples = (samples - extractor.preemphasis * previous) * _inside(samples, lengths)
+        mel = extractor._torch_extract_fbank_features(samples, self._device)  # [B, M, F]
+        frames = self._mel_frames(lengths)
+        inside = _inside(mel[..., 0], frames)
+        mask, count = inside[..., None], frames[:, None, None]
+        mean = (mel * mask).sum(1, keepdim=True) / count
+        spread = (((mel - mean) * mask).square().sum(1, keepdim=True) / (count - 1)).sqrt()
+        return {"input_features": (mel - mean) / (spread + _LEAST_SPREAD) * mask, "attention_mask": inside}
+
+    def _log_probs(self, logits: torch.Tensor) -> torch.Tensor:
+        """Log-softmax [B, T, V] over what can be written, folded: pieces that are equal once normalised add up."""
+        probs = logits.index_select(-1, self._kept).softmax(-1)
+        summed = torch.zeros_like(logits).index_add_(-1, self._folded, probs)
+        return summed.clamp_min(math.exp(FLOOR_LOG_PROB)).log()
+
+
+def _inside(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Return the [B, N] mask of what is no padding in values [B, N]."""
+    return torch.arange(values.shape[1], device=values.device)[None] < lengths[:, None]
 
 
 def _tapped_layers(wanted: tuple[int, ...] | None, depth: int) -> tuple[int, ...]:

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline.types.emissions import Emissions
 from pipeline.types.tokens import Tokens
 
-if TYPE_CHECKING:  # it is a torch module, which those who only name the interface need not load
+if TYPE_CHECKING:  # these need torch, which those who only name the interface need not load
     from pipeline.acoustic.adapter import OutputLayer
+    from pipeline.acoustic.batching import Audio, Query, Results
 
 SAMPLE_RATE = 16_000
 """Hz; what every model here hears."""
@@ -26,8 +24,17 @@ class CtcModel(Protocol):
     phones: tuple[str, ...] | None  # columns of the phone head after the blank (column 0), or None
     takes_threads: bool  # whether several threads may encode at the same time
 
-    def encode(self, waveforms: Sequence[npt.NDArray[np.float32]], with_states: bool = False) -> list[Emissions]:
-        """Return the emissions of each mono 16 kHz waveform, computed as one padded batch."""
+    together: bool  # whether waveforms given at once are one padded batch; on CPUs each is one of its own
+
+    def begin(self, waveforms: Sequence["Audio"], with_states: bool = False, query: "Query | None" = None) -> "Results":
+        """Begin with mono 16 kHz waveforms and return what waits for their emissions.
+
+        With ``query`` they have the last state and the query in place of all states. A GPU computes meanwhile.
+        """
+        ...
+
+    def encode(self, waveforms: Sequence["Audio"], with_states: bool = False) -> list[Emissions]:
+        """Return the emissions of each mono 16 kHz waveform."""
         ...
 
     def output_layer(self) -> "OutputLayer":

@@ -1,8 +1,13 @@
 """Which device a network runs on, and in which precision."""
 
+from typing import TypeVar
+
 import torch
+from torch import nn
 
 from pipeline.errors import ConfigError
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,3 +37,15 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return the context in which a network computes in ``dtype``; float32 is no cast at all."""
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
+def hold_weights(network: Network, dtype: torch.dtype) -> Network:
+    """Keep the weights of linear layers and convolutions in ``dtype``, in place; return the network.
+
+    ``autocast`` would bring them to it in every forward pass, which takes a quarter of the time of one utterance on a
+    CPU; the results are the same to the bit. Norms and tables stay as they are. For networks that are not trained.
+    """
+    for module in network.modules():
+        if type(module) in (nn.Linear, nn.Conv1d):
+            module.to(dtype)
+    return network

@@ -60,10 +60,13 @@ class SpellingBranch(nn.Module):
     by whoever sees the whole (Chi et al. 2021, Align-Refine).
     """
 
+    _blank: torch.Tensor  # [P] the posterior of a blank
+
     def __init__(self, config: SpellingConfig, phones: int, output: nn.Linear) -> None:
         """``phones`` counts the phone head's columns; ``output`` [V, D] is the head's subword layer."""
         super().__init__()
         self.config = config
+        self.register_buffer("_blank", torch.eye(phones)[0], persistent=False)
         vocabulary, state = output.weight.shape
         self.heard = nn.Linear(config.stack * 2 * phones, config.width)
         self.written = nn.Linear(config.stack * vocabulary, config.width)
@@ -83,10 +86,11 @@ class SpellingBranch(nn.Module):
         frames, stack = phones.shape[1], self.config.stack
         missing = -frames % stack
         phones, last = (nn.functional.pad(x, (0, 0, 0, missing)) for x in (phones, last))
-        phones[:, frames:, 0] = 1.0  # beyond the end is a blank
+        inside = (torch.arange(frames + missing, device=phones.device) < lengths[:, None])[..., None]  # [B, T, 1]
+        phones, last = torch.where(inside, phones, self._blank), last * inside  # beyond the end is a blank
         count = phones.shape[1] // stack  # [B, N, ...] positions
         mask = key_mask((lengths + stack - 1) // stack, count)
-        valid = None if mask is None else mask[:, 0, 0, :, None]
+        valid = mask[:, 0, 0, :, None]
         heard = torch.cat([phones, phones.clamp_min(_LEAST).log() / _LEAST_LOG + 1], dim=-1)
         written = self._written(output, last).to(heard.dtype)
         x = self.norm(self.heard(_stacked(heard, count)) + self.written(_stacked(written, count)))  # [B, N, D]

@@ -27,7 +27,12 @@ MIN_SAMPLES = 400
 _MAX_PEAK = 16.0  # full scale is 1.0; 24 dB above it the file surely holds something else than audio
 _QUIET_MIX = 10 ** (-12 / 10)  # of the loudest channel's power
 
+_FULL_SCALE = 32_768  # of 16 bits
+_LOUDEST = 32_767  # of 16 bits; there is one step more below zero than above
+
 Samples = npt.NDArray[np.float32]
+Pcm = npt.NDArray[np.int16]
+"""Mono 16 kHz in 16 bits, [N]: what is passed on to the encoder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +178,19 @@ def resampled(
             yield rest
     if total < MIN_SAMPLES:
         raise RowError(f"{source}: audio is {total / SAMPLE_RATE * 1000:.1f} ms long; needed is at least 25 ms.")
+
+
+def to_pcm(samples: Samples) -> Pcm:
+    """Round samples [N] of full scale 1.0 to 16 bits; audio of 16 bits at 16 kHz gets its own numbers back.
+
+    Louder audio, as floating-point files and lossy codecs have it, is brought down to full scale, not clipped.
+    """
+    scaled = samples * np.float32(_FULL_SCALE)
+    peak = max(float(scaled.max(initial=0.0)), -float(scaled.min(initial=0.0)))
+    if peak > _FULL_SCALE:
+        scaled *= np.float32(_LOUDEST / peak)
+    rounded: Pcm = np.rint(scaled, out=scaled).clip(-_FULL_SCALE, _LOUDEST, out=scaled).astype(np.int16)
+    return rounded
 
 
 def encode_flac(samples: Samples) -> bytes:

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
-from pipeline.audio.decode import Samples, decode_audio
+from pipeline.audio.decode import Pcm, decode_audio, to_pcm
 from pipeline.errors import RowError
 from pipeline.recognition.emission_rows import emission_columns, with_adapter_input
 from pipeline.schemas import EMISSIONS, ORIGIN, with_origin
@@ -18,7 +18,12 @@ from pipeline.types.emissions import Emissions
 
 if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
     from pipeline.acoustic.adapter_runner import AdapterRunner
+    from pipeline.acoustic.batching import Query, Results
 
+Answer = TypeVar("Answer")
+
+FAILURES = (RuntimeError, ValueError, RowError)
+"""What a batch fails with; torch's out of memory is a RuntimeError."""
 _READ = ("utterance_id", "audio", "audio_sha256", "error")
 NEEDED = (*_READ, *ORIGIN)
 """AUDIO columns that encoding reads or carries along, where they are there; the list column comes on top."""
@@ -74,8 +79,8 @@ class Encoder:
         emissions = self._encode_all(waveforms, errors, [row["utterance_id"] for row in rows])
         return self._table(audio, rows, waveforms, emissions, errors)
 
-    def _decode(self, row: dict[str, Any]) -> Samples | str:
-        """Return the waveform, or why there is none."""
+    def _decode(self, row: dict[str, Any]) -> Pcm | str:
+        """Return the waveform in 16 bits, or why there is none."""
         name = row["utterance_id"]
         if row.get("error"):
             return str(row["error"])
@@ -83,7 +88,7 @@ class Encoder:
         if data is None:
             return f"{name}: has no audio bytes; `python -m jobs.ingest` embeds the audio in the dataset."
         try:
-            samples = decode_audio(data, name).samples
+            samples = to_pcm(decode_audio(data, name).samples)
         except RowError as error:
             return str(error)
         if len(samples) > self.model.max_seconds * SAMPLE_RATE:
@@ -94,44 +99,72 @@ class Encoder:
         return samples
 
     def _encode_all(
-        self, waveforms: Sequence[Samples | None], errors: list[str | None], names: Sequence[str]
+        self, waveforms: Sequence[Pcm | None], errors: list[str | None], names: Sequence[str]
     ) -> list[Emissions | None]:
         emissions: list[Emissions | None] = [None] * len(waveforms)
         found = [(index, waveform) for index, waveform in enumerate(waveforms) if waveform is not None]
-        for batch in pack([len(waveform) / SAMPLE_RATE for _, waveform in found], self.batch_seconds):
-            results = encode_or_split(self._hear, [found[i][1] for i in batch])
-            for i, result in zip(batch, results, strict=True):
-                index = found[i][0]
+        batches = pack([len(waveform) / SAMPLE_RATE for _, waveform in found], self.batch_seconds)
+        groups = [[found[i] for i in batch] for batch in batches]
+        for group, results in zip(groups, self._heard([[w for _, w in group] for group in groups]), strict=True):
+            for (index, _), result in zip(group, results, strict=True):
                 if isinstance(result, Emissions):
                     emissions[index] = result
                 else:
                     errors[index] = f"{names[index]}: the acoustic model failed ({type(result).__name__}: {result})."
         return emissions
 
-    def _hear(self, waveforms: Sequence[Samples]) -> list[Emissions]:
-        """Encode one batch; with an adapter, keep of the states what it needs."""
-        heard = self._timed(waveforms)
-        return heard if self.adapter is None else [self._for_adapter(self.adapter, one) for one in heard]
+    def _heard(self, batches: Sequence[Sequence[Pcm]]) -> Iterator[list[Emissions | Exception]]:
+        """Yield what each batch gives; the next one is prepared while the device computes the one before."""
+        before: tuple[Results | Exception, Sequence[Pcm]] | None = None
+        for batch in batches:
+            begun = self._begun(batch)
+            if before is not None:
+                yield self._taken(*before)
+            before = begun, batch
+        if before is not None:
+            yield self._taken(*before)
 
-    def _timed(self, waveforms: Sequence[Samples]) -> list[Emissions]:
-        """Run the model; it returns numpy arrays, so the device has finished when it does."""
+    def _begun(self, waveforms: Sequence[Pcm]) -> "Results | Exception":
+        """Begin with a batch; return why it could not begin, as where it does not fit the memory."""
+        try:
+            return self._timed(lambda: self.model.begin(waveforms, query=self._query))
+        except FAILURES as error:
+            return error
+
+    def _taken(self, begun: "Results | Exception", waveforms: Sequence[Pcm]) -> list[Emissions | Exception]:
+        """Wait for a batch; one that failed is done again, halved until only the culprit keeps its exception."""
+        if not isinstance(begun, Exception):
+            try:
+                return list(self._timed(begun))
+            except FAILURES as error:
+                begun = error
+        if len(waveforms) == 1:
+            return [begun]
+        middle = len(waveforms) // 2
+        return encode_or_split(self._hear, waveforms[:middle]) + encode_or_split(self._hear, waveforms[middle:])
+
+    def _hear(self, waveforms: Sequence[Pcm]) -> list[Emissions]:
+        """Encode one batch and wait for it."""
+        return self._timed(lambda: self.model.begin(waveforms, query=self._query)())
+
+    @property
+    def _query(self) -> "Query | None":
+        """What is kept of the states with an adapter."""
+        return None if self.adapter is None else self.adapter.query_of
+
+    def _timed(self, work: Callable[[], Answer]) -> Answer:
+        """Do what keeps the device busy, or waits for it."""
         began = time.perf_counter()
         try:
-            return self.model.encode(waveforms, with_states=self.adapter is not None)
+            return work()
         finally:
             self._watch.seconds += time.perf_counter() - began
-
-    @staticmethod
-    def _for_adapter(adapter: "AdapterRunner", heard: Emissions) -> Emissions:
-        if heard.states is None:
-            raise ValueError("the model gives no states, which the adapter needs")
-        return dataclasses.replace(heard, states=None, last=heard.states[-1], query=adapter.query(heard.states))
 
     def _table(
         self,
         audio: pa.Table,
         rows: Sequence[dict[str, Any]],
-        waveforms: Sequence[Samples | None],
+        waveforms: Sequence[Pcm | None],
         emissions: Sequence[Emissions | None],
         errors: Sequence[str | None],
     ) -> pa.Table:
@@ -153,7 +186,7 @@ class Encoder:
 
 
 def encode_or_split(
-    encode: Callable[[Sequence[Samples]], list[Emissions]], waveforms: Sequence[Samples]
+    encode: Callable[[Sequence[Pcm]], list[Emissions]], waveforms: Sequence[Pcm]
 ) -> list[Emissions | Exception]:
     """Return the emissions of each waveform; a batch that fails is halved until only the culprit keeps its exception.
 
@@ -161,7 +194,7 @@ def encode_or_split(
     """
     try:
         return list(encode(waveforms))
-    except (RuntimeError, ValueError, RowError) as error:  # torch's out of memory is a RuntimeError
+    except FAILURES as error:
         if len(waveforms) == 1:
             return [error]
     middle = len(waveforms) // 2

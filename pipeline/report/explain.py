@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.acoustic.adapter_runner import AdapterRunner
-from pipeline.audio.decode import decode_audio
+from pipeline.audio.decode import decode_audio, to_pcm
 from pipeline.config import RunConfig
 from pipeline.decoding.greedy import GreedyDecoder
 from pipeline.errors import InputError
@@ -41,7 +41,7 @@ def explained(config: RunConfig, row: dict[str, Any], entities: EntityList) -> E
     if adapter is None:
         raise InputError("there is no adapter to explain; give one with --adapter.")
     waveform = decode_audio(row["audio"]["bytes"], row["utterance_id"])
-    heard = model.encode([waveform.samples], with_states=True)[0]
+    heard = model.encode([to_pcm(waveform.samples)], with_states=True)[0]
     plausible = adapter.shortlister.shortlist(heard, entities).entities
     greedy = GreedyDecoder(model.tokens)
     shares, adapted = look(adapter.runner, heard, plausible)

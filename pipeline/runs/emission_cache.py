@@ -19,10 +19,10 @@ from pipeline.errors import InputError
 from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
 from pipeline.storage import Location, exists, read_bytes
 
-FORMAT = 2
+FORMAT = 3
 """Of the files; higher with every change to the rounding or to EMISSIONS. It is part of the folder's name, so that no
-cache is filled with two kinds of rows. 2: pipeline.schemas.ORIGIN."""
-READABLE = (FORMAT, 1)
+cache is filled with two kinds of rows. 2: pipeline.schemas.ORIGIN. 3: lengths are padded in the first pass."""
+READABLE = (FORMAT, 2, 1)
 """Formats whose rows can be read, the latest first; columns that they lack are null."""
 _SPLIT = ("token_ids", "token_log_probs", "phone_log_probs", *ADAPTER_INPUT.names)
 ADAPTER = "adapter"

@@ -11,8 +11,9 @@ import torch
 from pipeline.acoustic.adapter import Catalog, ContextualAdapter, Frames, OutputLayer, pad_spellings
 from pipeline.acoustic.adapter_chain import NEVER, chain_of_tensors, chain_scores
 from pipeline.acoustic.adapter_runner import replace_frames
-from pipeline.types.emissions import SparseLogProbs, sparsify
+from pipeline.types.emissions import SparseLogProbs
 from pipeline.types.entity import EntityList
+from tests.support.sparse import sparsify
 from tests.support.tiny_adapter import listed, runner, small_adapter, spell, states
 
 

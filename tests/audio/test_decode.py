@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio.decode import MAX_SECONDS, SAMPLE_RATE, decode_audio, encode_flac, open_audio, resampled
+from pipeline.audio.decode import (
+    MAX_SECONDS,
+    SAMPLE_RATE,
+    decode_audio,
+    encode_flac,
+    open_audio,
+    resampled,
+    to_pcm,
+)
 from pipeline.audio.integrity import mp3_frame_bytes
 from pipeline.errors import RowError
 from tests.support.audio_files import encoded, encoded_m4a, noise, tone
@@ -218,3 +226,15 @@ def test_a_wav_without_samples_but_with_tags_stays_empty() -> None:
     data = bytearray(encoded(tone(1.0)[:0])) + b"LIST" + struct.pack("<I", 4) + b"INFO"
     with pytest.raises(RowError, match=r"0\.0 ms long"):
         decode_audio(bytes(data), "a")
+
+
+def test_sixteen_bits_are_passed_on_as_they_are() -> None:
+    every = np.arange(-32_768, 32_768, dtype=np.int16)
+    assert np.array_equal(to_pcm(every.astype(np.float32) / 32_768), every)
+    assert to_pcm(np.float32([1.0, 0.4 / 32_768, -0.6 / 32_768])).tolist() == [32_767, 0, -1]
+    assert to_pcm(np.zeros(0, np.float32)).dtype == np.int16
+
+
+def test_louder_audio_is_brought_down_and_not_clipped() -> None:
+    assert to_pcm(np.float32([2.0, 1.0, -0.5, 0.0])).tolist() == [32_767, 16_384, -8_192, 0]
+    assert to_pcm(np.float32([-4.0, 1.0])).tolist() == [-32_767, 8_192]

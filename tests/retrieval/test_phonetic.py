@@ -14,8 +14,9 @@ from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.shortlist import Shortlister, build_shortlister
-from pipeline.types.emissions import Emissions, SparseLogProbs, sparsify
+from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EMPTY, Entity, EntityList
+from tests.support.sparse import sparsify
 from tests.support.speech import spoken
 
 MET = spoken("M EH - T - Z Z EH L EH N N S K - IY T AH D EY EY - -")

@@ -18,9 +18,9 @@ from pipeline.rescoring.stage import RescoringStage, build_stage
 from pipeline.rescoring.technique import Sounds
 from pipeline.retrieval.shortlist import Shortlister, build_shortlister
 from pipeline.schemas import EMISSIONS, with_origin
-from pipeline.types.emissions import sparsify
 from pipeline.types.tokens import Tokens
 from tests.support.inventory import CHARACTERS
+from tests.support.sparse import sparsify
 
 CONFIG: RunConfig = dataclasses.replace(joint(), language_model=None, beam=BeamConfig(width=24))
 """All techniques behind the shortlist, without a language model, which would take seconds to load."""

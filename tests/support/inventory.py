@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.types.emissions import SparseLogProbs, sparsify
+from pipeline.types.emissions import SparseLogProbs
 from pipeline.types.tokens import WORD_START, Tokens
+from tests.support.sparse import sparsify
 
 PIECES = ("", "▁", "▁the", "▁a", "n", "ann", "a", "e", "t", "▁cat", "s", "▁new", "york", "c", "r", "o", "k", "y")
 

@@ -14,7 +14,7 @@ from pipeline.config import AcousticConfig, joint, override
 from pipeline.schemas import EMISSIONS
 from pipeline.tuning.evaluation import load_labelled_set, sample
 from pipeline.tuning.tuning import SPACE, UNBIASED, configured, current
-from pipeline.types.emissions import sparsify
+from tests.support.sparse import sparsify
 
 SAID = ("we met nilsson there", "call nielsen now", "the nilsson house", "they saw nielsen here")
 
