@@ -2,7 +2,7 @@
 
 What a page calls ``recordings/``, ``names.csv`` or ``s3://bucket`` is here; ``http://HEAD:8265`` is a local cluster.
 Commands that would install, or run for minutes and have tests of their own, are only checked: ``make`` runs with
-``--dry-run``, and ``ray up`` checks the file as Ray's launcher does.
+``--dry-run``, ``ray up`` checks the file as Ray's launcher does, and ``docker build`` that there is one.
 
 Most blocks run in children of one process that has imported everything (tests.support.preloaded), as dozens of new
 processes would spend minutes on imports. Those that are asked for as ``real`` run as a user runs them.
@@ -48,6 +48,9 @@ validate_config(prepare_config(yaml.safe_load(open(sys.argv[1]))))" "$2"
 fi
 exec {_VENV}/ray "$@"
 """
+_DOCKER = f"""#!/bin/sh
+[ "$1 $2" = "build -f" ] && [ -f "{ROOT}/$3" ]
+"""
 
 
 def _either(program: str, first: str) -> str:
@@ -56,7 +59,7 @@ def _either(program: str, first: str) -> str:
     return f'#!/bin/sh\n[ -z "${SOCKET}" ] || {client} "$@"\nexec {_VENV / program} "$@"\n'
 
 
-_PROGRAMS = {"make": _MAKE, "ray": _RAY, "rollcall": _either("rollcall", " -m jobs.rollcall")}
+_PROGRAMS = {"make": _MAKE, "ray": _RAY, "docker": _DOCKER, "rollcall": _either("rollcall", " -m jobs.rollcall")}
 _PYTHON = _either("python", "")
 
 
