@@ -113,7 +113,7 @@ def log_odds(
     letters: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
     """Return [E] the log odds that each entity was said, on a list of 2^18, from what its best forms cost."""
-    columns = (
+    columns: tuple[npt.NDArray[np.float64 | np.float32 | np.int64], ...] = (
         np.ones(len(costs)), costs, phones, spelling, letters, subwords, costs / phones, spelling / letters,
         np.minimum(spelling, _MOST_SPELLING), np.minimum(costs, _MOST_COST),
     )  # fmt: skip
