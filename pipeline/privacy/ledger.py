@@ -1,19 +1,16 @@
 """What has been released below one folder, charged before anything of it is written, against a budget.
 
-``_ledger/*.parquet`` holds a row for every utterance that was charged: which noise it was released with, pseudonyms of
-it, its speaker and recording, a keyed hash of its text, and what that cost. The same text with the same noise is the
-same release, and costs nothing the second time; that is how a release that was killed finds its charges made.
+``_ledger/NUMBER.parquet`` holds a row for every utterance that was charged: which noise it was released with,
+pseudonyms of it, its speaker and recording, a keyed hash of its text, and what that cost. The same text with the same
+noise is the same release, and costs nothing the second time; that is how a release that was killed finds its charges
+made.
 """
 
-import contextlib
 import dataclasses
-import fcntl
-import hashlib
 import io
 import math
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +22,6 @@ from pipeline.privacy.release import Charge
 from pipeline.storage import Location
 
 FOLDER = "_ledger"
-_LOCK = ".lock"
 LEDGER = pa.schema(
     [
         pa.field("noise", pa.string(), metadata={"about": "mechanism, parameters, embeddings and key"}),
@@ -63,8 +59,11 @@ class Spent:
 
 def read(root: Location) -> pa.Table:
     """Return every row of the ledger below ``root``; raises StorageError."""
-    tables = [storage.read_table(file) for file in _files(root)]
-    return pa.concat_tables([LEDGER.empty_table(), *tables])
+    return _rows(_files(root))
+
+
+def _rows(files: list[Location]) -> pa.Table:
+    return pa.concat_tables([LEDGER.empty_table(), *(storage.read_table(file) for file in files)])
 
 
 def _files(root: Location) -> list[Location]:
@@ -73,6 +72,12 @@ def _files(root: Location) -> list[Location]:
         return []
     paths = [path for _, files in storage.walk_files(folder) for path, _ in files if path.endswith(".parquet")]
     return [Location(root.filesystem, path) for path in sorted(paths)]
+
+
+def _after(files: list[Location]) -> int:
+    """Return the number that the next file takes."""
+    numbers = [stem for file in files if (stem := file.name.partition(".")[0]).isdigit()]
+    return 1 + max(map(int, numbers), default=0)
 
 
 def spent(rows: pa.Table) -> Spent:
@@ -87,26 +92,27 @@ def spent(rows: pa.Table) -> Spent:
 def charge(root: Location, charges: Iterable[Charge], per_word: float, budget: Budget) -> int:
     """Write the charges that are not made yet, all of them or none, and return how many.
 
-    Raises ConfigError where a speaker or a recording would go over the budget; nothing is charged then.
+    Exports may charge at the same time, from any machines: each takes the next number, and who finds it taken reads
+    the ledger again, with what the other has charged. Raises ConfigError where a speaker or a recording would go over
+    the budget; nothing is charged then.
     """
-    with _locked(root):
-        total = spent(read(root))
+    wanted = list(charges)
+    while True:
+        files = _files(root)
+        total = spent(_rows(files))
         new = []
-        for one in charges:
+        for one in wanted:
             epsilon = one.words * per_word if one.words else 0.0
             if total.add(one, epsilon):
                 new.append(dataclasses.asdict(one) | {"epsilon": epsilon})
         _refuse("speaker", total.speakers, budget.speaker, {row["speaker"] for row in new})
         _refuse("recording", total.recordings, budget.recording, {row["recording"] for row in new})
-        if new:
-            buffer = io.BytesIO()
-            pq.write_table(pa.Table.from_pylist(new, schema=LEDGER), buffer, compression="zstd")
-            storage.write_atomic(root.join(FOLDER, _name(buffer.getvalue())), buffer.getvalue())
-    return len(new)
-
-
-def _name(content: bytes) -> str:
-    return f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+        if not new:
+            return 0
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(new, schema=LEDGER), buffer, compression="zstd")
+        if storage.create_only(root.join(FOLDER, f"{_after(files):08d}.parquet"), buffer.getvalue()):
+            return len(new)
 
 
 def _refuse(kind: str, sums: dict[str, float], limit: float | None, touched: set[str | None]) -> None:
@@ -120,16 +126,3 @@ def _refuse(kind: str, sums: dict[str, float], limit: float | None, touched: set
             f"(pseudonym {worst}) {value}. Nothing was written. Release fewer rows, lower epsilon, or raise the "
             "budget knowingly."
         )
-
-
-@contextlib.contextmanager
-def _locked(root: Location) -> Iterator[None]:
-    """Keep other exports of this machine from charging at the same time; an object store has no locks."""
-    if not root.is_local:
-        yield
-        return
-    folder = root.join(FOLDER).path
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, _LOCK), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -183,6 +183,45 @@ def write_atomic(location: Location, data: bytes) -> None:
     attempt(write, location, "write")
 
 
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}  # S3: it is there, or is being made
+
+
+def create_only(location: Location, data: bytes) -> bool:
+    """Write a small file if none of that name is there; return False, and write nothing, where there is one.
+
+    Of several writers one gets True, on any machines: a link that must be new locally, a conditional put on S3. A
+    storage that ignores the condition is found out by reading back.
+    """
+
+    def write() -> bool:
+        if location.is_local:
+            return _link_new(location, data)
+        try:
+            location.filesystem.pipe_file(location.path, data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            answer = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code")
+            if answer not in _TAKEN:
+                raise
+            return False
+        return bytes(location.filesystem.cat_file(location.path)) == data
+
+    return attempt(write, location, "write")
+
+
+def _link_new(location: Location, data: bytes) -> bool:
+    temporary = location.parent.join(f".{location.name}.{uuid.uuid4().hex}")
+    write_atomic(temporary, data)
+    try:
+        os.link(temporary.path, location.path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary.path)
+    return True
+
+
 def publish(local_file: str, location: Location) -> None:
     """Move a finished local file to its final place, where it appears whole or not at all.
 
