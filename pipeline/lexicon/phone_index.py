@@ -84,6 +84,16 @@ class PhoneIndex:
         return Match(key, pronunciation, distance)
 
 
+def distances_between(
+    one: npt.NDArray[np.int64], others: Sequence[npt.NDArray[np.int64]], limit: float
+) -> npt.NDArray[np.float64]:
+    """Return [N] weighted edits of phone ids to each of N others, per phone of the longer; inf above ``limit``."""
+    starts = np.cumsum([0, *map(len, others)])
+    flat = np.concatenate(others) if len(others) else np.zeros(0, np.int64)
+    found: npt.NDArray[np.float64] = _distances(one, flat, starts, substitution_costs(), gap_costs(), limit)
+    return found
+
+
 def nearest_distance(some: Sequence[Pronunciation], others: Sequence[Pronunciation]) -> float:
     """Smallest weighted edit distance between two sets of pronunciations, in substitutions of unrelated phones."""
     flat = [phone_ids(one) for one in others]

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import storage
 from pipeline.config import RunConfig, ShortlistConfig
 from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
@@ -26,7 +25,7 @@ from pipeline.lint.findings import Finding, Lint
 from pipeline.lint.nearby import SoundTrie
 from pipeline.lint.sound import Sounds
 from pipeline.retrieval.phonetic import Phonetic
-from pipeline.runs.cache import folder_of_cache
+from pipeline.runs.cache import cached_files
 from pipeline.runs.columns import read_columns
 from pipeline.runs.reader import Run
 from pipeline.storage import Location
@@ -71,7 +70,7 @@ def check_usage(found: Lint, source: EntitySource, config: RunConfig, path: str,
         raise InputError(f"{path}: no row of the run says how long its audio is; transcribe again.")
     entities, pronouncer = union(source), Pronouncer()
     sounds = pronounce_all(entities, pronouncer)
-    cached = cache_of(run, options)
+    cached = cached_files(run.record, options)
     if cached and config.shortlist is not None:
         expected = from_first_pass(cached, entities, sounds, heard, config.shortlist, pronouncer)
         check = "cached first pass"
@@ -138,14 +137,6 @@ def nearest(
 def near_rate(apart: float) -> float:
     """Return the false accepts per word that is ``apart`` edits per phone away."""
     return next((rate for limit, rate in NEAR_RATES if apart <= limit), 0.0)
-
-
-def cache_of(run: Run, options: Options | None) -> list[Location]:
-    """Return the parquet files of the first pass that the run has cached; none if it has not, or they are gone."""
-    folder = folder_of_cache(run.record)
-    if not folder or not storage.exists(storage.open_filesystem(folder, options)):
-        return []
-    return storage.list_parquet(folder, options)
 
 
 def from_first_pass(

@@ -11,7 +11,8 @@ from pipeline.errors import StorageError
 from pipeline.runs.corpus import Corpus, id_hashes
 from pipeline.runs.emission_cache import READABLE, CacheIdentity, read_identity
 from pipeline.runs.folder import RunFolder
-from pipeline.storage import Location
+from pipeline.storage import Location, exists, list_parquet, open_filesystem
+from pipeline.storage.s3_options import Options
 
 _READ_ROWS = 65_536
 _COLUMNS = ["utterance_id", "error", "duration_seconds", "model_id"]
@@ -75,6 +76,14 @@ def folder_of_cache(record: Mapping[str, Any]) -> str | None:
     cache = record.get("emissions")
     folder = cache.get("folder") if isinstance(cache, Mapping) else None
     return str(folder) if folder else None
+
+
+def cached_files(record: Mapping[str, Any], options: Options | None) -> list[Location]:
+    """Return the parquet files of the first pass that a run, by its run.json, has cached; none if they are gone."""
+    folder = folder_of_cache(record)
+    if not folder or not exists(open_filesystem(folder, options)):
+        return []
+    return list_parquet(folder, options)
 
 
 def _facts(corpus: Corpus, folder: CacheFolder) -> dict[str, Any]:
