@@ -10,13 +10,14 @@ OUTPUT/comparison.html, and prints a summary.
 import argparse
 import sys
 
-from jobs.cli.command import FAILED, OK, Result, add_scoring_inputs, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_scoring_inputs, job_parser, read_alphabet, run_command
 from jobs.cli.score_tables import print_summary
 from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.report import ComparisonInput, ExampleSource, build_comparison
 from pipeline.runs.facts import run_facts
 from pipeline.runs.find import transcripts_of
+from pipeline.runs.letters import alphabet_of_run, joined
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.comparison import Comparison, compare
 from pipeline.scoring.difference import verdict
@@ -29,7 +30,7 @@ from pipeline.scoring.inputs import (
 )
 from pipeline.scoring.metrics import RATE_NAMES, show_p
 from pipeline.scoring.output import comparison_metrics, write_json
-from pipeline.text import ENGLISH, Alphabet
+from pipeline.text import Alphabet
 
 _LABELS = ("Run A", "Run B")
 _NAMED = 10  # entities named on the terminal
@@ -80,10 +81,11 @@ def _run(arguments: argparse.Namespace) -> Result:
 
 
 def _corpus(arguments: argparse.Namespace) -> ScoringSet:
+    runs = run_folder_of(arguments.first), run_folder_of(arguments.second)
+    alphabet = read_alphabet(arguments) or joined(*map(alphabet_of_run, runs))
     if arguments.reference is None:
-        return scoring_set_of_run(arguments.first, arguments.lists, arguments.list_column, ENGLISH)
-    run = run_folder_of(arguments.second)
-    return load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run, ENGLISH)
+        return scoring_set_of_run(arguments.first, arguments.lists, arguments.list_column, alphabet)
+    return load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, runs[1], alphabet)
 
 
 def _examples(arguments: argparse.Namespace, alphabet: Alphabet) -> ExampleSource:

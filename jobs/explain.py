@@ -15,13 +15,13 @@ from jobs.cli.command import Result, add_entities_format, job_parser, run_comman
 from jobs.run.preflight import OWN_LISTS
 from pipeline import config as configuration
 from pipeline.acoustic.adapter_files import resolved
+from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig
 from pipeline.entities.lists import load_entities
 from pipeline.entities.unmatched import find_unmatched
 from pipeline.errors import InputError
 from pipeline.report import attention_page
 from pipeline.report.explain import attention_line, explained, find_row
-from pipeline.text import ENGLISH
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,7 +58,9 @@ def explain(options: argparse.Namespace) -> Result:
     column = options.entities_column or (OWN_LISTS if options.entities is None else None)
     if options.entities_column and options.entities_column not in row:
         raise InputError(f"{options.audio}: has no column '{options.entities_column}'; it has {sorted(row)}.")
-    source = load_entities(options.entities or None, alphabet=ENGLISH, form=options.entities_format)
+    source = load_entities(
+        options.entities or None, alphabet=load_tokens(config.acoustic).alphabet, form=options.entities_format
+    )
     if source.lists is not None and options.utterance not in source.lists.by_id:
         found = find_unmatched(list(source.lists.by_id), lambda ids: [one == options.utterance for one in ids])
         meant = f"; '{found.meant[0][0]}' may be meant" if found.meant else ""

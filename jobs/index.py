@@ -14,7 +14,7 @@ import shutil
 import time
 from pathlib import Path
 
-from jobs.cli.command import Result, add_entities_format, add_storage_options, job_parser, run_command
+from jobs.cli.command import Result, add_entities_format, add_language, add_storage_options, job_parser, run_command
 from jobs.run.catalogs import build
 from pipeline import storage
 from pipeline.acoustic.loading import load_tokens
@@ -23,7 +23,6 @@ from pipeline.entities.catalog import Catalog, cache_folder, save_catalog
 from pipeline.entities.lists import load_entities
 from pipeline.errors import InputError
 from pipeline.storage.s3_options import parse_options
-from pipeline.text import ENGLISH
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", metavar="CATALOG", required=True, help="folder of the catalog; s3:// too")
     parser.add_argument("--model", metavar="DIR", default=AcousticConfig().model, help="whose subwords spell the names")
+    add_language(parser)
     add_entities_format(parser)
     add_storage_options(parser)
     return parser
@@ -47,13 +47,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> Result:
     began, options = time.monotonic(), parse_options(arguments.storage_options)
-    source = load_entities(arguments.list, None, options, ENGLISH, arguments.entities_format)
+    tokens = load_tokens(AcousticConfig(model=arguments.model, language=arguments.language))
+    source = load_entities(arguments.list, None, options, tokens.alphabet, arguments.entities_format)
     if source.lists is not None:
         raise InputError(f"{arguments.list}: holds lists per utterance; a catalog is one list.")
     output = storage.open_filesystem(arguments.output, options)
     storage.check_writable(output)
     folder = Path(output.path) if output.is_local else cache_folder() / source.corpus.version
-    tokens = load_tokens(AcousticConfig(model=arguments.model))
     catalog = build(source.corpus, folder, folder if output.is_local else cache_folder(), tokens)
     if output.is_local:
         _remove_others(catalog)

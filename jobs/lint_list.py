@@ -21,7 +21,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.cli.command import FAILED, OK, Result, add_entities_format, add_storage_options, job_parser, run_command
+from jobs.cli.command import (
+    FAILED,
+    OK,
+    Result,
+    add_alphabet,
+    add_entities_format,
+    add_storage_options,
+    job_parser,
+    read_alphabet,
+    run_command,
+)
 from pipeline import storage
 from pipeline.config import joint
 from pipeline.config.config_file import with_file
@@ -44,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("list", metavar="LIST", help="entity list, or lists per utterance; local or s3://")
     parser.add_argument("--column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
     add_entities_format(parser)
+    add_alphabet(parser)
     parser.add_argument("--audio-run", metavar="RUN", help="a run: what the entries would do to its audio")
     parser.add_argument("--config", metavar="YAML", help="configuration with another language model")
     parser.add_argument("--strict", action="store_true", help="warnings are errors: exit code 1")
@@ -64,7 +75,8 @@ def _run(arguments: argparse.Namespace) -> Result:
         raise ConfigError(f"--shown must be 0 or more, got {arguments.shown}.")
     started = time.monotonic()
     options = parse_options(arguments.storage_options)
-    source = load_entities(arguments.list, arguments.column, options, ENGLISH, arguments.entities_format)
+    alphabet = read_alphabet(arguments) or ENGLISH
+    source = load_entities(arguments.list, arguments.column, options, alphabet, arguments.entities_format)
     config = with_file(joint(), arguments.config)
     found = lint(source, config, rows=_rows(arguments.list, options, arguments.entities_format))
     if arguments.audio_run:

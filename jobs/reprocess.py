@@ -33,11 +33,12 @@ from jobs.run.executor import AUTO, LOCAL, Choice, Size, add_executor, choose
 from jobs.run.preflight import match_lists
 from jobs.run.reprocess_run import LOCAL_ROWS, NewRun, OldRun, is_done, open_run, plan_new, reprocess, spread_on_ray
 from pipeline import storage
+from pipeline.acoustic.loading import load_tokens
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.errors import ConfigError
 from pipeline.runs.pointer import Pointer
 from pipeline.storage.s3_options import Options, parse_options
-from pipeline.text import ENGLISH
+from pipeline.text import Alphabet
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -122,7 +123,8 @@ def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]
         output = storage.open_filesystem(arguments.output, options) if arguments.output else old.folder.root.parent
         storage.check_writable(output)
         wanted = lists if len(arguments.run) == 1 else [lists[at]]
-        sources = [(name, _read(given, arguments, options)) for name, given in wanted]
+        alphabet = load_tokens(old.config.acoustic).alphabet
+        sources = [(name, _read(given, arguments, options, alphabet)) for name, given in wanted]
         news = [plan_new(old, output, name, source) for name, source in sources]
         unmatched = [
             match_lists(source, old.corpus, given, arguments.max_unmatched_lists)
@@ -132,8 +134,8 @@ def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]
     return jobs
 
 
-def _read(path: str, arguments: argparse.Namespace, options: Options) -> EntitySource:
-    return load_entities(path, arguments.entities_column, options, ENGLISH, arguments.entities_format)
+def _read(path: str, arguments: argparse.Namespace, options: Options, alphabet: Alphabet) -> EntitySource:
+    return load_entities(path, arguments.entities_column, options, alphabet, arguments.entities_format)
 
 
 def _named(text: str) -> tuple[str | None, str]:

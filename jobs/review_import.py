@@ -23,9 +23,9 @@ from pipeline.review.check import Review, reviews_of
 from pipeline.review.folder import CONFLICT, SUPERSEDED, ReviewsFolder
 from pipeline.review.heard import heard_texts, missed_names, write_heard
 from pipeline.review.tasks import name_of
+from pipeline.runs.letters import alphabet_of_record
 from pipeline.runs.reader import Run
 from pipeline.storage.s3_options import parse_options
-from pipeline.text import ENGLISH
 
 _SHOWN = 5  # reviews that do not count, on the terminal
 _COLUMNS = ("utterance_id", "text", "words", "entities", "duration_seconds", "audio_sha256", "error")
@@ -60,10 +60,10 @@ def _run(arguments: argparse.Namespace) -> Result:
     answers = read_answers(storage.open_filesystem(arguments.file, options))
     named = {str(one.get("utterance_id")) for one in answers.answers}
     rows = {row["utterance_id"]: row for row in run.rows(named, _COLUMNS)}
-    name = name_of(run)
-    reviews = reviews_of(answers, rows, name, arguments.reviewer, ENGLISH)
+    name, alphabet = name_of(run), alphabet_of_record(run.record)
+    reviews = reviews_of(answers, rows, name, arguments.reviewer, alphabet)
     folder = ReviewsFolder(output)
-    files = folder.add(reviews, ENGLISH)
+    files = folder.add(reviews, alphabet)
     everything = [one for found in files.values() for one in found]
     facts = {
         "run": name,
@@ -86,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     else:
         storage.write_atomic(folder.missed, names)
     if audio is not None:
-        texts = heard_texts(files, run, name, ENGLISH)
+        texts = heard_texts(files, run, name, alphabet)
         facts["heard_whole"] = write_heard(texts, audio, folder.heard(name))
     _show(facts, everything)
     return Result(facts | {"errors": [_brief(one) for one in everything if one["error"]]}, OK)

@@ -23,7 +23,7 @@ import tempfile
 from collections import Counter
 from typing import Any
 
-from jobs.cli.command import Result, add_scoring_inputs, job_parser, run_command
+from jobs.cli.command import Result, add_scoring_inputs, job_parser, read_alphabet, run_command
 from jobs.cli.score_tables import print_summary
 from pipeline import storage
 from pipeline.errors import ConfigError
@@ -34,6 +34,7 @@ from pipeline.review.overlay import Overlay, summary
 from pipeline.runs.facts import run_facts, vocabulary_of
 from pipeline.runs.find import transcripts_of
 from pipeline.runs.folder import RunFolder
+from pipeline.runs.letters import alphabet_of_run
 from pipeline.runs.reader import Run
 from pipeline.scoring.bootstrap import Bootstrap
 from pipeline.scoring.breakdowns import Knowledge, count_words
@@ -41,7 +42,7 @@ from pipeline.scoring.inputs import ScoringSet, is_parquet, load_scoring_set, ru
 from pipeline.scoring.output import all_metrics, write_json, write_scores
 from pipeline.scoring.score import ScoreResult
 from pipeline.scoring.variants import read_variants
-from pipeline.text import ENGLISH, Alphabet
+from pipeline.text import Alphabet
 
 _REVIEWED = "reviewed.jsonl"
 _NAMED = 5  # ids and entries named on the terminal
@@ -89,16 +90,17 @@ def _run(arguments: argparse.Namespace) -> Result:
     storage.check_writable(output)
     scored = arguments.transcripts or arguments.hypotheses
     run = run_folder_of(scored)
+    alphabet = read_alphabet(arguments) or alphabet_of_run(run)
     if arguments.reviews is None:
-        return _score(arguments, scored, run, output, None)
+        return _score(arguments, scored, run, output, alphabet)
     if arguments.transcripts is None:
         raise ConfigError("--reviews needs --transcripts: other systems' output says no times to lay reviews over.")
     with tempfile.TemporaryDirectory(prefix="rollcall-reviewed-") as scratch:
-        overlay = Overlay(read_reviews(arguments.reviews, ENGLISH), ENGLISH)
+        overlay = Overlay(read_reviews(arguments.reviews, alphabet), alphabet)
         laid = f"{scratch}/reviewed.parquet"
         lines = write_laid(Run(transcripts_of(scored)), overlay, laid)
         storage.write_atomic(output.join(_REVIEWED), "".join(lines).encode())
-        return _score(arguments, laid, run, output, overlay.facts())
+        return _score(arguments, laid, run, output, alphabet, overlay.facts())
 
 
 def _score(
@@ -106,10 +108,11 @@ def _score(
     scored: str,
     run: RunFolder | None,
     output: storage.Location,
-    reviewed: dict[str, Any] | None,
+    alphabet: Alphabet,
+    reviewed: dict[str, Any] | None = None,
 ) -> Result:
     """Score what lies at ``scored``: the output of ``run``, or that with ``reviewed`` laid over it."""
-    corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run, ENGLISH)
+    corpus = load_scoring_set(arguments.reference, arguments.lists, arguments.list_column, run, alphabet)
     bootstrap = Bootstrap(arguments.replicates, arguments.seed)
     result = corpus.score(scored, bootstrap)
     baseline = corpus.score(arguments.baseline, bootstrap) if arguments.baseline else None

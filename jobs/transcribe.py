@@ -25,6 +25,7 @@ from jobs.cli.command import (
     OK,
     Result,
     add_entities_format,
+    add_language,
     add_max_unmatched,
     add_storage_options,
     job_parser,
@@ -103,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
+    add_language(parser)
     parser.add_argument("--summary", metavar="JSON", help="write what run.json holds to this file too")
     add_executor(parser, f"up to {LOCAL_SECONDS / 60:g} minutes of audio")
     parser.add_argument("--num-encoders", type=int, metavar="N", help="default: one per GPU, else one per core")

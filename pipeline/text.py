@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import re
 import unicodedata
+from collections.abc import Iterable
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "–": "-", "—": "-", "‐": "-", "‑": "-"})
 LATIN_FOLDS = (
@@ -14,6 +15,12 @@ LATIN_FOLDS = (
     *(("ß", "ss"), ("æ", "ae"), ("œ", "oe"), ("ı", "i")),
 )
 """Letters that Unicode does not decompose into a base letter and a mark, and what is written for them."""
+_GREEK_FOLDS = (("ς", "σ"),)
+_NO_SPACES = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN ")
+"""How Unicode's names of the letters begin in scripts that put no spaces between words."""
+_TURKIC = str.maketrans({"I": "ı", "İ": "i"})
+"""What Turkish, Azeri and Tatar have for the lower case of these two."""
+_ENOUGH_LATIN = 13  # of a to z: a model that has so many writes Latin, and lacks only what its training text lacked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +45,18 @@ class Alphabet:
                 f"an alphabet of the letters {self.letters!r}: needed is at least one letter, each in lower case and "
                 f"composed (NFC), and none twice; {wrong} are none."
             )
+
+    def lower(self, text: str) -> str:
+        """Return ``text`` in lower case, as the languages of these letters have it.
+
+        >>> Alphabet(ENGLISH.letters + "çğıöşü").lower("IĞDIR, İzmir")
+        'ığdır, izmir'
+        """
+        return (text.translate(_TURKIC) if self._is_turkic else text).lower()
+
+    @functools.cached_property
+    def _is_turkic(self) -> bool:
+        return _is_turkic(self.letters)
 
     @property
     def writes_english(self) -> bool:
@@ -84,8 +103,45 @@ def _is_letter(character: str) -> bool:
     )
 
 
+def _is_turkic(letters: str) -> bool:
+    return "ı" in letters and "ğ" in letters
+
+
 ENGLISH = Alphabet("abcdefghijklmnopqrstuvwxyz")
-"""The alphabet of the models of today."""
+"""The alphabet of the default model."""
+
+
+def alphabet_of(texts: Iterable[str]) -> Alphabet | None:
+    """Return the alphabet of what ``texts`` are written in, such as the pieces of a model; None without any letter.
+
+    Where most of a to z is there, all of it is: what a model's training text lacked by chance ("q") is a letter of its
+    words all the same. Accents that stand alone are no letters; letters that join them are.
+
+    >>> alphabet_of(["SCHÖN", "groß", "abcdefghijklm"]).letters
+    'abcdefghijklmnopqrstuvwxyzßö'
+    """
+    whole = "".join(unicodedata.normalize("NFC", text) for text in texts)
+    turkic = bool(set("ıİ") & set(whole)) and bool(set("ğĞ") & set(whole))
+    lowered = (whole.translate(_TURKIC) if turkic else whole).lower()
+    found = {character for character in lowered if _is_letter(character) and not _is_mark(character)}
+    if len(found & set(ENGLISH.letters)) >= _ENOUGH_LATIN:
+        found |= set(ENGLISH.letters)
+    return with_letters("".join(sorted(found))) if found else None
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it is an accent of its own, stands for the apostrophe, or is another way to write letters ("ﬁ", "º")."""
+    is_sign = "\u0300" <= character <= "\u036f" or ord(character) in _TYPOGRAPHIC
+    return is_sign or unicodedata.normalize("NFKC", character) != character
+
+
+def with_letters(letters: str) -> Alphabet:
+    """Return the alphabet of ``letters``, each there once, with the folds that belong to them.
+
+    Two alphabets of the same letters are the same, so the letters are all that has to be noted of one.
+    Raises ValueError as Alphabet does.
+    """
+    return Alphabet(letters, LATIN_FOLDS + (_GREEK_FOLDS if "σ" in letters else ()))
 
 
 def normalise(text: str, alphabet: Alphabet = ENGLISH) -> str:
@@ -96,13 +152,42 @@ def normalise(text: str, alphabet: Alphabet = ENGLISH) -> str:
     >>> normalise("Müller in Kraków", Alphabet(ENGLISH.letters + "äöüß"))
     'müller in krakow'
     """
-    text = text.lower()
+    text = alphabet.lower(text)
     if alphabet.kept is None:
         text = _fold(text, alphabet)
     else:
         parts = alphabet.kept.split(unicodedata.normalize("NFC", text))  # what is kept is every second one
         text = "".join(part if at % 2 else _fold(part, alphabet) for at, part in enumerate(parts))
     return " ".join(alphabet.loose_apostrophe.sub(" ", alphabet.not_spoken.sub(" ", text)).split())
+
+
+def parse_letters(text: str) -> Alphabet:
+    """Return the alphabet that a user names: letters, and ranges of them; raises ValueError for what is none.
+
+    >>> parse_letters("a-zäöüß").letters
+    'abcdefghijklmnopqrstuvwxyzßäöü'
+    """
+    letters = unicodedata.normalize("NFC", text.replace(" ", ""))
+    for first, last in re.findall(r"(\w)-(\w)", letters):
+        if not first < last:
+            raise ValueError(f"'{first}-{last}' is no range of letters.")
+        letters = letters.replace(f"{first}-{last}", "".join(map(chr, range(ord(first), ord(last) + 1))))
+    return with_letters("".join(sorted(set(letters))))
+
+
+def unwritable(letters: Iterable[str]) -> dict[str, str]:
+    """Return of ``letters`` those of scripts that this program cannot write yet, and what is missing for each.
+
+    >>> unwritable("aшب中")
+    {'ب': 'writing from right to left', '中': 'a splitter of words, as this script has no spaces'}
+    """
+    found: dict[str, str] = {}
+    for letter in letters:
+        if unicodedata.bidirectional(letter) in ("R", "AL"):
+            found[letter] = "writing from right to left"
+        elif unicodedata.name(letter, "").startswith(_NO_SPACES):
+            found[letter] = "a splitter of words, as this script has no spaces"
+    return found
 
 
 def _fold(text: str, alphabet: Alphabet) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text import ENGLISH, Alphabet, normalise
+from pipeline.text import ENGLISH, Alphabet, alphabet_of, foreign_letters, normalise, parse_letters, with_letters
 
 ROOT = Path(__file__).resolve().parents[1]
 GERMAN = Alphabet("abcdefghijklmnopqrstuvwxyzäöüß")
@@ -46,6 +46,61 @@ def test_examples(came: str, wanted: str) -> None:
 )
 def test_letters_of_the_alphabet_are_kept(alphabet: Alphabet, came: str, wanted: str) -> None:
     assert normalise(came, alphabet) == wanted
+
+
+LATIN = ENGLISH.letters
+# Letters of the vocabulary, in upper case as many have them; a text; what is read of it; what is refused by name.
+TWELVE = {
+    "English": (LATIN.upper(), "Zoë’s Café in Kraków", "zoe's cafe in krakow", ""),
+    "German": (LATIN + "äöüß", "Jörg Müller hört STRAẞE, à la carte", "jörg müller hört straße a la carte", ""),
+    "French": (LATIN.upper() + "ÀÂÇÉÈÊËÎÏÔÛÙÜŸŒ", "L’ŒUVRE d’Éluard, señor", "l'œuvre d'éluard senor", ""),
+    "Spanish": (LATIN + "áéíóúüñ", "¿Dónde está Peñíscola? Çelik", "dónde está peñíscola celik", ""),
+    "Portuguese": (LATIN + "áâãàçéêíóôõúü", "São João, Mãe d’Água, Łódź", "são joão mãe d'água lódz", ""),
+    "Polish": (LATIN + "ąćęłńóśźż", "Świętochłowice i Łódź, Müller", "świętochłowice i łódź muller", ""),
+    "Czech": (LATIN + "áčďéěíňóřšťúůýž", "Příliš žluťoučký kůň", "příliš žluťoučký kůň", ""),
+    "Turkish": (LATIN.upper() + "ÇĞIİÖŞÜ", "IĞDIR’da İnönü, Irmak", "ığdır'da inönü ırmak", ""),
+    "Swedish": (LATIN + "åäö", "Åkesson & Bergström på Øresund", "åkesson bergström på oresund", ""),
+    "Russian": ("абвгдежзийклмнопрстуфхцчшщъыьэюя", "Королёв, Чайко\u0301вский й", "королев чайковский й", "ґ"),
+    "Ukrainian": ("абвгґдеєжзиіїйклмнопрстуфхцчшщьюя'", "М’ята, Їжак і ґанок", "м'ята їжак і ґанок", "ы"),
+    "Greek": ("ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΆΈΉΊΌΎΏ", "Ο Οδυσσέας, ΣΟΦΟΣ Αϊνστάιν", "ο οδυσσέασ σοφοσ αινστάιν", "q"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", TWELVE)
+def test_twelve_languages_keep_the_letters_of_a_models_vocabulary(language: str) -> None:
+    vocabulary, text, wanted, refused = TWELVE[language]
+    alphabet = alphabet_of([*vocabulary, "|", "-"])
+    assert alphabet is not None
+    assert normalise(text, alphabet) == wanted
+    assert normalise(wanted, alphabet) == wanted
+    assert foreign_letters(text, alphabet) == ""
+    assert foreign_letters(f"{text} {refused}", alphabet) == refused
+    assert with_letters(alphabet.letters) == alphabet == parse_letters(alphabet.letters)
+
+
+def test_an_alphabet_of_pieces() -> None:
+    assert alphabet_of([LATIN]) == ENGLISH
+    assert alphabet_of(["▁THE", *LATIN.upper().replace("Q", ""), "'"]) == ENGLISH  # no word had q
+    assert alphabet_of(["абв", "xyz"]).letters == "xyzабв"  # type: ignore[union-attr]  # a few are no sign of Latin
+    assert alphabet_of(["e\u0301", *LATIN]).letters == f"{LATIN}é"  # type: ignore[union-attr]
+    assert alphabet_of(["e", "\u0301", "ﬁ", "º", "ʼ"]).letters == "e"  # type: ignore[union-attr]
+    assert alphabet_of(["1", "-", "|"]) is None
+    hindi = alphabet_of(["न", "म", "स", "त", "े", "्"])
+    assert hindi is not None
+    assert normalise("नमस्ते!", hindi) == "नमस्ते"
+
+
+@pytest.mark.parametrize(
+    ("came", "wanted"), [("a-zäöü", f"{LATIN}äöü"), ("а-я ё", "абвгдежзийклмнопрстуфхцчшщъыьэюяё"), ("abc", "abc")]
+)
+def test_letters_are_named_with_ranges(came: str, wanted: str) -> None:
+    assert parse_letters(came).letters == wanted
+
+
+@pytest.mark.parametrize("came", ["z-a", "", "a1", "A-Z"])
+def test_what_are_no_letters_is_refused(came: str) -> None:
+    with pytest.raises(ValueError, match="letters"):
+        parse_letters(came)
 
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "–": "-", "—": "-", "‐": "-", "‑": "-"})

@@ -23,7 +23,8 @@ from typing import Any
 from jobs.cli.worker_errors import raised_on_worker
 from pipeline.entities.formats import FORMATS
 from pipeline.entities.unmatched import MAX_UNMATCHED
-from pipeline.errors import RollcallError
+from pipeline.errors import ConfigError, RollcallError
+from pipeline.text import Alphabet, parse_letters
 
 OK = 0
 FAILED = 1
@@ -101,6 +102,30 @@ def add_max_unmatched(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Add ``--language`` (acoustic.language)."""
+    parser.add_argument("--language", metavar="NAME", help="of a model of many languages: which one, as it names it")
+
+
+def add_alphabet(parser: argparse.ArgumentParser) -> None:
+    """Add ``--alphabet``, which ``read_alphabet`` reads."""
+    parser.add_argument(
+        "--alphabet",
+        metavar="LETTERS",
+        help="that the texts are written in, ranges too: a-zäöüß (default: those of the run, else a-z)",
+    )
+
+
+def read_alphabet(arguments: argparse.Namespace) -> Alphabet | None:
+    """Return what ``--alphabet`` names, if it is given; raises ConfigError for what are no letters."""
+    if arguments.alphabet is None:
+        return None
+    try:
+        return parse_letters(arguments.alphabet)
+    except ValueError as error:
+        raise ConfigError(f"--alphabet {arguments.alphabet}: {error}") from error
+
+
 def add_scoring_inputs(parser: argparse.ArgumentParser, reference_required: bool, output: str | None = None) -> None:
     """Add what every command takes that holds transcripts against references; ``output`` is where it writes."""
     parser.add_argument(
@@ -113,6 +138,7 @@ def add_scoring_inputs(parser: argparse.ArgumentParser, reference_required: bool
         "--lists", metavar="L", help="entity list, or lists per utterance; default: the reference's own, else a run's"
     )
     parser.add_argument("--list-column", metavar="NAME", help="column of per-utterance lists in a parquet of lists")
+    add_alphabet(parser)
     about = "folder to write to" + ("" if output is None else " (default %(default)s)")
     parser.add_argument("--output", metavar="O", required=output is None, default=output, help=about)
     parser.add_argument("--replicates", type=int, default=1000, help="bootstrap resamples (default %(default)s)")

@@ -11,6 +11,7 @@ from jobs.run.ingest_run import Wanted
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.acoustic.adapter_files import resolved, with_adapter
+from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig
 from pipeline.config.config_file import with_file
 from pipeline.config.fingerprint import config_fingerprint, lists_fingerprint, model_fingerprint, run_fingerprint
@@ -24,7 +25,7 @@ from pipeline.runs.corpus import Corpus, column_names, id_hashes, scan_corpus, s
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
 from pipeline.runs.folder import RunFolder
 from pipeline.storage.s3_options import Options, parse_options
-from pipeline.text import ENGLISH
+from pipeline.text import ENGLISH, Alphabet
 
 CACHES = "emissions"
 """Folder below the output where the first passes are cached, if no other is named."""
@@ -43,6 +44,7 @@ class Transcription:
     cache:       the first pass on disk, or None if it goes straight to the decoders
     unmatched:   per-utterance lists that name no utterance
     audio:       where the audio lies; None if the first pass was cached before
+    alphabet:    what the model writes, and the lists are read in
     """
 
     corpus: Corpus
@@ -56,6 +58,7 @@ class Transcription:
     cache: Cache | None = None
     unmatched: Unmatched = ALL_MATCHED
     audio: Audio | None = None
+    alphabet: Alphabet = ENGLISH
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +83,8 @@ def prepare(arguments: argparse.Namespace, say: Callable[[str], None]) -> Transc
     """
     check_counts(arguments)
     options = parse_options(arguments.storage_options)
-    source = read_source(arguments, options)
+    alphabet = load_tokens(_with_model(with_file(configuration.joint(), arguments.config), arguments).acoustic).alphabet
+    source = read_source(arguments, options, alphabet)
     cache = open_cache(storage.open_filesystem(arguments.emissions, options)) if arguments.emissions else None
     output = storage.open_filesystem(arguments.output, options)
     audio = None if cache is not None else _audio(arguments, output, options, say)
@@ -102,18 +106,19 @@ def prepare(arguments: argparse.Namespace, say: Callable[[str], None]) -> Transc
     name = run_fingerprint(corpus.version, model, source_version(source), settled)
     folder = RunFolder(output.join(name))
     run = Transcription(
-        corpus, source, list_column, config, settled, folder, arguments.block_rows, model, cache, unmatched, audio
-    )
+        corpus, source, list_column, config, settled, folder, arguments.block_rows, model, cache, unmatched, audio,
+        alphabet,
+    )  # fmt: skip
     return run if arguments.cache_emissions is None else _caching(run, arguments.cache_emissions, output, options)
 
 
-def read_source(arguments: argparse.Namespace, options: Options) -> EntitySource:
-    """Return the lists of --entities and --names; raises RollcallError."""
+def read_source(arguments: argparse.Namespace, options: Options, alphabet: Alphabet) -> EntitySource:
+    """Return the lists of --entities and --names in the letters of the model; raises RollcallError."""
     names = read_names(arguments.names)
     given, form = arguments.entities, arguments.entities_format
     if given is not None and _is_no_path(given) and not storage.exists(storage.open_filesystem(given, options)):
         raise InputError(f"--entities {given}: there is no such file; names themselves go with --names.")
-    return load_entities(given, arguments.entities_column, options, ENGLISH, form, names)
+    return load_entities(given, arguments.entities_column, options, alphabet, form, names)
 
 
 def read_names(given: list[str]) -> list[str]:
@@ -198,11 +203,16 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
     for technique in arguments.without:
         config = configuration.without(config, technique)
     config = with_file(config, arguments.config)
-    if arguments.model:
-        config = configuration.override(config, {"acoustic": {"model": arguments.model}})
+    config = _with_model(config, arguments)
     if arguments.max_false_accepts_per_hour is not None:
         config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
     return resolved(config)
+
+
+def _with_model(config: RunConfig, arguments: argparse.Namespace) -> RunConfig:
+    """Return ``config`` with --model and --language put over it."""
+    given = {"model": arguments.model, "language": arguments.language}
+    return configuration.override(config, {"acoustic": {name: value for name, value in given.items() if value}})
 
 
 def choose_list_column(

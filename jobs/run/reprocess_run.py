@@ -28,6 +28,7 @@ from pipeline.runs.cache import Cache, folder_of_cache, open_cache
 from pipeline.runs.corpus import Corpus, scan_emissions
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity
 from pipeline.runs.folder import RunFolder
+from pipeline.runs.letters import KEY, alphabet_of_record
 from pipeline.runs.manifest import is_complete, write_manifest
 from pipeline.runs.outcome import read_outcome
 from pipeline.runs.pointer import Pointer
@@ -249,6 +250,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         "config_fingerprint": old.config_fingerprint,
         **{name: old.record[name] for name in kept},
         "audio": old.record.get("audio"),  # runs of earlier versions do not say
+        KEY: alphabet_of_record(old.record).letters,
         "list_version": source_version(new.source),
         "entities": entity_facts(new.source, new.unmatched),
         "counts": outcome.counts(),

@@ -11,6 +11,7 @@ from jobs.run.preflight import Transcription, source_version
 from pipeline import config as configuration
 from pipeline.entities import snapshot
 from pipeline.runs.counts import StageCount
+from pipeline.runs.letters import KEY
 from pipeline.runs.manifest import write_manifest
 from pipeline.runs.outcome import Outcome, read_outcome, rows_written
 from pipeline.runs.record import cluster_facts, entity_facts, stage_facts, versions
@@ -75,6 +76,7 @@ def _record(run: Transcription, outcome: Outcome, work: Work) -> dict[str, Any]:
         "audio_files": len(run.corpus.files),
         "audio_version": run.corpus.version,
         "model": run.model,
+        KEY: run.alphabet.letters,
         "emissions": None if run.cache is None else run.cache.facts(),
         "list_version": source_version(run.source),
         "list_column": run.list_column,

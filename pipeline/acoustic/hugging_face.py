@@ -5,11 +5,8 @@ The models' own batched forward passes let padding leak into short utterances: g
 run group norm per utterance, so that a row does not depend on the batch it was computed in.
 """
 
-import contextlib
-import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,33 +16,19 @@ from torch import nn
 
 from pipeline.acoustic.adapter import OutputLayer
 from pipeline.acoustic.batching import Audio, Heard, Query, Results, pad, padded_length, start
-from pipeline.acoustic.hugging_face_tokens import NEVER, FoldedTokens, fold_tokens
+from pipeline.acoustic.hugging_face_checkpoint import CLASSES, Checkpoint, check_loaded, read_checkpoint
+from pipeline.acoustic.hugging_face_files import explained
+from pipeline.acoustic.hugging_face_tokens import NEVER, FoldedTokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.config import AcousticConfig
-from pipeline.errors import ConfigError, ModelError
-from pipeline.text import ENGLISH
+from pipeline.errors import ConfigError
 from pipeline.types.emissions import FLOOR_LOG_PROB, Emissions
 from pipeline.types.tokens import Tokens
 
-CLASSES: dict[str, Any] = {
-    "wav2vec2": transformers.Wav2Vec2ForCTC,
-    "hubert": transformers.HubertForCTC,
-    "wav2vec2-conformer": transformers.Wav2Vec2ConformerForCTC,
-    "parakeet_ctc": transformers.ParakeetForCTC,
-}
-"""``model_type`` in config.json to the class that reads it."""
-
-MAX_SECONDS = 30.0  # these models were trained on segments up to about this long, and attention grows quadratically
 MIN_SAMPLES = 1_600  # shorter audio is padded to 0.1 s: several frames even at an eightfold subsampling
 _LEAST_VARIANCE = 1e-7  # of samples, as wav2vec 2.0 extracts its features
 _LEAST_SPREAD = 1e-5  # of features, as Parakeet does
-_BESIDE = (
-    (("vocab.json", "tokenizer.json", "tokenizer.model"), "which has the pieces that the model writes"),
-    (("preprocessor_config.json", "processor_config.json"), "which says how the model hears"),
-)
-"""What lies beside config.json and the weights; one file of each."""
-_IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt")
 
 
 def load_hugging_face(config: AcousticConfig) -> CtcModel:
@@ -53,109 +36,21 @@ def load_hugging_face(config: AcousticConfig) -> CtcModel:
 
     Raises ModelError for anything missing, corrupt, pickled or unsupported; ConfigError for impossible tapped layers.
     """
-    directory = _locate(config.model)
-    _check_files(directory)
-    with _explained(directory):
-        settings, tokenizer = _read_settings(directory)
-        features: Any = transformers.AutoFeatureExtractor
-        folded = _fold(directory, settings, tokenizer)
-        extractor = features.from_pretrained(directory, local_files_only=True)
-        network, report = CLASSES[settings.model_type].from_pretrained(
+    checkpoint = read_checkpoint(config)
+    directory, folded = checkpoint.directory, checkpoint.folded
+    with explained(directory):
+        network, report = getattr(transformers, CLASSES[checkpoint.family]).from_pretrained(
             directory, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )
-    if report["missing_keys"]:
-        raise ModelError(
-            f"{directory}: the weights lack {sorted(report['missing_keys'])[:4]}; "
-            "needed is a checkpoint fine-tuned for CTC, not a bare encoder."
-        )
-    if extractor.sampling_rate != SAMPLE_RATE:
-        raise ModelError(f"{directory}: the model hears {extractor.sampling_rate} Hz, needed is {SAMPLE_RATE} Hz.")
-    return HuggingFaceCtc(network, extractor, folded, config, _content_hash(directory))
+        check_loaded(directory, set(report["missing_keys"]))
+        if checkpoint.language is not None:
+            network.load_adapter(checkpoint.language, local_files_only=True, use_safetensors=True)
+    return HuggingFaceCtc(network, checkpoint.extractor, folded, config, checkpoint)
 
 
 def load_hugging_face_tokens(config: AcousticConfig) -> Tokens:
     """Return only the token inventory, without reading the weights; raises ModelError as ``load_hugging_face``."""
-    directory = _locate(config.model)
-    _check_files(directory)
-    with _explained(directory):
-        settings, tokenizer = _read_settings(directory)
-        return _fold(directory, settings, tokenizer).tokens
-
-
-def _fold(directory: Path, settings: Any, tokenizer: Any) -> FoldedTokens:
-    try:
-        return fold_tokens(tokenizer, settings.vocab_size, settings.pad_token_id, ENGLISH)
-    except ModelError as error:
-        raise ModelError(f"{directory}: {error}") from error
-
-
-def _read_settings(directory: Path) -> tuple[Any, Any]:
-    """Return config and tokenizer of a supported model."""
-    settings = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
-    if settings.model_type not in CLASSES:
-        raise ModelError(f"{directory}: model_type '{settings.model_type}'; supported are {sorted(CLASSES)}.")
-    if getattr(settings, "add_adapter", False):
-        raise ModelError(f"{directory}: config.add_adapter (a strided adapter after the encoder) is not supported.")
-    return settings, transformers.AutoTokenizer.from_pretrained(directory, local_files_only=True)
-
-
-@contextlib.contextmanager
-def _explained(directory: Path) -> Iterator[None]:
-    """Turn what transformers raises for broken files (OSError, KeyError, SafetensorError and more) into ModelError."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().splitlines()[:1]
-        raise ModelError(f"{directory}: cannot be loaded ({type(error).__name__}: {''.join(reason)}).") from error
-
-
-def _locate(model: str) -> Path:
-    if Path(model).is_dir():
-        return Path(model)
-    if Path(model).is_absolute() or model.count("/") != 1 or model.startswith("."):
-        raise ModelError(f"model directory '{model}' does not exist; give a directory or a hub id such as 'org/name'.")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=list(_IDENTITY_FILES)))
-    except Exception as error:  # no network, unknown id, gated: the hub has an exception for each
-        raise ModelError(
-            f"'{model}' is neither a directory here nor a model that the hub gave ({type(error).__name__}); "
-            "download it where there is a network and give the directory."
-        ) from error
-
-
-def _check_files(directory: Path) -> None:
-    if not (directory / "config.json").is_file():
-        raise ModelError(f"{directory}: config.json is missing; needed is a directory as save_pretrained writes it.")
-    for names, what in _BESIDE:
-        if not any((directory / name).is_file() for name in names):
-            raise ModelError(
-                f"{directory}: {' or '.join(names)} is missing, {what}; needed is a directory as save_pretrained of "
-                "the model and of its processor writes it."
-            )
-    if any(directory.glob("*.safetensors")):
-        return
-    if any(directory.glob("pytorch_model*.bin")):
-        raise ModelError(
-            f"{directory}: the weights are a pickle (pytorch_model.bin), which can run code when it is read; needed "
-            "is model.safetensors. Convert it where you trust it: AutoModelForCTC.from_pretrained(directory)"
-            ".save_pretrained(new_directory), and copy the tokenizer files."
-        )
-    raise ModelError(f"{directory}: there is no *.safetensors file with the weights.")
-
-
-def _content_hash(directory: Path) -> str:
-    """sha256 over names and bytes of the weights, tokenizer and configuration files, 64 hex digits."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _IDENTITY_FILES for path in directory.glob(pattern)}):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    return read_checkpoint(config).folded.tokens
 
 
 class _PerUtterance(nn.Module):
@@ -198,9 +93,9 @@ class HuggingFaceCtc:
     takes_threads = False  # the hooks keep what belongs to the batch at hand
 
     def __init__(
-        self, network: Any, extractor: Any, folded: FoldedTokens, config: AcousticConfig, model_id: str
+        self, network: Any, extractor: Any, folded: FoldedTokens, config: AcousticConfig, checkpoint: Checkpoint
     ) -> None:
-        self.model_id = model_id
+        self.model_id = checkpoint.model_id
         self._device = choose_device(config.device)
         self.together = self._device.type != "cpu"
         self._dtype = choose_dtype(config.dtype, self._device)
@@ -213,20 +108,12 @@ class HuggingFaceCtc:
             extractor.mel_filters = extractor.mel_filters.to(self._device)
         self._parakeet = network.config.model_type == "parakeet_ctc"
         self._encoder = network.encoder if self._parakeet else network.base_model.encoder
-        self.frame_seconds, self.max_seconds = self._timing()
+        timing = checkpoint.timing
+        self.frame_seconds, self.max_seconds = timing.frame_seconds, timing.max_seconds
         self._taps = _tapped_layers(config.tapped_layers, len(self._encoder.layers))
         self._padding = _Padding()
         self._seen: dict[int, torch.Tensor] = {}
         self._register_hooks()
-
-    def _timing(self) -> tuple[float, float]:
-        config = self._network.config
-        if self._parakeet:
-            step = self._extractor.hop_length * config.encoder_config.subsampling_factor / SAMPLE_RATE
-            return step, min(MAX_SECONDS, step * config.encoder_config.max_position_embeddings)
-        step = math.prod(config.conv_stride) / SAMPLE_RATE
-        positions = getattr(config, "max_source_positions", None)
-        return step, MAX_SECONDS if positions is None else min(MAX_SECONDS, step * positions)
 
     def _register_hooks(self) -> None:
         for module in self._encoder.modules():

@@ -8,7 +8,7 @@ from pathlib import Path
 import sentencepiece
 
 from pipeline.errors import ModelError, RowError
-from pipeline.text import ENGLISH
+from pipeline.text import ENGLISH, alphabet_of
 from pipeline.types.tokens import WORD_START, Tokens
 
 FORMAT = "rollcall-ctc-1"
@@ -39,7 +39,7 @@ def load_tokens(tokeniser: Path) -> Tokens:
         blank=BLANK,
         encoder=functools.partial(_encode, processor),
         sampler=functools.partial(_sample, processor),
-        alphabet=ENGLISH,
+        alphabet=alphabet_of(pieces) or ENGLISH,
     )
 
 

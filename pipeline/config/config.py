@@ -46,6 +46,7 @@ class AcousticConfig(Part):
 
     model: str = _model(str(MODELS / "base_en_ctc"))  # directory of ours or of transformers, or a hub id
     tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
+    language: str | None = None  # of a model of many languages, as its vocab.json names it; None: as it is set
     top_k: int = 32  # candidates kept per frame
     batch_seconds: float = 240.0  # padded audio seconds per forward pass; bounds memory
     dtype: str = "auto"  # bfloat16 where it is fast (autocast), else float32

@@ -23,11 +23,11 @@ from pipeline.export.schema import VERSIONS, stamped
 from pipeline.export.speech import Recording, Spool, Track, pack, recordings, unpack, utterances
 from pipeline.review.folder import read_reviews
 from pipeline.review.overlay import Overlay, changed_lines
+from pipeline.runs.letters import alphabet_of_record
 from pipeline.runs.reader import Batch, Context, Run
 from pipeline.storage import Location
 from pipeline.storage.disk_table import temporary_database
 from pipeline.storage.s3_options import Options
-from pipeline.text import ENGLISH
 
 PARTITIONS = {
     "tenant": ("by_tenant", "tenant"),
@@ -81,7 +81,7 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
     _check_origin(run, settings)
     audio = storage.list_parquet(settings.audio, options) if settings.audio else None
     mark = {"run": run.uri, "fingerprint": run.record.get("fingerprint"), **dataclasses.asdict(settings)}
-    overlay = _overlay(settings, options)
+    overlay = _overlay(run, settings, options)
     if overlay is not None:
         mark["reviews_version"] = overlay.version
     finished = _claim(output, mark)
@@ -111,8 +111,11 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
 _CLAIM = "_exporting.json"
 
 
-def _overlay(settings: Settings, options: Options | None) -> Overlay | None:
-    return None if settings.reviews is None else Overlay(read_reviews(settings.reviews, ENGLISH, options), ENGLISH)
+def _overlay(run: Run, settings: Settings, options: Options | None) -> Overlay | None:
+    if settings.reviews is None:
+        return None
+    alphabet = alphabet_of_record(run.record)
+    return Overlay(read_reviews(settings.reviews, alphabet, options), alphabet)
 
 
 def _check(settings: Settings) -> None:

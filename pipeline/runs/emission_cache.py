@@ -101,6 +101,8 @@ def acoustic_identity(config: AcousticConfig, adapter: AdapterConfig | None = No
     """
     values = dataclasses.asdict(config)
     kept = {name: value for name, value in values.items() if name not in ("model", "device", "batch_seconds")}
+    if config.language is None:
+        del kept["language"]  # caches of earlier versions have none
     plain: dict[str, Any] = json.loads(json.dumps(kept))  # as read back from a file: tuples are lists
     if adapter is not None and adapter.model is not None:
         plain[ADAPTER] = model_fingerprint(adapter.model)
