@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.log import log_row
+from pipeline.census import counting
 from pipeline.errors import RollcallError
 from pipeline.runs.counts import BEFORE, StageCount, Tally
 
@@ -72,10 +73,13 @@ class Batch:
         if reason is not None:
             raise TooManyErrors(reason)
         self._began, self._cpu = time.time(), self._meter.cpu_seconds()
+        self._counting = counting()
+        self._census = self._counting.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to undo: a batch that raises is not counted, and is done again."""
+        """A batch that raises is not counted, and is done again."""
+        self._counting.__exit__(None, None, None)
 
     def done(self, table: pa.Table, device_seconds: float = 0.0) -> pa.Table:
         """Count the batch's output rows (columns ``error`` and ``duration_seconds``) and return them."""
@@ -91,6 +95,7 @@ class Batch:
             bytes_out=table.nbytes,
             first_start=self._began,
             last_end=ended,
+            census=self._census,
         )
         self._meter.add(self._stage, count)
         self._log_errors(table)

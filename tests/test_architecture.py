@@ -15,7 +15,7 @@ FORBIDDEN = {
 
 SHELVES = (
     # ground: what everything stands on
-    "errors", "text", "compiled", "trie", "storage", "schemas", "config", "types",
+    "errors", "text", "compiled", "census", "trie", "storage", "schemas", "config", "types",
     # what is known before anything is recognised
     "audio", "lexicon", "entities",
     # the way of one utterance: what could be said, what is heard, what is found, what is believed

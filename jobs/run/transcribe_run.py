@@ -14,7 +14,7 @@ from pipeline.runs.counts import StageCount
 from pipeline.runs.letters import KEY
 from pipeline.runs.manifest import write_manifest
 from pipeline.runs.outcome import Outcome, read_outcome, rows_written
-from pipeline.runs.record import cluster_facts, entity_facts, stage_facts, versions
+from pipeline.runs.record import candidate_facts, cluster_facts, entity_facts, stage_facts, versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,7 @@ def _record(run: Transcription, outcome: Outcome, work: Work) -> dict[str, Any]:
         "counts": outcome.counts(),
         "audio_hours": outcome.audio_seconds / 3600,
         "stages": stage_facts(work.stages, work.workers, work.on_gpus),
+        "candidates": candidate_facts(work.stages),
         "versions": versions(),
     }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from pipeline.census import step
 from pipeline.entities.lists import EntitySource
 from pipeline.recognition.emission_rows import read_emissions, with_adapter_output
 from pipeline.recognition.failures import FAILURES
@@ -53,7 +54,8 @@ class AdapterPass:
         shortlist = self.shortlister.shortlist(heard, entities)
         if not shortlist.entities.entities:
             return heard, shortlist
-        said = self.runner.adapt(heard.tokens, heard.last, heard.query, heard.phone_log_probs, shortlist.entities)
+        with step("adapter"):
+            said = self.runner.adapt(heard.tokens, heard.last, heard.query, heard.phone_log_probs, shortlist.entities)
         return dataclasses.replace(heard, adapted=said.tokens, attended=said.attended), shortlist
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.census import step
 from pipeline.decoding.interface import Decoder
 from pipeline.decoding.spans import entity_spans
 from pipeline.entities.lists import EntitySource
@@ -86,8 +87,7 @@ class Transcriber:
         heard, shortlist, sought = self._narrowed(heard, entities, shortlist)
         nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=True)
         size_class = self.shortlister.size_class(len(entities))
-        unbiased = self.decoder.decode(heard.tokens, EMPTY)
-        return self.stage.measured(nbest, heard, shortlist.entities, unbiased, size_class)
+        return self.stage.measured(nbest, heard, shortlist.entities, self._unbiased(heard), size_class)
 
     def _narrowed(
         self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None
@@ -96,7 +96,10 @@ class Transcriber:
         if self.least_attention is None:
             heard, shortlist = dataclasses.replace(heard, adapted=None, attended=None), None
         shortlist = shortlist or self.shortlister.shortlist(heard, entities)
-        return heard, shortlist, self._attended(heard, shortlist.entities)
+        with step("attended") as kept:
+            sought = self._attended(heard, shortlist.entities)
+            kept.kept = len(sought)
+        return heard, shortlist, sought
 
     def _attended(self, heard: Emissions, entities: EntityList) -> EntityList:
         """Return the entities that the adapter hears; without what it says, all of them."""
@@ -113,9 +116,14 @@ class Transcriber:
         if heard.phone_log_probs is None:
             return self.stage.finish(self.decoder.decode(heard.biased, sought), heard, entities)
         compares = self.stage.compares and bool(entities.entities)
-        nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=compares)
-        unbiased = self.decoder.decode(heard.tokens, EMPTY) if compares else None
-        return self.stage.finish(nbest, heard, entities, unbiased, size_class)
+        with step("searched") as kept:
+            nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=compares)
+            kept.kept = len(nbest[0].entities) if nbest else 0
+        return self.stage.finish(nbest, heard, entities, self._unbiased(heard) if compares else None, size_class)
+
+    def _unbiased(self, heard: Emissions) -> list[Hypothesis]:
+        with step("unbiased"):
+            return self.decoder.decode(heard.tokens, EMPTY)
 
 
 def _marked(nbest: list[Hypothesis], entities: EntityList, sought: EntityList) -> list[Hypothesis]:

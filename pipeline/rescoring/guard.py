@@ -15,6 +15,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.census import step
 from pipeline.config import GuardConfig
 from pipeline.decoding.spans import entity_spans
 from pipeline.errors import ConfigError, ModelError
@@ -106,7 +107,9 @@ def guarded(
     proposals: Sequence[Proposal], entities: EntityList,
 ) -> list[Hypothesis]:  # fmt: skip
     """Return the n-best with what the guard believes: the unbiased n-best as it is if that is nothing."""
-    chosen = guard.decide(unbiased[0], scene, proposals)
+    with step("believed") as kept:
+        chosen = guard.decide(unbiased[0], scene, proposals)
+        kept.kept = len(chosen)
     own = entity_spans(unbiased[0].words, entities)
     if not chosen:
         return [dataclasses.replace(unbiased[0], entities=own), *unbiased[1:]]

@@ -10,6 +10,7 @@ configuration and a line there.
 
 from collections.abc import Sequence
 
+from pipeline.census import step
 from pipeline.config import RunConfig
 from pipeline.rescoring.evidence import Evidence, Vector
 from pipeline.rescoring.fusion import PhoneFusion
@@ -94,14 +95,15 @@ class RescoringStage:
         entities: EntityList, size_class: int,
     ) -> tuple[Scene | None, list[Proposal]]:  # fmt: skip
         """Every place where the best biased hypothesis or a technique would write an entity that is not there."""
-        scene = guard.evidence.scene(unbiased, emissions, entities, size_class)
-        if scene is None:
-            return None, []
-        proposals = differences(unbiased, biased[0])
-        for technique in self._techniques:
-            there = {(one.first, one.last, one.text) for one in proposals}
-            found = technique.propose(scene, entities, emissions)
-            proposals += [one for one in found if (one.first, one.last, one.text) not in there]
+        with step("proposed") as kept:
+            scene, proposals = guard.evidence.scene(unbiased, emissions, entities, size_class), list[Proposal]()
+            if scene is not None:
+                proposals = differences(unbiased, biased[0])
+                for technique in self._techniques:
+                    there = {(one.first, one.last, one.text) for one in proposals}
+                    found = technique.propose(scene, entities, emissions)
+                    proposals += [one for one in found if (one.first, one.last, one.text) not in there]
+            kept.kept = len(proposals)
         return scene, proposals
 
 

@@ -5,6 +5,10 @@ STRATEGIES names them all. A new one is a class in a file of its own, a part of 
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.census import step
 from pipeline.config import RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
@@ -43,7 +47,15 @@ class Shortlister:
 
     def shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
         """Return the entities that any strategy finds, in their order; all where none can say of this audio."""
-        found = [(one.name, one.select(heard, entities)) for one in self.strategies] if len(entities) else []
+        with step("listed") as listed:
+            listed.kept = len(entities)
+        with step("shortlist") as kept:
+            shortlist = self._shortlist(heard, entities)
+            kept.kept = len(shortlist.entities)
+        return shortlist
+
+    def _shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
+        found = [(one.name, _selected(one, heard, entities)) for one in self.strategies] if len(entities) else []
         said = [(name, indices) for name, indices in found if indices is not None]
         if not said:
             return whole(entities)
@@ -57,6 +69,13 @@ class Shortlister:
 
 WHOLE_LISTS = Shortlister()
 """Without any strategy: every entity of a list is plausible everywhere."""
+
+
+def _selected(strategy: Strategy, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
+    with step(strategy.name) as one:
+        indices = strategy.select(heard, entities)
+        one.kept = None if indices is None else len(indices)
+    return indices
 
 
 def _kept(entities: EntityList, chosen: Sequence[int]) -> EntityList:

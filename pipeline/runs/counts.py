@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
+from pipeline.census import Census
+
 SUMS: Mapping[str, str] = {
     "rows": "utterances done",
     "errors": "of these, with an error",
@@ -36,6 +38,7 @@ class StageCount:
     peak_queue: int = 0
     first_start: float = 0.0  # time.time() at the start of the first batch; 0 before it
     last_end: float = 0.0
+    census: Census = dataclasses.field(default_factory=Census)  # of the steps inside
 
 
 class Tally:
@@ -53,6 +56,7 @@ class Tally:
         count = self.stages.setdefault(stage, StageCount(first_start=batch.first_start))
         for name in SUMS:
             setattr(count, name, getattr(count, name) + getattr(batch, name))
+        count.census.join(batch.census)
         count.first_start = min(count.first_start, batch.first_start)
         count.last_end = max(count.last_end, batch.last_end)
         self._count_queues()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from pipeline.census import Census
 from pipeline.entities.lists import EntitySource
 from pipeline.entities.unmatched import ALL_MATCHED, Unmatched
 from pipeline.runs.counts import StageCount
@@ -59,6 +60,14 @@ def stage_facts(
         capacity = max(count.last_end - count.first_start, 1e-9) * workers.get(name, 1)
         facts[name]["gpu_busy_share"] = round(min(1.0, count.device_seconds / capacity), 4) if on_gpu else None
     return facts
+
+
+def candidate_facts(stages: Mapping[str, StageCount]) -> dict[str, dict[str, float]]:
+    """Return what each step of an utterance kept (mean, p95, most) and its processor time, wherever it ran."""
+    whole = Census()
+    for count in stages.values():
+        whole.join(count.census)
+    return whole.facts()
 
 
 def _stage(count: StageCount, workers: int) -> dict[str, float | None]:

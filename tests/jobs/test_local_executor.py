@@ -59,6 +59,9 @@ def test_both_write_the_same(tmp_path: Path, tiny: Path) -> None:
         assert [here["stages"][stage][name] for name in ("rows", "errors", "audio_seconds")] == [
             ray["stages"][stage][name] for name in ("rows", "errors", "audio_seconds")
         ]
+    kept = [{name: facts.get("mean") for name, facts in record["candidates"].items()} for record in (here, ray)]
+    assert kept[0] == kept[1]
+    assert kept[0]["listed"] > 0
     assert kinds_of_files(here) == kinds_of_files(ray)
     folders = [RunFolder(open_filesystem(record["transcripts"]).parent) for record in (here, ray)]
     assert finished_ids(folders[0]) == finished_ids(folders[1]) == {*noises(8), *odd_audio()}

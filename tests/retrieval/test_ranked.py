@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.acoustic.loading import load_tokens
+from pipeline.census import counting
 from pipeline.config import AcousticConfig, CutConfig, RunConfig, joint
 from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.catalog import write_catalog
@@ -51,6 +52,14 @@ def heard(text: str = "we met nilsson") -> Emissions:
 
 def names(found: EntityList) -> list[str]:
     return [one.text for one in found.entities]
+
+
+def test_each_strategy_counts_what_it_finds(pronouncer: Pronouncer) -> None:
+    with counting() as census:
+        shortlister(pronouncer).shortlist(heard(), listed("nilsson", *OTHERS))
+    assert {name: facts.get("max") for name, facts in census.facts().items()} == {
+        "listed": 7, "phonetic": None, "ranked": 2, "shortlist": 2,
+    }  # fmt: skip
 
 
 def test_what_was_said_is_found_and_what_only_could_be_is_not(pronouncer: Pronouncer) -> None:
