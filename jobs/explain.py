@@ -1,17 +1,20 @@
-"""Show where the contextual adapter looks in one utterance.
+"""Show what became of an entity list in one utterance: what each step kept, and why a name fell out.
 
     python -m jobs.explain --audio corpus.parquet --utterance ID --entities names.txt --output page.html
 
-Writes one HTML file: the entities of the utterance's shortlist against time, with the decoded words and ``<no-bias>``.
+Prints and writes to one HTML file how far each name of the shortlist came, each name that the audio's ``text`` has, and
+those of ``--names``; the page also draws where the contextual adapter looks. The configuration is that of ``joint``.
 ``--attention FILE`` adds a line for the report's plots (`python -m jobs.score --attention FILE`).
 """
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 from jobs.cli.command import Result, add_entities_format, job_parser, run_command
+from jobs.run.catalogs import catalogued
 from jobs.run.preflight import OWN_LISTS
 from pipeline import config as configuration
 from pipeline.acoustic.adapter_files import resolved
@@ -20,8 +23,12 @@ from pipeline.config import RunConfig
 from pipeline.entities.lists import load_entities
 from pipeline.entities.unmatched import find_unmatched
 from pipeline.errors import InputError
+from pipeline.recognition.trace import Trace
 from pipeline.report import attention_page
 from pipeline.report.explain import attention_line, explained, find_row
+from pipeline.storage import open_filesystem
+
+_SHOWN = 20  # names that are printed; the page has more
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_entities_format(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="HTML")
     parser.add_argument("--attention", type=Path, metavar="JSONL", help="append what was attended to to this file")
+    parser.add_argument("--names", nargs="+", default=[], metavar="NAME", help="say in any case what became of these")
     parser.add_argument("--model", help="base model directory (default: the shipped one)")
     parser.add_argument("--adapter", help="adapter directory (default: the one beside the base)")
     parser.add_argument("--whole-list", action="store_true", help="all entities, not only the shortlist")
@@ -41,18 +49,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read_config(options: argparse.Namespace) -> RunConfig:
-    """Return the adapter preset with the options put over it."""
-    config = configuration.PRESETS["adapter"]()
+    """Return the joint preset with the options put over it."""
+    config = configuration.joint()
     values: dict[str, Any] = {"adapter": {"model": options.adapter}} if options.adapter else {}
     if options.model:
         values["acoustic"] = {"model": options.model}
     if options.whole_list:
-        values["shortlist"] = None
+        values |= {"shortlist": None, "cut": None}
     return resolved(configuration.override(config, values))
 
 
 def explain(options: argparse.Namespace) -> Result:
-    """Encode the utterance, let the adapter look, write the page."""
+    """Encode and transcribe the utterance, step by step, and write the page."""
     config = read_config(options)
     row = find_row(options.audio, options.utterance)
     column = options.entities_column or (OWN_LISTS if options.entities is None else None)
@@ -61,18 +69,32 @@ def explain(options: argparse.Namespace) -> Result:
     source = load_entities(
         options.entities or None, alphabet=load_tokens(config.acoustic).alphabet, form=options.entities_format
     )
+    source = catalogued(source, open_filesystem(str(options.output)).parent, config)
     if source.lists is not None and options.utterance not in source.lists.by_id:
         found = find_unmatched(list(source.lists.by_id), lambda ids: [one == options.utterance for one in ids])
         meant = f"; '{found.meant[0][0]}' may be meant" if found.meant else ""
         raise InputError(f"{options.entities}: has no list for the utterance '{options.utterance}'{meant}.")
     entities = source.of(options.utterance, row.get(column) if column else None)
-    one = explained(config, row, entities)
+    one = explained(config, row, entities, options.names)
     options.output.write_text(attention_page.render(one), encoding="utf-8")
     if options.attention:
         with options.attention.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(attention_line(one), ensure_ascii=False) + "\n")
+    _show(one.trace)
     print(f"{options.output}: {len(one.entities)} of {one.listed} entities, {one.shares.shape[1]} frames")
-    return Result({"output": str(options.output), "entities": len(one.entities), "listed": one.listed})
+    fates = [dataclasses.asdict(fate) for fate in one.trace.fates]
+    return Result(
+        {"output": str(options.output), "entities": len(one.entities), "listed": one.listed,
+         "steps": dict(one.trace.steps), "names": fates}
+    )  # fmt: skip
+
+
+def _show(trace: Trace) -> None:
+    """Print how many entities each step kept, and the first names."""
+    print(f"without the list: {trace.unbiased}\nwith it: {trace.text}")
+    print(", ".join(f"{count:,} {step}" for step, count in trace.steps.items()))
+    for fate in trace.fates[:_SHOWN]:
+        print(f"{fate.name}: {fate.kept + ': ' if fate.kept else ''}{fate.why}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from pipeline.recognition.emission_rows import read_emissions, shortlist_of
 from pipeline.recognition.failures import FAILURES
 from pipeline.rescoring.evidence import Vector
 from pipeline.rescoring.proposals import Proposal
-from pipeline.rescoring.stage import NO_TECHNIQUES, RescoringStage
+from pipeline.rescoring.stage import NO_TECHNIQUES, RescoringStage, Weighed
 from pipeline.retrieval.shortlist import WHOLE_LISTS, Shortlister
 from pipeline.schemas import ORIGIN, TRANSCRIPTS
 from pipeline.types.emissions import Emissions
@@ -25,6 +25,24 @@ from pipeline.types.shortlist import Shortlist
 
 _CARRIED = ("utterance_id", "duration_seconds", "audio_sha256", "model_id", *ORIGIN, "error")
 """Columns of EMISSIONS that TRANSCRIPTS takes as they are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """How one utterance was transcribed, step by step.
+
+    heard:    as this run reads it
+    sought:   what the search was given of the shortlist
+    unbiased: what is written without a list
+    weighed:  what the guard made of the proposals; None without one
+    """
+
+    heard: Emissions
+    shortlist: Shortlist
+    sought: EntityList
+    unbiased: Hypothesis
+    weighed: Weighed | None
+    nbest: list[Hypothesis]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +106,18 @@ class Transcriber:
         nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=True)
         size_class = self.shortlister.size_class(len(entities))
         return self.stage.measured(nbest, heard, shortlist.entities, self._unbiased(heard), size_class)
+
+    def judgement(self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None = None) -> Judgement:
+        """Return how one utterance is transcribed, for people to look at: every step is done anew."""
+        nbest, _ = self.hypotheses(heard, entities, shortlist)
+        unbiased, _ = self.hypotheses(dataclasses.replace(heard, adapted=None, attended=None), EMPTY)
+        heard, shortlist, sought = self._narrowed(heard, entities, shortlist)
+        weighed = None
+        if self.stage.compares and shortlist.entities.entities:
+            found = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=True)
+            size_class, plain = self.shortlister.size_class(len(entities)), self._unbiased(heard)
+            weighed = self.stage.weighed(found, heard, shortlist.entities, plain, size_class)
+        return Judgement(heard, shortlist, sought, unbiased[0], weighed, nbest)
 
     def _narrowed(
         self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None

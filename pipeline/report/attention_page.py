@@ -1,4 +1,4 @@
-"""A page that shows where the contextual adapter looks: entities against time, as one file without scripts."""
+"""A page that shows what became of a list in one utterance, and where the adapter looked: one file without scripts."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,18 +7,22 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.recognition.trace import Trace
 from pipeline.types.hypothesis import Word
 
 NO_BIAS = "<no-bias>"
 _ROW, _LABEL, _HEAD, _CELL = 18, 220, 92, 7  # pixels
 _LEAST = 0.01  # a smaller share would not be seen
 _MOST_ROWS = 40
+_MOST_FATES = 100
 _MANY_SECONDS = 1.0  # a tick of the time axis
 
 _STYLE = """
 body{font:14px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1200px;padding:0 1em;color:#1c1c1c;background:#fff}
 svg{max-width:100%;height:auto}text{font-size:11px;fill:currentColor}.soft{fill:#666}.heat{fill:#b3261e}
-.none{fill:#345995}.grid{stroke:#ddd}.plot{overflow-x:auto}code{background:#f2f2f2;padding:0 .3em}
+.none{fill:#345995}.grid{stroke:#ddd}.plot{overflow-x:auto}table{border-collapse:collapse;margin:1em 0}
+th,td{text-align:left;padding:.2em .8em .2em 0;border-bottom:1px solid #8884;vertical-align:top}
+code{background:#f2f2f2;padding:0 .3em}
 @media(prefers-color-scheme:dark){body{color:#eee;background:#161616}.soft{fill:#aaa}.grid{stroke:#333}
 .heat{fill:#ff8a80}.none{fill:#9db8e8}code{background:#2a2a2a}}
 """
@@ -31,6 +35,7 @@ class Explained:
     entities: of the shortlist, by their display form
     shares:   [E + 1, T] attention of each frame, the last row that of ``<no-bias>``
     before, after: greedy words without and with the adapter
+    trace:    what became of the list
     """
 
     utterance_id: str
@@ -40,11 +45,12 @@ class Explained:
     before: tuple[Word, ...]
     after: tuple[Word, ...]
     listed: int
+    trace: Trace
 
 
 def render(one: Explained) -> str:
     """Return the page as HTML; all texts are escaped."""
-    title = f"Attention in {one.utterance_id}"
+    title = f"{one.utterance_id}: what became of the list"
     facts = (
         f"{one.listed} entities on the list, {len(one.entities)} of them plausible in this audio; "
         f"{one.shares.shape[1]} frames of {one.frame_seconds * 1000:.0f} ms."
@@ -54,12 +60,33 @@ def render(one: Explained) -> str:
             "<!doctype html>",
             f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>',
             f"<body><h1>{escape(title)}</h1><p>{escape(facts)}</p>",
+            _trace(one.trace),
+            "<h2>Where the adapter looks</h2>",
             _texts(one),
             f'<div class="plot">{_plot(one)}</div>',
             "<p>The darker a cell, the more of the frame's attention the entity has. Each frame's shares, "
             f"<code>{escape(NO_BIAS)}</code> included, add up to 1. Words stand where they begin.</p>",
             "</body></html>",
         ]
+    )
+
+
+def _trace(trace: Trace) -> str:
+    """The texts, how many entities each step kept, and the way of each name."""
+    texts = f"<p>Without the list: <q>{escape(trace.unbiased)}</q><br>with it: <q>{escape(trace.text)}</q></p>"
+    heads, counts = (
+        "".join(f"<{cell}>{escape(str(value))}</{cell}>" for value in values)
+        for cell, values in (("th", trace.steps), ("td", trace.steps.values()))
+    )
+    rows = "".join(
+        f"<tr><td>{escape(fate.name)}</td><td>{escape(fate.kept)}</td><td>{escape(fate.why)}</td></tr>"
+        for fate in trace.fates[:_MOST_FATES]
+    )
+    more = len(trace.fates) - _MOST_FATES
+    left_out = f"<p>{more} names more are not shown.</p>" if more > 0 else ""
+    return (
+        f"{texts}<table><tr>{heads}</tr><tr>{counts}</tr></table>"
+        f"<table><tr><th>name</th><th>came as far as</th><th>why</th></tr>{rows}</table>{left_out}"
     )
 
 

@@ -1,5 +1,7 @@
-"""What the contextual adapter looks at in one utterance, for its page and for the report's plots."""
+"""What becomes of a list in one utterance and what the adapter looks at, for its page and for the report's plots."""
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,13 @@ from pipeline.acoustic.adapter_runner import AdapterRunner
 from pipeline.audio.decode import decode_audio, to_pcm
 from pipeline.config import RunConfig
 from pipeline.decoding.greedy import GreedyDecoder
+from pipeline.entities.matching import find_entities
 from pipeline.errors import InputError
 from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.trace import traced
 from pipeline.report import attention_page
 from pipeline.report.attention_page import Explained
+from pipeline.text import normalise
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 
@@ -34,20 +39,33 @@ def find_row(audio: str, utterance: str) -> dict[str, Any]:
     raise InputError(f"{audio}: has no utterance '{utterance}'.")
 
 
-def explained(config: RunConfig, row: dict[str, Any], entities: EntityList) -> Explained:
-    """Return what is drawn of one row of audio; raises InputError without an adapter, RowError for broken audio."""
-    recogniser = Recogniser.load(config, transcribes=False)
+def explained(config: RunConfig, row: dict[str, Any], entities: EntityList, asked: Sequence[str] = ()) -> Explained:
+    """Return what is drawn and said of one row of audio; ``asked``: names to speak of in any case.
+
+    Raises InputError without an adapter, RowError for broken audio.
+    """
+    recogniser = Recogniser.load(config)
     model, adapter = recogniser.parts.model, recogniser.adapter
     if adapter is None:
         raise InputError("there is no adapter to explain; give one with --adapter.")
     waveform = decode_audio(row["audio"]["bytes"], row["utterance_id"])
     heard = model.encode([to_pcm(waveform.samples)], with_states=True)[0]
-    plausible = adapter.shortlister.shortlist(heard, entities).entities
-    greedy = GreedyDecoder(model.tokens)
+    if heard.states is None:
+        raise InputError("the model gives no states, which an adapter needs.")
+    heard = dataclasses.replace(heard, last=heard.states[-1], query=adapter.runner.query(heard.states))
+    biased, shortlist = adapter.row(heard, entities)
+    plausible, greedy = shortlist.entities, GreedyDecoder(model.tokens)
     shares, adapted = look(adapter.runner, heard, plausible)
+    alphabet = model.tokens.alphabet
+    names = [normalise(name, alphabet) for name in asked]
+    names += [
+        found.entity.text for found in find_entities(normalise(row.get("text") or "", alphabet).split(), entities)
+    ]
+    trace = traced(recogniser.transcriber, biased, entities, shortlist, names)
     return Explained(
         row["utterance_id"], model.frame_seconds, tuple(entity.display_as for entity in plausible.entities), shares,
         greedy.decode(heard.tokens, plausible)[0].words, greedy.decode(adapted, plausible)[0].words, len(entities),
+        trace,
     )  # fmt: skip
 
 

@@ -82,19 +82,24 @@ class Guard:
         Raises ModelError if the weights are missing, ConfigError for a rate that their table has not.
         """
         self.evidence, self._judge = evidence, read_judge(Path(config.weights), ADAPTED if adapted else PLAIN)
-        self._bound = self._judge.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
+        self.bound = self._judge.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
 
     def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
         """Return the evidence that the weights are for, of each proposal, and how it lies on the phones."""
         return self.evidence.measure(scene, proposals, self._judge.features, self._judge.odds)
 
+    def weigh(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Proposal, float, Fit]]:
+        """Return the log odds of each proposal, and how it lies on the phones."""
+        measured = zip(proposals, self.measure(scene, proposals), strict=True)
+        return [(one, self._judge.trees.score(features), fit) for one, (features, fit) in measured]
+
     def decide(self, unbiased: Hypothesis, scene: Scene, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Return the proposals that are believed, explained; none touches another, the surest are taken first."""
-        judged = []
-        for proposal, (features, fit) in zip(proposals, self.measure(scene, proposals), strict=True):
-            odds = self._judge.trees.score(features)
-            if odds >= self._bound:
-                judged.append((odds, _explained(unbiased, proposal, fit)))
+        judged = [
+            (odds, _explained(unbiased, proposal, fit))
+            for proposal, odds, fit in self.weigh(scene, proposals)
+            if odds >= self.bound
+        ]
         chosen: list[Proposal] = []
         for _, one in sorted(judged, key=lambda pair: (-pair[0], pair[1].first, pair[1].last, pair[1].text)):
             if not any(one.touches(other) for other in chosen):

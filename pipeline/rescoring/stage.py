@@ -8,6 +8,7 @@ TECHNIQUES names them all, in the order in which they work. A new one is a class
 configuration and a line there.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from pipeline.census import step
@@ -27,6 +28,16 @@ from pipeline.types.hypothesis import Hypothesis
 from pipeline.types.tokens import Tokens
 
 TECHNIQUES: tuple[type[Technique], ...] = (SpellingVariants, PhoneFusion, PhoneRescoring, LexiconLookup)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weighed:
+    """What a guard made of one utterance: the log odds of each proposal, and which are believed, by ``bound``."""
+
+    unbiased: Hypothesis
+    odds: list[tuple[Proposal, float]]
+    chosen: list[Proposal]
+    bound: float
 
 
 class RescoringStage:
@@ -84,6 +95,20 @@ class RescoringStage:
             return plain[0], []
         measured = self._guard.measure(scene, proposals)
         return plain[0], [(one, features) for one, (features, _) in zip(proposals, measured, strict=True)]
+
+    def weighed(
+        self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList, unbiased: Sequence[Hypothesis],
+        size_class: int = 0,
+    ) -> Weighed | None:  # fmt: skip
+        """Return what the guard made of every proposal; None without a guard or without phones to judge by."""
+        found, plain = self._ordered(nbest, emissions, entities), self._ordered(unbiased, emissions, EMPTY)
+        if self._guard is None:
+            return None
+        scene, proposals = self._proposed(self._guard, plain[0], found, emissions, entities, size_class)
+        if scene is None:
+            return None
+        odds = [(one, value) for one, value, _ in self._guard.weigh(scene, proposals)]
+        return Weighed(plain[0], odds, self._guard.decide(plain[0], scene, proposals), self._guard.bound)
 
     def _ordered(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
         for technique in self._techniques:

@@ -47,6 +47,7 @@ from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
 _ROUNDING = np.float32(1e-3)  # so that what is left out early would not have come in
+_ANY_COST = 1000.0  # nats; more than any name costs
 _PER_NAT = np.float32(10.0)  # steps in which the costs of blocks are counted, rounded down
 _MOST = np.float32(127.0)  # steps that are counted for half a block, so that a byte holds those of a whole one
 
@@ -107,6 +108,18 @@ class Phonetic(Strategy):
         if heard.phone_log_probs is None or self.kind_of_size(self._size or len(entities)):
             return None
         return self.matching(heard.phone_log_probs, self.compile(entities)).entities
+
+    def reason(self, heard: Emissions, entity: Entity, size: int) -> str | None:
+        if heard.phone_log_probs is None or self.kind_of_size(size):
+            return None
+        wide = dataclasses.replace(self._config, per_phone=self._config.drop, spare=0.0, most=_ANY_COST)
+        index = build_index(self.pronounce(EntityList((entity,))))
+        found = Phonetic(wide, self._pronouncer, keep=1).matching(heard.phone_log_probs, index)
+        if not len(found.costs):
+            return "nothing is known of its sound"
+        limits = _limits(self._config, index.longest)[index.lengths[found.pronunciations]]
+        best = int(np.argmin(found.costs - limits))
+        return f"its phones cost {found.costs[best]:.1f} nats, at most {max(0.0, limits[best]):.1f} are allowed"
 
     def matching(self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex) -> Fitting:
         """Return what fits; see the module's text for the formula.

@@ -31,7 +31,7 @@ from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings
 from pipeline.retrieval.strategy import Strategy
 from pipeline.types.emissions import Emissions
-from pipeline.types.entity import EntityList
+from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
 FEATURES = (
@@ -81,19 +81,34 @@ class Ranked(Strategy):
         size = len(entities) if self._size is None else self._size
         if size <= self._config.above or heard.phone_log_probs is None:
             return None
+        found, odds = self._judged(heard, heard.phone_log_probs, entities, self._bound(size))
+        chosen = found[odds >= self._bound(size)]
+        return np.union1d(chosen, self._phonetic.compile(entities).silent).astype(np.int32)
+
+    def _judged(
+        self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, bound: float
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """Return the entities, ascending, that could reach ``bound``, and their log odds."""
         index = self._phonetic.compile(entities)
-        fitting = self._phonetic.matching(heard.phone_log_probs, index)
-        bound = self._config.bound + self._config.per_doubling * (size_class(size) - _FITTED_AT)
-        found, costs, phones = best_pronunciations(fitting, index)
+        found, costs, phones = best_pronunciations(self._phonetic.matching(phone_log_probs, index), index)
         spelled = self._spellings(entities)
         # What is out even if it is spelled without any fault need not be looked at.
         nothing = np.zeros(len(found), np.float32)
         hopeful = log_odds(self._weights, costs, phones, nothing, *spelled.shape_of(found)) >= bound
         found, costs, phones = found[hopeful], costs[hopeful], phones[hopeful]
         said = spelled.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
-        odds = log_odds(self._weights, costs, phones, said.costs, said.subwords, said.letters)
-        chosen = found[odds >= bound]
-        return np.union1d(chosen, index.silent).astype(np.int32)
+        return found, log_odds(self._weights, costs, phones, said.costs, said.subwords, said.letters)
+
+    def reason(self, heard: Emissions, entity: Entity, size: int) -> str | None:
+        if heard.phone_log_probs is None or not self.size_class(size):
+            return None
+        _, odds = self._judged(heard, heard.phone_log_probs, EntityList((entity,)), -math.inf)
+        if not len(odds):
+            return self._phonetic.reason(heard, entity, 1)
+        return f"it has log odds {odds[0]:.1f}, a list of {size:,} asks for {self._bound(size):.1f}"
+
+    def _bound(self, size: int) -> float:
+        return self._config.bound + self._config.per_doubling * (size_class(size) - _FITTED_AT)
 
     def _spellings(self, entities: EntityList) -> SpellingIndex:
         kept = self._spelled.get(id(entities))  # the list is kept too, so that its id is not given to another

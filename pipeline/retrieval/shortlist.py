@@ -15,7 +15,7 @@ from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.ranked import Ranked
 from pipeline.retrieval.strategy import Strategy
 from pipeline.types.emissions import Emissions
-from pipeline.types.entity import EMPTY, EntityList
+from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.shortlist import Shortlist, whole
 from pipeline.types.tokens import Tokens
 
@@ -44,6 +44,10 @@ class Shortlister:
     def size_class(self, size: int) -> int:
         """Return the power of two of the size of lists that are ranked, and 0 for smaller ones."""
         return max((one.size_class(size) for one in self.strategies), default=0)
+
+    def reason(self, heard: Emissions, entity: Entity, size: int) -> str:
+        """Return in words how an entity of a list of ``size`` fits the audio, by every strategy that decides."""
+        return "; ".join(said for one in self.strategies if (said := one.reason(heard, entity, size)))
 
     def shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
         """Return the entities that any strategy finds, in their order; all where none can say of this audio."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pipeline.config import RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.types.emissions import Emissions
-from pipeline.types.entity import EntityList
+from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
 
@@ -47,6 +47,10 @@ class Strategy:
         Between two sizes with one ``kind_of_size`` it is the same.
         """
         return 0
+
+    def reason(self, heard: Emissions, entity: Entity, size: int) -> str | None:
+        """Return in words how an entity of a list of ``size`` fits the audio; None where others decide."""
+        return None
 
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that are plausible; None if it cannot say of this audio."""

@@ -171,6 +171,7 @@ def test_the_page_shows_entities_words_and_no_bias(base: Path, tmp_path: Path) -
     page, lines = tmp_path / "page.html", tmp_path / "attention.jsonl"
     arguments = ["--audio", str(tmp_path / "audio.parquet"), "--entities", str(tmp_path / "names.txt")]
     more = ["--model", str(base), "--output", str(page), "--attention", str(lines), "--whole-list"]
+    more += ["--names", "Nobody There"]
     assert explain([*arguments, "--utterance", "u<1>", *more]) == 0
     html = page.read_text()
     assert "Quirinus" in html
@@ -178,6 +179,8 @@ def test_the_page_shows_entities_words_and_no_bias(base: Path, tmp_path: Path) -
     assert "<script" not in html
     assert "u&lt;1&gt;" in html
     assert html.count("<rect") > 10
+    assert "<td>Quirinus</td>" in html
+    assert "is not on the list" in html
     assert '"entities": [' in lines.read_text()
     assert explain([*arguments, "--utterance", "nobody", *more]) == 2
 
