@@ -10,8 +10,9 @@ from pipeline.entities.lists import EntitySource
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.recognition.trace import LISTED, PROPOSED, WRITTEN, traced
 from pipeline.recognition.transcribe import Transcriber
-from pipeline.types.emissions import Emissions, sparsify
+from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
+from tests.support.sparse import sparsify
 from tests.support.speech import spoken
 
 LIST = EntityList((Entity("nilsson", "Nilsson"), Entity("vancomycin", "Vancomycin")))

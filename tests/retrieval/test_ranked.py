@@ -17,8 +17,9 @@ from pipeline.reprocess.touched import Touching
 from pipeline.retrieval.catalog import build_sound, build_spelling
 from pipeline.retrieval.ranked import Ranked, read_weights, size_class
 from pipeline.retrieval.shortlist import Shortlister, build_shortlister
-from pipeline.types.emissions import Emissions, sparsify
+from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
+from tests.support.sparse import sparsify
 from tests.support.speech import spoken
 
 TOKENS = load_tokens(AcousticConfig())
