@@ -82,6 +82,14 @@ def _show(found: ModelFacts, language: LanguageModelMatch | None, verdicts: Sequ
     console.print(table)
 
 
+def _phones(found: ModelFacts) -> str:
+    if found.phones:
+        return f"{found.phones}, of {'its own output' if found.phones_of is None else found.phones_of}"
+    if found.language is None:
+        return "none; those of the shipped model come along where the language is English (--language en)"
+    return "none; the shipped model hears English ones (acoustic.phones)"
+
+
 def _lines(found: ModelFacts, language: LanguageModelMatch | None) -> Iterator[tuple[str, str]]:
     yield "class", f"{found.kind}, {found.layers} layers, {found.weights:.1f} M weights"
     yield "letters", shown_letters(found.alphabet)
@@ -93,7 +101,7 @@ def _lines(found: ModelFacts, language: LanguageModelMatch | None) -> Iterator[t
     yield "language", found.language or "not said by the checkpoint; name it with acoustic.language (--language)"
     if found.languages:
         yield "", f"{len(found.languages)} to choose from: {', '.join(found.languages[:12])}"
-    yield "phones", f"{found.phones}, of its own output" if found.phones else "none"
+    yield "phones", _phones(found)
     yield "adapter", found.adapter or str(found.no_adapter)
     yield "calibration", "shipped, fitted on this model" if found.is_default else "none of its own; the default model's"
     if language is not None:

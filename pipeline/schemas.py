@@ -76,6 +76,14 @@ EMISSIONS = pa.schema(
 EMISSIONS_REQUIRED = tuple(name for name in EMISSIONS.names if name not in ORIGIN)
 """What every cached first pass has, also one that was written before ORIGIN travelled along."""
 
+PHONE_CLOCK = pa.schema(
+    [
+        _field("phone_frames", pa.int32(), "frames T of the phone log-probs", "frames"),
+        _field("phone_frame_seconds", pa.float32(), "time between them", "s"),
+    ]
+)
+"""Further columns of EMISSIONS rows whose phones are of another model, and so have frames of their own."""
+
 ADAPTER_INPUT = pa.schema(
     [
         _field(

@@ -250,6 +250,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         "config_fingerprint": old.config_fingerprint,
         **{name: old.record[name] for name in kept},
         "audio": old.record.get("audio"),  # runs of earlier versions do not say
+        "phones": old.record.get("phones"),
         KEY: alphabet_of_record(old.record).letters,
         "list_version": source_version(new.source),
         "entities": entity_facts(new.source, new.unmatched),

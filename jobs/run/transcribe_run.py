@@ -9,6 +9,7 @@ from typing import Any
 from jobs.run.catalogs import catalogued
 from jobs.run.preflight import Transcription, source_version
 from pipeline import config as configuration
+from pipeline.config.fingerprint import model_fingerprint
 from pipeline.entities import snapshot
 from pipeline.runs.counts import StageCount
 from pipeline.runs.letters import KEY
@@ -77,6 +78,7 @@ def _record(run: Transcription, outcome: Outcome, work: Work) -> dict[str, Any]:
         "audio_version": run.corpus.version,
         "model": run.model,
         KEY: run.alphabet.letters,
+        "phones": _phones(run),
         "emissions": None if run.cache is None else run.cache.facts(),
         "list_version": source_version(run.source),
         "list_column": run.list_column,
@@ -87,6 +89,12 @@ def _record(run: Transcription, outcome: Outcome, work: Work) -> dict[str, Any]:
         "candidates": candidate_facts(work.stages),
         "versions": versions(),
     }
+
+
+def _phones(run: Transcription) -> dict[str, str] | None:
+    """Return which model beside the run's heard the phones; None where they are its own, or there are none."""
+    beside = run.config.acoustic.phones
+    return None if beside is None else {"of": beside, "model": model_fingerprint(beside)}
 
 
 def _times(began: float, ended: float, stages: Mapping[str, StageCount]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.acoustic.companion_files import settled
 from pipeline.config import AdapterConfig, RunConfig, absolute_paths
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ConfigError, ModelError
@@ -36,12 +37,12 @@ def adapter_folder(config: RunConfig) -> Path | None:
 
 
 def resolved(config: RunConfig) -> RunConfig:
-    """Return ``config`` as a run uses it: paths absolute, and the adapter's directory filled in.
+    """Return ``config`` as a run uses it: paths absolute, whose phones are heard, the adapter's directory filled in.
 
     Without an adapter where an optional one is missing.
     Raises ConfigError if the adapter was trained on another base, ModelError if it or the base cannot be read.
     """
-    config = absolute_paths(config)
+    config = absolute_paths(dataclasses.replace(config, acoustic=settled(config.acoustic)))
     folder = adapter_folder(config)
     if config.adapter is None or folder is None:
         return dataclasses.replace(config, adapter=None)

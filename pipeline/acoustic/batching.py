@@ -121,6 +121,17 @@ def start(heard: Heard, frames: Sequence[int], k: int, query: Query | None = Non
     return take
 
 
+def start_phones(phones: torch.Tensor, frames: Sequence[int]) -> Callable[[], list[npt.NDArray[np.float16]]]:
+    """Begin to copy back phone log-probs [B, T, P] alone; return what waits for [T, P] of each row."""
+    wait = _fetch({"phones": phones.to(torch.float16)})
+
+    def take() -> list[npt.NDArray[np.float16]]:
+        rows = wait()["phones"].astype(np.float16, copy=False)
+        return [row[:count] for row, count in zip(rows, frames, strict=True)]
+
+    return take
+
+
 def _fetch(results: dict[str, torch.Tensor]) -> Callable[[], dict[str, npt.NDArray[np.generic]]]:
     """Begin to copy tensors to the host, once each; return what waits for that."""
     event = None

@@ -73,6 +73,18 @@ class CtcHead(nn.Module):
         kept = frames // self.config.stack
         return features[:, : kept * self.config.stack].reshape(batch, kept, width * self.config.stack)
 
+    def hear(self, stacked: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return only the phone log-probs [B, T, P] of ``forward``, without the blocks above them."""
+        mask = key_mask(lengths, stacked.shape[1])
+        x = self.input(self.input_norm(stacked))
+        for number, block in enumerate(self.blocks[: self.config.phone_level], start=1):
+            x = block(x, mask, mask[:, 0, 0, :, None])
+            if number in self.config.token_levels and number < self.config.phone_level:
+                tokens = self.tokens(self.token_norms[str(number)](x)).float().log_softmax(-1)
+                x = x + self.token_feedback(tokens.exp().to(x.dtype))
+        phones: torch.Tensor = self.phones(self.phone_norm(x)).float().log_softmax(-1)
+        return phones
+
     def forward(self, stacked: torch.Tensor, lengths: torch.Tensor) -> HeadOutput:
         """Return every level's output for stacked frames [B, T, inputs * stack]; ``lengths`` [B] counts them."""
         frames = stacked.shape[1]

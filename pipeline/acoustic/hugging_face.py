@@ -90,6 +90,7 @@ class HuggingFaceCtc:
     """One of CLASSES as a CtcModel; see pipeline.acoustic.interface for what the attributes mean."""
 
     phones: tuple[str, ...] | None = None
+    phone_frame_seconds: float | None = None
     takes_threads = False  # the hooks keep what belongs to the batch at hand
 
     def __init__(

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pipeline.errors import ModelError
 
 _BESIDE = (
@@ -141,6 +143,32 @@ def languages(directory: Path) -> tuple[str, ...]:
     vocabulary = read_json(path) if path.is_file() else {}
     nested = bool(vocabulary) and all(isinstance(value, dict) for value in vocabulary.values())
     return tuple(sorted(vocabulary)) if nested else ()
+
+
+def checkpoint_language(directory: Path) -> str | None:
+    """Return the language that a checkpoint names: the one it is set to, or that of its card (README.md).
+
+    None if it names none, or several.
+    """
+    settings = directory / "tokenizer_config.json"
+    target = read_json(settings).get("target_lang") if settings.is_file() else None
+    if isinstance(target, str):
+        return target
+    card = directory / "README.md"
+    named = _card_languages(card.read_text(encoding="utf-8", errors="replace")) if card.is_file() else []
+    return named[0] if len(named) == 1 else None
+
+
+def _card_languages(card: str) -> list[str]:
+    """Return the value of ``language`` in the YAML that a model card begins with."""
+    if not card.startswith("---\n"):
+        return []
+    try:
+        content = yaml.safe_load(card[4:].partition("\n---")[0])
+    except yaml.YAMLError:
+        return []
+    named = content.get("language") if isinstance(content, dict) else None
+    return [str(one) for one in (named if isinstance(named, list) else [named]) if one is not None]
 
 
 def language_file(directory: Path, language: str) -> Path:

@@ -22,6 +22,7 @@ class CtcModel(Protocol):
     max_seconds: float  # longest audio that one forward pass takes
     model_id: str  # content hash of weights and tokeniser
     phones: tuple[str, ...] | None  # columns of the phone head after the blank (column 0), or None
+    phone_frame_seconds: float | None  # time between phone frames where they are not the model's own frames
     takes_threads: bool  # whether several threads may encode at the same time
 
     together: bool  # whether waveforms given at once are one padded batch; on CPUs each is one of its own

@@ -8,12 +8,24 @@ from pathlib import Path
 
 from pipeline.acoustic import model_files
 from pipeline.acoustic.interface import CtcModel
-from pipeline.config import AcousticConfig
+from pipeline.config import AUTO, AcousticConfig
 from pipeline.types.tokens import Tokens
 
 
 def load_model(config: AcousticConfig) -> CtcModel:
-    """Return the loaded model of ``config.model``. Raises ModelError or ConfigError with what to do about it."""
+    """Return the loaded model of ``config.model``, with the phones of ``config.phones`` beside it where that is set.
+
+    Raises ModelError or ConfigError with what to do about it.
+    """
+    model = _load_alone(config)
+    if config.phones in (None, AUTO):
+        return model
+    from pipeline.acoustic.companion import PhoneFront, WithPhones
+
+    return WithPhones(model, PhoneFront(Path(config.phones), config))
+
+
+def _load_alone(config: AcousticConfig) -> CtcModel:
     folder = Path(config.model)
     if model_files.is_model_directory(folder):
         from pipeline.acoustic.model import RollcallCtc

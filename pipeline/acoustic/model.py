@@ -27,6 +27,7 @@ class RollcallCtc:
     """Whisper encoder, Conformer-like head, subword and phone CTC."""
 
     takes_threads = True  # nothing is kept between or during calls
+    phone_frame_seconds: float | None = None
 
     def __init__(self, folder: Path, config: AcousticConfig) -> None:
         network, shapes = checkpoint.load(folder)
@@ -96,16 +97,17 @@ def cut(samples: Audio, frame_samples: int) -> list[Audio]:
     return [samples[start : start + window] for start in starts]
 
 
+def seams(frames: Sequence[int]) -> list[slice]:
+    """Return what is kept of overlapping windows with so many frames each: they meet in the middle of each overlap."""
+    half, end = OVERLAP_FRAMES // 2, len(frames) - 1
+    return [slice(half if at else 0, count - (half if at < end else 0)) for at, count in enumerate(frames)]
+
+
 def join(parts: Sequence[Emissions]) -> Emissions:
     """Join the emissions of overlapping windows in the middle of each overlap."""
     if len(parts) == 1:
         return parts[0]
-    half, end = OVERLAP_FRAMES // 2, len(parts) - 1
-    spans = [
-        slice(half if number else 0, part.tokens.frames - (half if number < end else 0))
-        for number, part in enumerate(parts)
-    ]
-    pairs = list(zip(parts, spans, strict=True))
+    pairs = list(zip(parts, seams([part.tokens.frames for part in parts]), strict=True))
     phones = [part.phone_log_probs[span] for part, span in pairs if part.phone_log_probs is not None]
     states = [part.states[:, span] for part, span in pairs if part.states is not None]
     last = [part.last[span] for part, span in pairs if part.last is not None]

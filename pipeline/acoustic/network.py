@@ -29,6 +29,11 @@ class CtcNetwork(nn.Module):
         self.head = CtcHead(head)
         self.spelling = None if spelling is None else SpellingBranch(spelling, head.phones, self.head.tokens)
 
+    def hear(self, mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return only the phone log-probs [B, T, P]: nothing above the phone head is computed."""
+        stacked = self.head.stack_frames(self.backbone(mel, lengths))
+        return self.head.hear(stacked, lengths // self.head.config.stack)
+
     def forward(self, mel: torch.Tensor, lengths: torch.Tensor) -> HeadOutput:
         """``mel`` [B, 80, 2T] and ``lengths`` [B] in backbone frames; see HeadOutput."""
         stacked = self.head.stack_frames(self.backbone(mel, lengths))

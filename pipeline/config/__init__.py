@@ -1,6 +1,7 @@
 """Every switch of a run: read config.py, then presets.py."""
 
 from pipeline.config.config import (
+    AUTO,
     PARTS,
     PRONUNCIATIONS,
     SWITCHES,
@@ -40,6 +41,7 @@ from pipeline.config.presets import (
 )
 
 __all__ = [
+    "AUTO",
     "BOLD",
     "BOLD_CLASS",
     "PARTS",

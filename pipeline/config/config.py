@@ -40,13 +40,18 @@ class Part:
     pronounces: ClassVar[bool] = False
 
 
+AUTO = "auto"
+"""Value that is settled when a run begins, by what the model is."""
+
+
 @dataclasses.dataclass(frozen=True)
 class AcousticConfig(Part):
     """Which CTC model, and how much of its output is kept."""
 
     model: str = _model(str(MODELS / "base_en_ctc"))  # directory of ours or of transformers, or a hub id
     tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
-    language: str | None = None  # of a model of many languages, as its vocab.json names it; None: as it is set
+    language: str | None = None  # of the model, if it does not say; of a model of many, the one that it is set to
+    phones: str | None = _model(AUTO)  # model of ours that hears phones beside one without; auto: of English
     top_k: int = 32  # candidates kept per frame
     batch_seconds: float = 240.0  # padded audio seconds per forward pass; bounds memory
     dtype: str = "auto"  # bfloat16 where it is fast (autocast), else float32

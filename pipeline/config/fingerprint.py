@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config.config import PRONUNCIATIONS, RunConfig, path_fields, pronounces, to_dict
+from pipeline.config.config import AUTO, PRONUNCIATIONS, RunConfig, path_fields, pronounces, to_dict
 from pipeline.errors import ModelError
 from pipeline.schemas import TRANSCRIPTS_FORMAT
 
@@ -22,8 +22,8 @@ _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "b
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
 _LATER_PARTS = ("cut",)
 """Parts that earlier versions had not: off, they leave the hash what it was."""
-_LATER_KEYS = (("acoustic", "language"),)
-"""Likewise, as long as they are None."""
+_LATER_KEYS = (("acoustic", "language"), ("acoustic", "phones"))
+"""Likewise, as long as they are None, or not settled yet."""
 _PRONOUNCED_IN_FORMAT_1 = ("rescoring", "lexicon", "g2g", "guard")
 _PRONUNCIATION_FILES = (".npz", ".gz")
 """The G2P model and the dictionary; what else lies beside them is named by the parts that read it."""
@@ -103,7 +103,7 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
         if content[part] is None:
             del content[part]
     for part, key in _LATER_KEYS:
-        if content[part][key] is None:
+        if content[part][key] in (None, AUTO):
             del content[part][key]
     if transcripts_format == 1:  # it had no number, and not all that read the pronunciations counted as doing so
         reads = any(content[part] for part in _PRONOUNCED_IN_FORMAT_1)
@@ -112,7 +112,7 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     if reads:
         content["phonetic_data"] = phonetic_data()
     for part, key, kind in path_fields():
-        if content.get(part) and content[part][key] is not None and (part, key) not in _NOT_IN_OUTPUT:
+        if content.get(part) and content[part].get(key) is not None and (part, key) not in _NOT_IN_OUTPUT:
             named = content[part][key]  # preflight has filled in an adapter that lies beside its base
             content[part][key] = model_fingerprint(named) if kind == "model" else content_hash(named)
     for part, key in _NOT_IN_OUTPUT:

@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline.acoustic import model_files
 from pipeline.acoustic.adapter_files import BESIDE, CONFIG, base_of
-from pipeline.acoustic.hugging_face_files import languages, read_json, weight_files
+from pipeline.acoustic.companion_files import settled
+from pipeline.acoustic.hugging_face_files import checkpoint_language, languages, read_json, weight_files
 from pipeline.config import AcousticConfig, RunConfig
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ModelError
@@ -26,7 +27,7 @@ class ModelFacts:
     delimiter: piece between words; None where pieces themselves begin words
     blank:     id of the CTC blank
     lacks:     letters of a to z that it writes words of, and has no piece for
-    phones:    of its own phone head, 0 without one
+    phones:    that are heard, 0 without any; phones_of: the model that hears them, None for its own head
     language:  as the checkpoint says; languages: that it can be set to
     adapter:   directory of the adapter that was trained on it; no_adapter: why there is none
     is_default: whether it is the shipped model, which guard and thresholds were fitted on
@@ -45,6 +46,7 @@ class ModelFacts:
     max_seconds: float
     layers: int
     phones: int
+    phones_of: str | None
     language: str | None
     languages: tuple[str, ...]
     adapter: str | None
@@ -95,6 +97,7 @@ def _own(config: AcousticConfig) -> tuple[Tokens, dict[str, Any]]:
         "max_seconds": MAX_SECONDS,
         "layers": int(content["backbone"]["layers"]) + head.blocks,
         "phones": len(content["phones"]),
+        "phones_of": None,
         "language": checkpoint_language(folder) or "en",
         "languages": (),
     }
@@ -105,6 +108,7 @@ def _of_transformers(config: AcousticConfig) -> tuple[Tokens, dict[str, Any]]:
 
     read = read_checkpoint(config)
     read.check_head()
+    beside = settled(config).phones
     return read.folded.tokens, {
         "kind": CLASSES[read.family],
         "weights": _millions(tensor_shapes(weight_files(read.directory))),
@@ -112,7 +116,8 @@ def _of_transformers(config: AcousticConfig) -> tuple[Tokens, dict[str, Any]]:
         "frame_seconds": read.timing.frame_seconds,
         "max_seconds": read.timing.max_seconds,
         "layers": read.layers,
-        "phones": 0,
+        "phones": 0 if beside is None else len(read_json(Path(beside) / model_files.CONFIG).get("phones", ())),
+        "phones_of": beside,
         "language": config.language or checkpoint_language(read.directory),
         "languages": languages(read.directory),
     }
@@ -131,34 +136,6 @@ def _written(tokens: Tokens) -> dict[str, Any]:
         "blank": tokens.blank,
         "lacks": "".join(letter for letter in tokens.alphabet.letters if letter not in there),
     }
-
-
-def checkpoint_language(directory: Path) -> str | None:
-    """Return the language that a checkpoint names: the one it is set to, or that of its card (README.md).
-
-    None if it names none, or several.
-    """
-    settings = directory / "tokenizer_config.json"
-    target = read_json(settings).get("target_lang") if settings.is_file() else None
-    if isinstance(target, str):
-        return target
-    card = directory / "README.md"
-    named = _card_languages(card.read_text(encoding="utf-8", errors="replace")) if card.is_file() else []
-    return named[0] if len(named) == 1 else None
-
-
-def _card_languages(card: str) -> list[str]:
-    """Return the value of ``language`` in the YAML that a model card begins with."""
-    import yaml
-
-    if not card.startswith("---\n"):
-        return []
-    try:
-        content = yaml.safe_load(card[4:].partition("\n---")[0])
-    except yaml.YAMLError:
-        return []
-    named = content.get("language") if isinstance(content, dict) else None
-    return [str(one) for one in (named if isinstance(named, list) else [named]) if one is not None]
 
 
 def _adapter(config: RunConfig) -> tuple[str | None, str | None]:

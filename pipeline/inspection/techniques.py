@@ -99,10 +99,10 @@ def _by_phones(found: ModelFacts, config: RunConfig) -> Iterator[Verdict]:
     parts = [part for part in _PHONES if getattr(config, part) is not None]
     for part in parts:
         if not found.phones:
-            yield Verdict(part, "no", "listens to phones, and the model has no phone output")
+            yield Verdict(part, "no", "listens to phones, and there are none")
         elif found.alphabet != ENGLISH:
             yield Verdict(part, "partly", "pronunciations are English")
         elif part == "guard" and not found.is_default:
             yield Verdict(part, "partly", "was fitted on the default model")
         else:
-            yield Verdict(part, "yes", f"listens to the model's {found.phones} phones")
+            yield Verdict(part, "yes", f"listens to {found.phones} phones")

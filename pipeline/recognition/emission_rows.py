@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, with_origin
+from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, PHONE_CLOCK, with_origin
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 from pipeline.types.shortlist import Shortlist
@@ -30,6 +30,18 @@ def emission_columns(emissions: Sequence[Emissions | None]) -> dict[str, pa.Arra
         "phones": pa.array([None if one is None else one.shape[1] for one in phones], pa.int32()),
         "phone_log_probs": flat_lists(phones, pa.float16()),
     }
+
+
+def with_phone_clock(table: pa.Table, emissions: Sequence[Emissions | None], frame_seconds: float) -> pa.Table:
+    """Return EMISSIONS rows with the clock of phones that are of another model, ``frame_seconds`` apart."""
+    phones = [None if one is None else one.phone_log_probs for one in emissions]
+    columns = (
+        pa.array([None if one is None else len(one) for one in phones], pa.int32()),
+        pa.array([None if one is None else frame_seconds for one in phones], pa.float32()),
+    )
+    for field, column in zip(PHONE_CLOCK, columns, strict=True):
+        table = table.append_column(field, column)
+    return table
 
 
 def with_adapter_input(table: pa.Table, emissions: Sequence[Emissions | None]) -> pa.Table:
@@ -67,11 +79,12 @@ def _plain(shortlist: Shortlist | None) -> list[dict[str, Any]] | None:
 
 def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions | None]]:
     """Yield the plain fields of each EMISSIONS row and its emissions, None where the row has an error."""
+    clock = [name for name in PHONE_CLOCK.names if name in table.column_names]
     extra = [name for name in (*ADAPTER_INPUT.names, *ADAPTER_OUTPUT.names) if name in table.column_names]
-    table = with_origin(table).select([*EMISSIONS.names, *extra]).combine_chunks()
+    table = with_origin(table).select([*EMISSIONS.names, *clock, *extra]).combine_chunks()
     ids, values, phones = (_lists(table[name]) for name in _ARRAYS)
     adapter = {name: _lists(table[name]) for name in extra if name not in _SHORTLIST}
-    plain = [*_SCALARS, *(name for name in extra if name in _SHORTLIST)]
+    plain = [*_SCALARS, *clock, *(name for name in extra if name in _SHORTLIST)]
     for index, scalars in enumerate(table.select(plain).to_pylist()):
         if scalars["error"] is not None or scalars["frames"] is None:
             yield scalars, None
@@ -79,8 +92,16 @@ def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions 
         shape = (scalars["frames"], scalars["k"])
         tokens = SparseLogProbs(ids(index).reshape(shape), values(index).reshape(shape))
         columns = scalars["phones"]
-        heard = Emissions(tokens, phones(index).reshape(-1, columns) if columns else None)
+        heard = Emissions(
+            tokens, phones(index).reshape(-1, columns) if columns else None, phone_rate=_phone_rate(scalars)
+        )
         yield scalars, _of_adapter(heard, {name: values_of(index) for name, values_of in adapter.items()})
+
+
+def _phone_rate(scalars: Mapping[str, Any]) -> float:
+    """Return how many phone frames a row has per frame; one where the phones are of the model itself."""
+    seconds = scalars.get("phone_frame_seconds")
+    return 1.0 if seconds is None else float(scalars["frame_seconds"] / seconds)
 
 
 def shortlist_of(scalars: Mapping[str, Any], entities: EntityList) -> Shortlist | None:

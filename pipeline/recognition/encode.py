@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.audio.decode import Pcm, decode_audio, to_pcm
 from pipeline.errors import RowError
-from pipeline.recognition.emission_rows import emission_columns, with_adapter_input
+from pipeline.recognition.emission_rows import emission_columns, with_adapter_input, with_phone_clock
 from pipeline.schemas import EMISSIONS, ORIGIN, with_origin
 from pipeline.types.emissions import Emissions
 
@@ -182,6 +182,8 @@ class Encoder:
             "error": list(errors),
         }
         table = pa.table(columns, schema=EMISSIONS)
+        if self.model.phone_frame_seconds is not None:
+            table = with_phone_clock(table, emissions, self.model.phone_frame_seconds)
         return table if self.adapter is None else with_adapter_input(table, emissions)
 
 

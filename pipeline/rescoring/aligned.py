@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pipeline.lexicon.alignment import AlignedWord, Alignment, align_words
 from pipeline.lexicon.phones import PHONES, Pronunciation
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.types.emissions import on_clock
 from pipeline.types.hypothesis import Hypothesis
 
 Variants = tuple[Pronunciation, ...]
@@ -77,12 +78,16 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Aligned:
-    """A hypothesis with the alignment of its units to ``log_probs`` [T, 40]. Remembers its fits."""
+    """A hypothesis with the alignment of its units to ``log_probs`` [T, 40]. Remembers its fits.
+
+    rate: frames of ``log_probs`` per frame of the hypothesis' words
+    """
 
     hypothesis: Hypothesis
     units: list[Unit]
     alignment: Alignment
     log_probs: npt.NDArray[np.float32]
+    rate: float = 1.0
     _fits: dict[tuple[int, int, tuple[Variants, ...]], Fit] = dataclasses.field(default_factory=dict, compare=False)
 
     def cost_of(self, start: int, end: int) -> float:
@@ -103,7 +108,8 @@ class Aligned:
         return 0 if leading else words[first].start_frame, following
 
     def unit_at(self, frame: int) -> int:
-        """Return the unit that is being said at a frame; the first before any, the last after all."""
+        """Return the unit that is being said at a frame of the words' clock; the first before any, the last after."""
+        frame = on_clock((frame, frame), self.rate)[0]
         said = [k for k, word in enumerate(self.alignment.words) if word.phones and word.start_frame <= frame]
         return said[-1] if said else 0
 
@@ -139,9 +145,13 @@ class Aligned:
 
 
 def align_hypothesis(
-    hypothesis: Hypothesis, log_probs: npt.NDArray[np.float32], pronouncer: Pronouncer, listed: Mapping[str, Variants]
+    hypothesis: Hypothesis,
+    log_probs: npt.NDArray[np.float32],
+    pronouncer: Pronouncer,
+    listed: Mapping[str, Variants],
+    rate: float = 1.0,
 ) -> Aligned:
-    """Align a hypothesis; the cost is IMPOSSIBLE where its words do not fit into the frames."""
+    """Align a hypothesis; the cost is IMPOSSIBLE where its words do not fit into the frames. ``rate``: see Aligned."""
     units = units_of(hypothesis, pronouncer, listed)
     alignment = align_words(log_probs, [unit.pronunciations for unit in units])
-    return Aligned(hypothesis, units, alignment, log_probs)
+    return Aligned(hypothesis, units, alignment, log_probs, rate)

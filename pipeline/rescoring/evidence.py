@@ -79,7 +79,7 @@ _RANGES = {
 }  # fmt: skip
 """Beyond these more of the same says nothing more."""
 _SUBWORD_FLOOR = -10.0  # nats; a piece outside a frame's candidates is about this unlikely
-_FRAMES, _LEAST_CROWD = 25.0, 0.05  # per second in the shipped model; a twentieth per second is as good as none
+_FRAMES, _LEAST_CROWD = 25.0, 0.05  # of phones, per second; a twentieth per second is as good as none
 _CLOSE = ShortlistConfig(per_phone=1.0, spare=0.0)
 """What fits closely: of 0.25 to 1.9 nats per phone what tells long lists from lists of sound-alikes best."""
 _LEAST_ATTENTION = 1e-3  # less is as good as none
@@ -129,7 +129,8 @@ class Evidence:
             return None
         log_probs = floored(emissions.phone_log_probs, self._config.floor)
         listed = self._lists.pronounce(entities)
-        aligned = align_hypothesis(dataclasses.replace(unbiased, entities=()), log_probs, self._pronouncer, {})
+        plain, rate = dataclasses.replace(unbiased, entities=()), emissions.phone_rate
+        aligned = align_hypothesis(plain, log_probs, self._pronouncer, {}, rate)
         if aligned.alignment.cost >= IMPOSSIBLE:
             return None
         subwords = self._dense(emissions.tokens)
@@ -282,7 +283,7 @@ def _surroundings(scene: Scene, proposal: Proposal) -> tuple[tuple[int, int], tu
 
 
 def _per_second(count: int, scene: Scene) -> float:
-    return math.log(count * _FRAMES / len(scene.subwords) + _LEAST_CROWD)
+    return math.log(count * _FRAMES / len(scene.least) + _LEAST_CROWD)
 
 
 def _standing(places: Mapping[str, Standing] | None, proposal: Proposal, fit: Fit) -> dict[str, float]:

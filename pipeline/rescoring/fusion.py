@@ -22,7 +22,7 @@ from pipeline.config import PhoneFusionConfig, RunConfig
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.rescoring.aligned import Variants, floored, units_of
 from pipeline.rescoring.technique import Sounds, Technique
-from pipeline.types.emissions import Emissions
+from pipeline.types.emissions import Emissions, on_clock
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import Hypothesis
 
@@ -163,7 +163,8 @@ class PhoneFusion(Technique):
             return list(hypotheses)
         costs = -floored(emissions.phone_log_probs, self._config.floor)
         listed = self._lists.pronounce(entities) if any(one.entities for one in hypotheses) else {}
-        found = [self.cost(hypothesis, costs, listed) for hypothesis in hypotheses]
+        rate = emissions.phone_rate
+        found = [self.cost(hypothesis, costs, listed, rate) for hypothesis in hypotheses]
         if not np.isfinite(found).all():
             return list(hypotheses)
         least, weight = min(found), self._config.weight
@@ -173,12 +174,19 @@ class PhoneFusion(Technique):
         ]
         return sorted(fused, key=lambda hypothesis: -hypothesis.total)
 
-    def cost(self, hypothesis: Hypothesis, costs: npt.NDArray[np.float32], listed: Mapping[str, Variants]) -> float:
+    def cost(
+        self,
+        hypothesis: Hypothesis,
+        costs: npt.NDArray[np.float32],
+        listed: Mapping[str, Variants],
+        rate: float = 1.0,
+    ) -> float:
         """Return the alignment cost of a hypothesis on [T, 40] phone costs, infinite if it does not fit.
 
-        ``listed`` holds the pronunciations of the entities in it.
+        listed: the pronunciations of the entities in it
+        rate:   frames of the phone costs per frame of the hypothesis
         """
-        numbers, spans = self._said(hypothesis, listed)
+        numbers, spans = self._said(hypothesis, listed, rate)
         margin, frames = self._config.margin, len(costs)
         windows = np.clip(spans + np.array([-margin, margin]), 0, frames)
         if len(windows):
@@ -190,7 +198,7 @@ class PhoneFusion(Technique):
         return float(chain_cost(costs, numbers, windows, *self._sounds.arrays))
 
     def _said(
-        self, hypothesis: Hypothesis, listed: Mapping[str, Variants]
+        self, hypothesis: Hypothesis, listed: Mapping[str, Variants], rate: float
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the numbers [N] of what is said one after the other, words and entities, and their frames [N, 2]."""
         words = hypothesis.words
@@ -201,6 +209,7 @@ class PhoneFusion(Technique):
             units = units_of(hypothesis, self._pronouncer, listed)
             numbers = [self._sounds.number(unit.pronunciations) for unit in units]
             spans = [(words[unit.start].start_frame, words[unit.end - 1].end_frame) for unit in units]
+        spans = spans if rate == 1.0 else [on_clock(span, rate) for span in spans]
         return np.array(numbers, np.int64), np.array(spans, np.int64).reshape(-1, 2)
 
     def _word(self, text: str) -> int:

@@ -20,7 +20,7 @@ from pipeline.rescoring.edit import Edit, apply_edits, edited_words
 from pipeline.rescoring.proposals import Proposal
 from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.technique import Sounds, Technique
-from pipeline.types.emissions import Emissions
+from pipeline.types.emissions import Emissions, on_clock
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis, distinct
 
@@ -57,7 +57,7 @@ class LexiconLookup(Technique):
             return list(nbest)
         listed = self._lists.pronounce(entities)
         log_probs = floored(emissions.phone_log_probs, self._config.floor)
-        aligned = align_hypothesis(nbest[0], log_probs, self._pronouncer, listed)
+        aligned = align_hypothesis(nbest[0], log_probs, self._pronouncer, listed, emissions.phone_rate)
         if aligned.alignment.cost >= IMPOSSIBLE:
             return list(nbest)
         found = self._replacements(aligned, self._index_of(entities, listed), listed, self._config.min_gain)
@@ -167,7 +167,8 @@ def _proposal(aligned: Aligned, one: Replacement) -> Proposal:
 
 def _edit(aligned: Aligned, one: Replacement) -> Edit:
     start, end = aligned.units[one.first].start, aligned.units[one.last - 1].end
-    return Edit(start, end, one.fit.frames, tuple(one.entity.split()), _span(aligned, one, start, end))
+    frames = on_clock(one.fit.frames, 1.0 / aligned.rate)
+    return Edit(start, end, frames, tuple(one.entity.split()), _span(aligned, one, start, end))
 
 
 def _span(aligned: Aligned, one: Replacement, start: int, end: int) -> EntitySpan:

@@ -55,7 +55,8 @@ class PhoneRescoring(Technique):
         log_probs = floored(emissions.phone_log_probs, self._config.floor)
         listed = self._lists.pronounce(entities)
         plain = [hypothesis for hypothesis in nbest if not hypothesis.entities]
-        contest = [align_hypothesis(one, log_probs, self._pronouncer, listed) for one in [*named, *plain[:1]]]
+        rate = emissions.phone_rate
+        contest = [align_hypothesis(one, log_probs, self._pronouncer, listed, rate) for one in [*named, *plain[:1]]]
         if any(aligned.alignment.cost >= IMPOSSIBLE for aligned in contest):
             return list(nbest)  # more phones than frames: the costs cannot be compared
         least = min(aligned.alignment.cost for aligned in contest)

@@ -16,7 +16,7 @@ from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.ranked import best_pronunciations, log_odds
 from pipeline.retrieval.spelling_index import build_spellings
-from pipeline.types.emissions import Emissions
+from pipeline.types.emissions import Emissions, on_clock
 from pipeline.types.entity import EntityList
 from pipeline.types.tokens import Tokens
 
@@ -25,7 +25,7 @@ _REMEMBERED = 1 << 16  # spellings of which the subwords are remembered
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """Of one entity: the log odds that it was said, and the frame in which its spelling ends where it fits best."""
+    """Of one entity: the log odds that it was said, and the phone frame where its spelling ends that fits best."""
 
     odds: float
     end: int
@@ -49,5 +49,6 @@ class Standings:
         said = spellings.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
         odds = log_odds(weights, costs, phones, said.costs, said.subwords, said.letters)
         names = [entities.entities[at].text for at in found.tolist()]
-        places = zip(np.round(odds, 4).tolist(), said.ends.tolist(), strict=True)
+        ends = [on_clock((end, end), heard.phone_rate)[1] for end in said.ends.tolist()]
+        places = zip(np.round(odds, 4).tolist(), ends, strict=True)
         return {name: Standing(*place) for name, place in zip(names, places, strict=True)}

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import AcousticConfig, AdapterConfig
+from pipeline.config import AUTO, AcousticConfig, AdapterConfig
 from pipeline.config.fingerprint import fingerprint, model_fingerprint
 from pipeline.errors import InputError
-from pipeline.schemas import ADAPTER_INPUT, EMISSIONS
+from pipeline.schemas import ADAPTER_INPUT, EMISSIONS, PHONE_CLOCK
 from pipeline.storage import Location, exists, read_bytes
 
 FORMAT = 3
@@ -35,7 +35,8 @@ def write_emissions(table: pa.Table, file: Any) -> None:
 
     file: a path or an open file
     """
-    schema = pa.schema([*EMISSIONS, *(field for field in ADAPTER_INPUT if field.name in table.column_names)])
+    there = [field for field in (*PHONE_CLOCK, *ADAPTER_INPUT) if field.name in table.column_names]
+    schema = pa.schema([*EMISSIONS, *there])
     leaves = {name: f"{name}.list.element" for name in schema.names}
     pq.write_table(
         table.cast(schema),
@@ -101,8 +102,11 @@ def acoustic_identity(config: AcousticConfig, adapter: AdapterConfig | None = No
     """
     values = dataclasses.asdict(config)
     kept = {name: value for name, value in values.items() if name not in ("model", "device", "batch_seconds")}
-    if config.language is None:
-        del kept["language"]  # caches of earlier versions have none
+    for name in ("language", "phones"):  # caches of earlier versions have neither
+        if kept[name] in (None, AUTO):
+            del kept[name]
+        elif name == "phones":
+            kept[name] = model_fingerprint(kept[name])
     plain: dict[str, Any] = json.loads(json.dumps(kept))  # as read back from a file: tuples are lists
     if adapter is not None and adapter.model is not None:
         plain[ADAPTER] = model_fingerprint(adapter.model)

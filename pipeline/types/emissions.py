@@ -1,12 +1,14 @@
 """What the encoder hands to the decoder: sparse token log-probs, phone log-probs, tapped states."""
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
 
 FLOOR_LOG_PROB = -20.0
 """Log-probability of a token outside a frame's candidates, in nats: far below any pruning threshold."""
+_ROUNDING = 1e-4  # frames: times are kept in float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +38,14 @@ class Emissions:
     """The first pass over one utterance.
 
     tokens:          sparse subword log-probs over T frames
-    phone_log_probs: [T, P] float16 log-probs of the phone head, or None for a model without one
+    phone_log_probs: [T', P] float16 log-probs of a phone head, or None where there is none
     states:          [L + 1, T, D] float16, the tapped levels and the last one, or None if not asked for
     last, query:     [T, D] and [T, Q] float16, the last state and the adapter's query, if there is an adapter
     adapted:         ``tokens`` after the adapter, None where it did nothing
     attended:        [E, 3] float16, of each shortlisted entity the highest share of a frame's attention, the sum of its
                      shares, and the frame with the highest; NaN where the adapter cannot say; None without an adapter
                      or plausible entities
+    phone_rate:      frames of ``phone_log_probs`` per frame of ``tokens``: 1 where they are of one model, as T' = T is
     """
 
     tokens: SparseLogProbs
@@ -52,8 +55,19 @@ class Emissions:
     query: npt.NDArray[np.float16] | None = None
     adapted: SparseLogProbs | None = None
     attended: npt.NDArray[np.float16] | None = None
+    phone_rate: float = 1.0
 
     @property
     def biased(self) -> SparseLogProbs:
         """The log-probs that a search with the entity list reads."""
         return self.tokens if self.adapted is None else self.adapted
+
+
+def on_clock(frames: tuple[int, int], rate: float) -> tuple[int, int]:
+    """Return half-open ``frames`` on a clock with ``rate`` frames for each of theirs, grown to whole ones.
+
+    >>> on_clock((3, 5), 0.5), on_clock((3, 5), 2.0), on_clock((3, 5), 1.0)
+    ((1, 3), (6, 10), (3, 5))
+    """
+    start, end = frames
+    return (start, end) if rate == 1.0 else (math.floor(start * rate + _ROUNDING), math.ceil(end * rate - _ROUNDING))

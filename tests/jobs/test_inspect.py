@@ -32,16 +32,18 @@ def test_of_the_default_model_everything_works(capsys: pytest.CaptureFixture[str
 def test_a_model_without_phones_has_boosting_and_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_wav2vec(tmp_path, "wav2vec2-layer")
     (tmp_path / "README.md").write_text("---\nlanguage:\n- en\n---\n# A card\n")
-    found = facts(capsys, str(tmp_path))
+    (tmp_path / "plain.yaml").write_text("acoustic: {phones: null}\n")
+    found = facts(capsys, str(tmp_path), "--config", str(tmp_path / "plain.yaml"))
     assert {part for part, answer in works(found).items() if answer == "yes"} == {
         "language_model", "boosting", "boost_class",
     }  # fmt: skip
     assert (found["kind"], found["delimiter"], found["frame_seconds"]) == ("Wav2Vec2ForCTC", "|", 0.02)
     assert (found["language"], found["adapter"], found["phones"]) == ("en", None, 0)
-    assert main([str(tmp_path)]) == 0
-    shown = capsys.readouterr().out
+    assert main([str(tmp_path)]) == 0  # its card says English: phones come along
+    shown = " ".join(capsys.readouterr().out.split())
     assert "delimiter '|'" in shown
-    assert " ".join(shown.split()).count("no phone") == 7
+    assert shown.count("yes listens to 39 phones") == 6
+    assert "partly was fitted on the default model" in shown  # the guard
 
 
 def test_a_german_model_is_told_that_the_language_model_is_english(

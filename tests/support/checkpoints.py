@@ -27,13 +27,18 @@ PIECES = [("<unk>", 0.0), ("▁", -3.0), ("▁the", -1.0), ("▁The", -2.0), ("s
 PIECES += [(letter, -5.0) for letter in "abcdefghijklmnopqrtuvwxyz"]
 
 
+def save_tokenizer(directory: Path) -> None:
+    """Write the tokenizer of LETTERS."""
+    (directory / "vocab.json").write_text(json.dumps({piece: id_ for id_, piece in enumerate(LETTERS)}))
+    transformers.Wav2Vec2CTCTokenizer(str(directory / "vocab.json")).save_pretrained(directory)
+
+
 def save_wav2vec(directory: Path, variant: str) -> Path:
     family, extra, masked = VARIANTS[variant]
     torch.manual_seed(1)
     config = getattr(transformers, f"{family}Config")(**WAV2VEC | extra)
     getattr(transformers, f"{family}ForCTC")(config).save_pretrained(directory)
-    (directory / "vocab.json").write_text(json.dumps({piece: id_ for id_, piece in enumerate(LETTERS)}))
-    transformers.Wav2Vec2CTCTokenizer(str(directory / "vocab.json")).save_pretrained(directory)
+    save_tokenizer(directory)
     transformers.Wav2Vec2FeatureExtractor(return_attention_mask=masked).save_pretrained(directory)
     return directory
 
