@@ -110,6 +110,17 @@ class CutConfig(Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class LexicalConfig(Part):
+    """Entities that also go on because they are nearly written; pipeline.retrieval.lexical has the formula."""
+
+    role = "check"
+    pronounces = True  # weights are those of the dictionary
+
+    bound: float = 0.5  # share of the weight of a spelling's groups of letters
+    slack: int = 3  # groups by which what is written may be longer
+
+
+@dataclasses.dataclass(frozen=True)
 class PhoneFusionConfig(Part):
     """The phone head's say in the order of the n-best, with and without a list; pipeline.rescoring.fusion has it."""
 
@@ -250,6 +261,7 @@ class RunConfig:
     guard: GuardConfig | None = None  # takes effect with any of the above
     shortlist: ShortlistConfig | None = None  # only what is plausible in the audio is handed to any of the above
     cut: CutConfig | None = None  # with a shortlist, of large lists only what was probably said
+    lexical: LexicalConfig | None = None  # with a shortlist, also what is nearly written
 
     @property
     def n_best_compared(self) -> int:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pipeline.census import step
 from pipeline.config import RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.lexical import Lexical
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.ranked import Ranked
 from pipeline.retrieval.strategy import Strategy
@@ -19,7 +20,7 @@ from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.shortlist import Shortlist, whole
 from pipeline.types.tokens import Tokens
 
-STRATEGIES: tuple[type[Strategy], ...] = (Phonetic, Ranked)
+STRATEGIES: tuple[type[Strategy], ...] = (Phonetic, Ranked, Lexical)
 
 
 class Shortlister:

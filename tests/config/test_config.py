@@ -50,7 +50,12 @@ def test_every_technique_can_be_taken_out_of_the_joint_preset() -> None:
 
 def test_techniques_are_the_optional_fields_that_bias() -> None:
     optional = {f.name for f in dataclasses.fields(config.RunConfig) if f.default is None}
-    assert set(config.TECHNIQUES) == optional - {"guard", "shortlist", "cut"}  # these only take back or leave out
+    assert set(config.TECHNIQUES) == optional - {
+        "guard",
+        "shortlist",
+        "cut",
+        "lexical",
+    }  # these only take back or leave out
 
 
 def test_every_technique_has_a_preset_of_its_own() -> None:
