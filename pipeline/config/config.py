@@ -104,7 +104,7 @@ class CutConfig(Part):
     pronounces = True
 
     above: int = 5000  # entities of a list; of smaller ones all that are plausible go on
-    bound: float = -2.0  # log odds that an entity of a list of 2^18 must have
+    bound: float = -4.0  # log odds that an entity of a list of 2^18 must have
     per_doubling: float = 0.9  # what a list twice as large adds to it
     weights: str = _file(str(PRONUNCIATIONS / "cut.json"))
 
