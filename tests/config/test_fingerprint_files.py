@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import PRESETS, RunConfig, joint, override, path_fields, pronounces
-from pipeline.config.config import MODELS
+from pipeline.config.config import AUTO, MODELS
 from pipeline.entities.lists import load_entities
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.recognition.recogniser import Recogniser
@@ -94,7 +94,7 @@ def with_only(files: set[str], folder: Path, config: RunConfig) -> Recogniser:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(MODELS / name, folder / name)
     for part, key, _ in path_fields():
-        if getattr(config, part) is not None and getattr(getattr(config, part), key) is not None:
+        if getattr(config, part) is not None and getattr(getattr(config, part), key) not in (None, AUTO):
             moved = folder / Path(getattr(getattr(config, part), key)).relative_to(MODELS)
             config = override(config, {part: {key: str(moved)}})
     made = Recogniser.load(config, LISTS, encodes=False, transcribes=False)
