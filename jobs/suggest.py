@@ -30,6 +30,7 @@ from pipeline.errors import ConfigError
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.runs.cache import cached_files
 from pipeline.runs.folder import RunFolder
+from pipeline.runs.letters import alphabet_of_record
 from pipeline.runs.reader import Run
 from pipeline.storage.s3_options import Options, parse_options
 from pipeline.suggest import files
@@ -38,6 +39,7 @@ from pipeline.suggest.found import LEAST_UTTERANCES, recurring
 from pipeline.suggest.gather import Gathered, gather
 from pipeline.suggest.page import build_page, snippets
 from pipeline.suggest.suggestions import Listed, Suggestion, suggest
+from pipeline.text import Alphabet
 
 _COUNT = 200
 _CLIPS = 400
@@ -84,7 +86,8 @@ def _run(arguments: argparse.Namespace) -> Result:
     language, pronouncer = read_language(with_file(joint(), arguments.config)), Pronouncer()
     gathered = gather(run, cached_files(run.record, options), Doubts(language, pronouncer))
     found = recurring(gathered.spans, gathered.words, arguments.least, arguments.count)
-    listed = Listed(_lists(arguments.run, options), pronouncer)
+    alphabet = alphabet_of_record(run.record)
+    listed = Listed(_lists(arguments.run, options, alphabet), pronouncer)
     suggestions = suggest(found, listed, pronouncer, language)
     facts = _facts(run, gathered, suggestions, listed) | {"output": output.uri}
     clips = snippets(suggestions, audio, _CLIPS)
@@ -97,11 +100,11 @@ def _run(arguments: argparse.Namespace) -> Result:
     return Result(facts, OK)
 
 
-def _lists(path: str, options: Options) -> EntitySource:
+def _lists(path: str, options: Options, alphabet: Alphabet) -> EntitySource:
     """Return the lists that a run was made with; none where its transcripts lie alone."""
     location = storage.open_filesystem(path, options)
     lists = None if storage.is_pattern(location) else RunFolder(location).lists
-    return EntitySource() if lists is None or not storage.exists(lists) else snapshot.load(lists)
+    return EntitySource() if lists is None or not storage.exists(lists) else snapshot.load(lists, alphabet)
 
 
 def _facts(run: Run, gathered: Gathered, suggestions: list[Suggestion], listed: Listed) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import lzma
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ FILES = ROOT / "tests" / "runs" / "files" / "earlier"
 def copy_earlier(folder: Path) -> Path:
     """Copy the fixture, as if it had been written there, and return the run's folder."""
     shutil.copytree(FILES, folder, dirs_exist_ok=True)
+    (folder / "guard.json").write_bytes(lzma.decompress((folder / "guard.json.xz").read_bytes()))
     (run,) = (path.parent for path in folder.glob("out/*/run.json"))
     record = run / "run.json"
     content = record.read_text().replace("@ROOT@", str(ROOT)).replace("@HERE@", str(folder)).encode()
