@@ -158,7 +158,7 @@ def _heading(step: Step, facts: Mapping[str, Any]) -> str:
 
 def _model_id() -> str:
     """The model's own name for itself; loading what knows it takes seconds, which only tables need."""
-    from pipeline.acoustic.checkpoint import content_hash
+    from pipeline.acoustic.model_files import content_hash
 
     return content_hash(ROOT / _MODEL)
 
