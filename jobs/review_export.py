@@ -9,7 +9,6 @@ names that were missed. The same seed chooses the same ones. `python -m jobs.rev
 """
 
 import argparse
-import json
 import sys
 import tempfile
 
@@ -90,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> Result:
         "files": files,
         "output": output.uri,
     }
-    storage.write_atomic(output.join(_RECORD), (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
+    storage.write_json(output.join(_RECORD), facts)
     console = Console(highlight=False)
     console.print(f"{drawn.tasks:,} tasks in {len(drawn.utterances):,} of {drawn.rows:,} utterances")
     if drawn.failed:

@@ -12,7 +12,6 @@ listen to.
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 
@@ -95,7 +94,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     storage.write_atomic(output.join("suggestions.csv"), files.table(suggestions))
     shown = {name.replace("_", " ").capitalize(): str(value) for name, value in facts.items()}
     storage.write_atomic(output.join("suggestions.html"), build_page(suggestions, clips, shown).encode())
-    storage.write_atomic(output.join(_RECORD), (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
+    storage.write_json(output.join(_RECORD), facts)
     _show(facts, suggestions)
     return Result(facts, OK)
 

@@ -19,6 +19,7 @@ STEPS: Mapping[str, str] = {
     "listed": "entities of the list",
     "phonetic": "of these, plausible by the phones",
     "ranked": "of a large list, probably said",
+    "lexical": "of these, nearly written by the first pass",
     "shortlist": "of these together, handed on",
     "adapter": "contextual adapter",
     "attended": "of the shortlist, heard by the adapter and so given to the search",

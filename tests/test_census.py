@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from pipeline.census import Census, counting, step
+from pipeline.census import STEPS, Census, counting, step
+from pipeline.retrieval.shortlist import STRATEGIES
 from pipeline.runs.counts import StageCount, Tally
 from pipeline.runs.record import candidate_facts
 
@@ -49,3 +50,7 @@ def test_counts_of_batches_and_stages_add_up() -> None:
     assert (facts["utterances"], facts["mean"], facts["max"]) == (4, 4.0, 7)
     assert tally.stages["encode"].census.facts()["shortlist"]["utterances"] == 3
     assert Census().facts() == {}
+
+
+def test_what_every_strategy_keeps_is_shown() -> None:
+    assert {one.name for one in STRATEGIES} <= STEPS.keys()

@@ -16,10 +16,9 @@ from torch import nn
 from pipeline.acoustic import checkpoint, model_files
 from pipeline.acoustic.adapter import OutputLayer
 from pipeline.acoustic.backbone import FRAME_SAMPLES
-from pipeline.acoustic.batching import Audio, Query, Results, pad, padded_length, start_phones
-from pipeline.acoustic.features import FFT_SAMPLES, log_mel_batch
+from pipeline.acoustic.batching import Audio, Query, Results, start_phones
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
-from pipeline.acoustic.model import MAX_SECONDS, cut, seams
+from pipeline.acoustic.model import MAX_SECONDS, by_windows, cut, features, seams
 from pipeline.acoustic.precision import autocast, choose_device, choose_dtype, hold_weights
 from pipeline.config import AcousticConfig
 from pipeline.errors import ConfigError
@@ -54,24 +53,13 @@ class PhoneFront:
     def begin(self, waveforms: Sequence[Audio], together: bool) -> Callable[[], list[Phones]]:
         """Begin with mono 16 kHz waveforms of at most MAX_SECONDS; return what waits for their phones."""
         windows = [cut(waveform, self._frame_samples) for waveform in waveforms]
-        flat = [window for parts in windows for window in parts]
-        groups = [flat] if together and flat else [[window] for window in flat]
-        begun = [self._start(group) for group in groups]
-
-        def take() -> list[Phones]:
-            heard = iter([one for results in begun for one in results()])
-            return [_joined([next(heard) for _ in parts]) for parts in windows]
-
-        return take
+        return by_windows(windows, together, self._start, _joined)
 
     def _start(self, waveforms: Sequence[Audio]) -> Callable[[], list[Phones]]:
-        frames = [max(1, len(waveform) // self._frame_samples) for waveform in waveforms]
-        longest = padded_length(max(frames))
         with torch.inference_mode():
-            batch = pad(waveforms, FFT_SAMPLES, (longest + 1) * self._frame_samples, self._device)
-            mel, counts = log_mel_batch(batch.samples, batch.lengths)
+            mel, counts, frames = features(waveforms, self._stack, self._device)
             with autocast(self._device, self._dtype):
-                phones = self._network.hear(mel[:, :, : longest * self._stack * 2], counts // 2)
+                phones = self._network.hear(mel, counts)
             return start_phones(phones, frames)
 
 

@@ -1,7 +1,8 @@
 """The default model behind the CtcModel interface."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from pipeline.types.emissions import Emissions, SparseLogProbs
 MAX_SECONDS = 120.0  # as long as one row of audio may be
 WINDOW_FRAMES = 700  # 28 s at 25 Hz: Whisper's encoder knows positions up to 30 s
 OVERLAP_FRAMES = 100  # each side of a seam is heard with 2 s of context
+
+
+_Part = TypeVar("_Part")
 
 
 class RollcallCtc:
@@ -64,30 +68,51 @@ class RollcallCtc:
         What is longer than a window is heard in overlapping windows.
         """
         windows = [cut(waveform, self._frame_samples) for waveform in waveforms]
-        flat = [window for parts in windows for window in parts]
-        groups = [flat] if self.together and flat else [[window] for window in flat]
-        begun = [self._start(group, with_states, query) for group in groups]
-
-        def take() -> list[Emissions]:
-            heard = iter([one for results in begun for one in results()])
-            return [join([next(heard) for _ in parts]) for parts in windows]
-
-        return take
+        return by_windows(windows, self.together, lambda group: self._start(group, with_states, query), join)
 
     def encode(self, waveforms: Sequence[Audio], with_states: bool = False) -> list[Emissions]:
         """Return the emissions of mono 16 kHz waveforms, each at most ``max_seconds`` long."""
         return self.begin(waveforms, with_states)()
 
     def _start(self, waveforms: Sequence[Audio], with_states: bool, query: Query | None) -> Results:
-        frames = [max(1, len(waveform) // self._frame_samples) for waveform in waveforms]
-        longest = padded_length(max(frames))
         with torch.inference_mode():
-            batch = pad(waveforms, FFT_SAMPLES, (longest + 1) * self._frame_samples, self.device)
-            mel, counts = log_mel_batch(batch.samples, batch.lengths)
+            mel, counts, frames = features(waveforms, self._stack, self.device)
             with autocast(self.device, self._dtype):
-                said = self.network(mel[:, :, : longest * self._stack * 2], counts // 2)
+                said = self.network(mel, counts)
             states = said.states if with_states or query is not None else None
             return start(Heard(said.tokens, said.phones, states), frames, self._top_k, query)
+
+
+def features(
+    waveforms: Sequence[Audio], stack: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Return what a network of ours hears of a batch, and the output frames of each waveform.
+
+    [B, M, F] log-mel, padded to one of a few lengths; [B] encoder frames; ``stack`` of these are an output frame.
+    """
+    frame_samples = stack * FRAME_SAMPLES
+    frames = [max(1, len(waveform) // frame_samples) for waveform in waveforms]
+    longest = padded_length(max(frames))
+    batch = pad(waveforms, FFT_SAMPLES, (longest + 1) * frame_samples, device)
+    mel, counts = log_mel_batch(batch.samples, batch.lengths)
+    return mel[:, :, : longest * stack * 2], counts // 2, frames
+
+
+def by_windows(
+    windows: Sequence[Sequence[Audio]],
+    together: bool,
+    begin: Callable[[Sequence[Audio]], Callable[[], list[_Part]]],
+    join: Callable[[Sequence[_Part]], _Part],
+) -> Callable[[], list[_Part]]:
+    """Begin with the windows of each waveform, as one batch or each by itself; return what waits, and joins them."""
+    flat = [window for parts in windows for window in parts]
+    begun = [begin(group) for group in ([flat] if together and flat else [[window] for window in flat])]
+
+    def take() -> list[_Part]:
+        heard = iter([one for results in begun for one in results()])
+        return [join([next(heard) for _ in parts]) for parts in windows]
+
+    return take
 
 
 def cut(samples: Audio, frame_samples: int) -> list[Audio]:

@@ -5,7 +5,7 @@ import io
 
 import soundfile
 
-from pipeline.audio.decode import SAMPLE_RATE, decode_audio
+from pipeline.audio.decode import SAMPLE_RATE, Samples, decode_audio
 from pipeline.errors import RowError
 
 _OGG = b"OggS"
@@ -19,6 +19,11 @@ def ogg_clip(name: str, data: bytes | None) -> bytes | None:
         samples = decode_audio(data, name).samples
     except RowError:
         return None
+    return as_ogg(samples)
+
+
+def as_ogg(samples: Samples) -> bytes:
+    """Return mono 16 kHz samples as Ogg Opus."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
     return buffer.getvalue()

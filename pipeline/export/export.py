@@ -103,7 +103,7 @@ def export(run: Run, settings: Settings, output: Location, options: Options | No
     if settings.format == "hf":
         about = {"run": run.uri, "rows": record["rows_out"], "model": run.record.get("model_id", "unknown")}
         storage.write_atomic(output.join("README.md"), tables.card(about | {"schema": record["schema"]}).encode())
-    storage.write_atomic(output.join(RECORD), (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    storage.write_json(output.join(RECORD), record)
     storage.remove(output.join(_CLAIM))
     return record
 

@@ -93,13 +93,12 @@ class Guard:
         measured = zip(proposals, self.measure(scene, proposals), strict=True)
         return [(one, self._judge.trees.score(features), fit) for one, (features, fit) in measured]
 
-    def decide(self, unbiased: Hypothesis, scene: Scene, proposals: Sequence[Proposal]) -> list[Proposal]:
-        """Return the proposals that are believed, explained; none touches another, the surest are taken first."""
-        judged = [
-            (odds, _explained(unbiased, proposal, fit))
-            for proposal, odds, fit in self.weigh(scene, proposals)
-            if odds >= self.bound
-        ]
+    def decide(self, unbiased: Hypothesis, weighed: Sequence[tuple[Proposal, float, Fit]]) -> list[Proposal]:
+        """Return the proposals that are believed, explained; none touches another, the surest are taken first.
+
+        weighed: what ``weigh`` returns
+        """
+        judged = [(odds, _explained(unbiased, proposal, fit)) for proposal, odds, fit in weighed if odds >= self.bound]
         chosen: list[Proposal] = []
         for _, one in sorted(judged, key=lambda pair: (-pair[0], pair[1].first, pair[1].last, pair[1].text)):
             if not any(one.touches(other) for other in chosen):
@@ -113,7 +112,7 @@ def guarded(
 ) -> list[Hypothesis]:  # fmt: skip
     """Return the n-best with what the guard believes: the unbiased n-best as it is if that is nothing."""
     with step("believed") as kept:
-        chosen = guard.decide(unbiased[0], scene, proposals)
+        chosen = guard.decide(unbiased[0], guard.weigh(scene, proposals))
         kept.kept = len(chosen)
     own = entity_spans(unbiased[0].words, entities)
     if not chosen:

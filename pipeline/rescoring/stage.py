@@ -107,8 +107,9 @@ class RescoringStage:
         scene, proposals = self._proposed(self._guard, plain[0], found, emissions, entities, size_class)
         if scene is None:
             return None
-        odds = [(one, value) for one, value, _ in self._guard.weigh(scene, proposals)]
-        return Weighed(plain[0], odds, self._guard.decide(plain[0], scene, proposals), self._guard.bound)
+        weighed = self._guard.weigh(scene, proposals)
+        odds = [(one, value) for one, value, _ in weighed]
+        return Weighed(plain[0], odds, self._guard.decide(plain[0], weighed), self._guard.bound)
 
     def _ordered(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
         for technique in self._techniques:

@@ -81,8 +81,9 @@ class Ranked(Strategy):
         size = len(entities) if self._size is None else self._size
         if size <= self._config.above or heard.phone_log_probs is None:
             return None
-        found, odds = self._judged(heard, heard.phone_log_probs, entities, self._bound(size))
-        chosen = found[odds >= self._bound(size)]
+        bound = self._bound(size)
+        found, odds = self._judged(heard, heard.phone_log_probs, entities, bound)
+        chosen = found[odds >= bound]
         return np.union1d(chosen, self._phonetic.compile(entities).silent).astype(np.int32)
 
     def _judged(

@@ -116,7 +116,7 @@ def _prodigy(source: str, text: str) -> Iterator[Answer]:
 def _prodigy_answers(entry: Mapping[str, Any]) -> Iterator[Answer]:
     meta = entry.get("meta")
     task = {name: meta.get(name) for name in _TASK} if isinstance(meta, dict) else {}
-    correction = _text(entry.get("correction"))
+    correction = text_of(entry.get("correction"))
     verdict = _PRODIGY.get(str(entry.get("answer")))
     if verdict == "accepted" and correction is not None:
         verdict = "corrected"
@@ -124,12 +124,12 @@ def _prodigy_answers(entry: Mapping[str, Any]) -> Iterator[Answer]:
         verdict = None  # an utterance to listen to: accepting it judges no name
     seconds = entry.get("_timestamp")
     said = {
-        "reviewer": _text(entry.get("_annotator_id") or entry.get("_session_id")),
+        "reviewer": text_of(entry.get("_annotator_id") or entry.get("_session_id")),
         "reviewed_at": _of_clock(seconds) if isinstance(seconds, int | float) else None,
         "whole": entry.get("answer") != "ignore" and HEARD_WHOLE in (entry.get("accept") or ()),
     }
     yield {**task, "verdict": verdict, "correction": correction if verdict else None, **said}
-    names = (_text(entry.get("missed")) or "").split("\n")
+    names = (text_of(entry.get("missed")) or "").split("\n")
     spans = [span for span in entry.get("audio_spans") or () if isinstance(span, dict)]
     marked = sorted((span for span in spans if str(span.get("label", "")).lower() == MISSED), key=_start)
     for at, span in enumerate(marked if entry.get("answer") != "ignore" else ()):
@@ -176,7 +176,7 @@ def _annotation(task: Answer, annotation: Mapping[str, Any]) -> Iterator[Answer]
     }
     verdict = next(iter(_values(results, "verdict", "choices")), None)
     correction = next(iter(_values(results, "correction", "text")), None)
-    yield {**task, "verdict": verdict, "correction": _text(correction), **said}
+    yield {**task, "verdict": verdict, "correction": text_of(correction), **said}
     names = {one.get("id"): _value(one, "text") for one in results if one.get("from_name") == "missed_name"}
     for one in results:
         if one.get("from_name") == "span" and MISSED in _value(one, "labels"):
@@ -199,8 +199,9 @@ def _value(result: Mapping[str, Any], key: str) -> list[Any]:
 def _annotator(who: Any) -> str | None:
     if isinstance(who, dict):
         who = who.get("email") or who.get("id")
-    return _text(who)
+    return text_of(who)
 
 
-def _text(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
+    """Return a field as text without spaces around it; None for an empty one."""
     return None if value is None else str(value).strip() or None

@@ -5,8 +5,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from pipeline.review.answers import Answer, Answers
+from pipeline.review.answers import Answer, Answers, text_of
 from pipeline.review.formats import MISSED, VERDICTS
+from pipeline.review.tasks import seconds_of
 from pipeline.text import Alphabet, normalise
 
 Review: TypeAlias = dict[str, Any]
@@ -60,8 +61,8 @@ def _review(
         "run": str(answer.get("run") or run),
         "utterance_id": name,
         "audio_sha256": row["audio_sha256"] if row else None,
-        **{field: _text(answer.get(field)) for field in ("entity", "text", "verdict", "correction")},
-        "reviewer": _text(answer.get("reviewer")) or reviewer,
+        **{field: text_of(answer.get(field)) for field in ("entity", "text", "verdict", "correction")},
+        "reviewer": text_of(answer.get("reviewer")) or reviewer,
     }
     problems: list[str] = []
     for field, read in _FIELDS.items():
@@ -90,7 +91,7 @@ def _judged(found: Review, row: Mapping[str, Any], alphabet: Alphabet) -> Review
     if row["error"] is not None:
         raise _Wrong("the run has no transcript of this utterance")
     verdict = found["verdict"]
-    length = _length(row)
+    length = seconds_of(row)
     if verdict is None:
         place = {"start_seconds": 0.0, "end_seconds": length}
         return {**place, "entity": None, "text": row["text"], "correction": None}
@@ -147,11 +148,6 @@ def _proposal(found: Review, row: Mapping[str, Any], start: float, end: float, a
     raise _Wrong(f"the run proposed no '{found['entity']}' from {start:g} to {end:g} s")
 
 
-def _length(row: Mapping[str, Any]) -> float:
-    words = [word["end_seconds"] for word in row["words"] or ()]
-    return float(row["duration_seconds"] if row["duration_seconds"] is not None else max(words, default=0.0))
-
-
 def _words(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     return " ".join(word["word"] for word in row["words"][found["start_word"] : found["end_word"]])
 
@@ -160,10 +156,6 @@ def _between(row: Mapping[str, Any], start: float, end: float) -> str:
     return " ".join(
         word["word"] for word in row["words"] or () if word["start_seconds"] < end and start < word["end_seconds"]
     )
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value).strip() or None
 
 
 def _number(value: Any) -> float | None:
@@ -188,7 +180,7 @@ def _probability(value: Any) -> float | None:
 
 def _time(value: Any) -> datetime.datetime | None:
     """Read ISO 8601, as UTC where it names no zone."""
-    text = _text(value)
+    text = text_of(value)
     if text is None:
         return None
     try:

@@ -110,10 +110,7 @@ def draw_tasks(run: Run, audio: Sequence[Location], count: int, share: float, se
 
 def _chosen(row: Mapping[str, Any], run: str, probability: float, clip: bytes | None) -> Chosen:
     words = row["words"] or ()
-    length = row["duration_seconds"]
-    if length is None:  # of an earlier version
-        length = max((word["end_seconds"] for word in words), default=0.0)
-    length = _seconds(length)
+    length = _seconds(seconds_of(row))
     found = row["entities"] or ()
     tasks = [
         Task(
@@ -136,6 +133,12 @@ def _chosen(row: Mapping[str, Any], run: str, probability: float, clip: bytes | 
         tuple(one["alternative"] for one in found) or (None,),
         clip,
     )
+
+
+def seconds_of(row: Mapping[str, Any]) -> float:
+    """Return the length of a TRANSCRIPTS row; rows of an earlier version say only where their last word ends."""
+    length = row["duration_seconds"]
+    return float(max((word["end_seconds"] for word in row["words"] or ()), default=0.0) if length is None else length)
 
 
 def _seconds(value: float) -> float:

@@ -1,6 +1,6 @@
 """Some columns of a dataset's files: a batch at a time, or those of a few utterances."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -24,9 +24,18 @@ def read_columns(files: Sequence[Location], columns: Sequence[str], rows: int) -
 
 
 def rows_of(files: Sequence[Location], ids: Collection[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the utterances ``ids`` with ``columns``; reads only the row groups that have one of them.
+    """Yield the rows of the utterances ``ids`` with ``columns``, as ``batches_of`` finds them."""
+    for batch in batches_of(files, ids, columns):
+        yield from batch.to_pylist()
 
-    Files that lack a column are passed over. Raises InputError for what is no parquet.
+
+def batches_of(
+    files: Sequence[Location], ids: Collection[str], columns: Sequence[str], rows: int = _BATCH
+) -> Iterator[pa.RecordBatch]:
+    """Yield ``columns`` of the utterances ``ids``, of at most ``rows`` rows at a time.
+
+    Reads only the row groups that have one of them; files that lack a column are passed over. Raises InputError for
+    what is no parquet.
     """
     wanted = pa.array(sorted(ids), pa.string())
     for location in files:
@@ -34,12 +43,12 @@ def rows_of(files: Sequence[Location], ids: Collection[str], columns: Sequence[s
             with location.filesystem.open(location.path, "rb") as stream:
                 file = pq.ParquetFile(stream)
                 if {"utterance_id", *columns} <= set(file.schema_arrow.names):
-                    yield from _wanted(file, wanted, columns)
-        except pa.ArrowInvalid as error:
+                    yield from _wanted(file, wanted, columns, rows)
+        except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{location.uri}: cannot be read as parquet ({error}).") from error
 
 
-def _wanted(file: pq.ParquetFile, wanted: pa.Array, columns: Sequence[str]) -> Iterable[dict[str, Any]]:
+def _wanted(file: pq.ParquetFile, wanted: pa.Array, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     groups = [
         group
         for group in range(file.num_row_groups)
@@ -47,5 +56,5 @@ def _wanted(file: pq.ParquetFile, wanted: pa.Array, columns: Sequence[str]) -> I
             pc.is_in(file.read_row_group(group, ["utterance_id"])["utterance_id"].cast(pa.string()), wanted)
         ).as_py()
     ]
-    for batch in file.iter_batches(_BATCH, row_groups=groups, columns=list(dict.fromkeys(["utterance_id", *columns]))):
-        yield from batch.filter(pc.is_in(batch["utterance_id"].cast(pa.string()), wanted)).to_pylist()
+    for batch in file.iter_batches(rows, row_groups=groups, columns=list(dict.fromkeys(["utterance_id", *columns]))):
+        yield batch.filter(pc.is_in(batch["utterance_id"].cast(pa.string()), wanted))

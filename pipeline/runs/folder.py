@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.storage import Location, exists, read_bytes, remove, walk_files, write_atomic
+from pipeline.storage import Location, exists, read_bytes, remove, walk_files, write_atomic, write_json
 
 TRANSCRIPTS = "transcripts"
 """Folder of a run that holds its rows."""
@@ -104,7 +104,7 @@ class RunFolder:
         return record
 
     def write_record(self, record: dict[str, Any]) -> None:
-        write_atomic(self.record, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+        write_json(self.record, record)
 
     def start_attempt(self) -> str:
         """Return the name of a new attempt; whatever an attempt before it was still writing can no longer appear.

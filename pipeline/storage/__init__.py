@@ -21,6 +21,7 @@ from pipeline.storage.location import (
     walk_files,
     walk_parquet,
     write_atomic,
+    write_json,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "walk_files",
     "walk_parquet",
     "write_atomic",
+    "write_json",
 ]

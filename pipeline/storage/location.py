@@ -8,12 +8,13 @@ import contextlib
 import dataclasses
 import glob
 import io
+import json
 import os
 import posixpath
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, TypeVar
 
 import fsspec
 import pyarrow as pa
@@ -181,6 +182,11 @@ def write_atomic(location: Location, data: bytes) -> None:
                 os.unlink(temporary)  # there only if something failed
 
     attempt(write, location, "write")
+
+
+def write_json(location: Location, content: Mapping[str, Any]) -> None:
+    """Write a record for people and programs, as ``write_atomic`` does."""
+    write_atomic(location, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}  # S3: it is there, or is being made

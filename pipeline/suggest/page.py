@@ -1,10 +1,8 @@
 """The suggestions as a page that needs no network: a table, and under each row where it was heard, with the sound."""
 
-import io
 from collections.abc import Mapping, Sequence
 
-import soundfile
-
+from pipeline.audio.clips import as_ogg
 from pipeline.audio.decode import SAMPLE_RATE, decode_audio
 from pipeline.errors import RowError
 from pipeline.markup.document import document, fact_list, section
@@ -95,8 +93,5 @@ def _cut(data: bytes | None, spans: Sequence[Span]) -> dict[str, bytes]:
     clips: dict[str, bytes] = {}
     for span in spans:
         start = max(0, int((span.start_seconds - _AROUND) * SAMPLE_RATE))
-        buffer = io.BytesIO()
-        piece = samples[start : int((span.end_seconds + _AROUND) * SAMPLE_RATE)]
-        soundfile.write(buffer, piece, SAMPLE_RATE, format="OGG", subtype="OPUS")
-        clips[place(span)] = buffer.getvalue()
+        clips[place(span)] = as_ogg(samples[start : int((span.end_seconds + _AROUND) * SAMPLE_RATE)])
     return clips
