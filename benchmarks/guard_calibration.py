@@ -19,127 +19,25 @@ can be collected side by side. Fits are then a matter of a minute, and can be co
 """
 
 import argparse
-import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.calibration_sets import SOUND_ALIKES, Sets
 from benchmarks.decoding_sets import add_arguments
 from benchmarks.table import hardware, show
-from pipeline.config import CutConfig, RunConfig, joint, override, without
+from pipeline.calibration.guard import collect, fit, odds_of, unweighted
+from pipeline.config import joint, without
 from pipeline.config.config_file import with_file
 from pipeline.errors import InputError
 from pipeline.recognition.recogniser import Recogniser
-from pipeline.rescoring.evidence import FEATURES, STANDING, Vector
+from pipeline.rescoring.evidence import FEATURES, STANDING
 from pipeline.rescoring.guard import ADAPTED, PLAIN
-from pipeline.rescoring.trees import Trees
-from pipeline.retrieval.ranked import FEATURES as RANKED
-from pipeline.retrieval.ranked import read_weights
-from pipeline.scoring.alignment import MATCH, align
 from pipeline.training import guard_data
 from pipeline.training.guard_data import Half
-from pipeline.training.guard_fit import Judged, accepted, bounds_table, entities_in, fit_trees, judged
-from pipeline.tuning.evaluation import LabelledSet
-
-RATES = (0, 2, 5, 10, 15, 20, 25, 30, 40, 60, 80, 120, 200, 400)
-SHOWN = (5, 20, 60)
-"""Rates of which figures are shown."""
-
-
-def collect(recogniser: Recogniser, corpus: LabelledSet) -> Half:
-    """Run both passes on every utterance and judge what they propose."""
-    found: list[Judged] = []
-    said = known = wrong = errors = words = 0
-    for number, one in enumerate(corpus.utterances):
-        entities = corpus.lists.of(one.reference.utterance_id)
-        heard, shortlist = one.heard, None
-        if recogniser.adapter is not None:
-            heard, shortlist = recogniser.adapter.row(heard, entities)
-        unbiased, measured = recogniser.transcriber.proposals(heard, entities, shortlist)
-        found += judged(number, unbiased, measured, one.reference.text, entities)
-        spoken = entities_in(one.reference.text, entities)
-        written = entities_in(unbiased.text, entities)
-        said += spoken.total()
-        known += (spoken & written).total()
-        wrong += (written - spoken).total()
-        steps = align(one.reference.text.split(), unbiased.text.split())
-        errors += sum(step.operation != MATCH for step in steps)
-        words += len(one.reference.text.split())
-    return Half(found, said, known, corpus.seconds / 3600, wrong, errors, words)
-
-
-def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
-    """What the guard does to one half at ``bound``: how many said entities it lets in and how many others."""
-    taken = accepted(half.proposals, odds, bound)
-    gained, wrong = sum(one.gained for one in taken), sum(max(0, one.wrong) for one in taken)
-    right = np.array([1.0 if one.right else -1.0 for one in half.proposals])
-    best = half.f1(sum(one.gained for one in accepted(half.proposals, right, 0.0)))
-    plain, now = half.f1(), half.f1(gained, wrong)
-    return {
-        "half": name, "bound": bound, "said": half.said, "F1 unbiased": plain, "F1": now,
-        "F1 error %": 100 * ((100 - now) / (100 - plain) - 1), "F1 if all right were taken": best,
-        "proposals": len(half.proposals), "false accepts/h": wrong / half.hours,
-    }  # fmt: skip
-
-
-def together(
-    pair: Sequence[Half], fitted: Sequence[Trees], features: Sequence[str]
-) -> tuple[list[Judged], Vector, float]:
-    """Return the proposals of both halves, their log odds by trees fitted on the other half, and the hours of both."""
-    apart = 1 + max((one.utterance for one in pair[0].proposals), default=0)
-    second = [dataclasses.replace(one, utterance=one.utterance + apart) for one in pair[1].proposals]
-    odds = [half.odds(trees, features) for half, trees in zip(pair, fitted, strict=True)]
-    return [*pair[0].proposals, *second], np.concatenate(odds), pair[0].hours + pair[1].hours
-
-
-def fit(
-    part: str, sets: Mapping[str, Sequence[Half]], features: Sequence[str]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Calibrate; return the part of the weights file, from all, and rows of each half by a fit on the other.
-
-    Sets of two halves are judged; what has only one is learned from in every fit.
-    """
-    judged_sets = {name: halves for name, halves in sets.items() if len(halves) == 2}
-    learned = [one for halves in sets.values() if len(halves) == 1 for one in halves[0].proposals]
-    others = [
-        fit_trees([one for pair in judged_sets.values() for one in pair[1 - side].proposals] + learned, features)
-        for side in (0, 1)
-    ]
-    table = bounds_table(*together(judged_sets[SOUND_ALIKES], others, features), RATES)
-    trees = fit_trees([one for halves in sets.values() for half in halves for one in half.proposals], features)
-    odds = {
-        name: [half.odds(trees, features) for half, trees in zip(pair, others, strict=True)]
-        for name, pair in judged_sets.items()
-    }
-    rows = [
-        {"part": part, "rate": rate} | row(f"{name} {side + 1}", pair[side], odds[name][side], bound)
-        for name, pair in judged_sets.items()
-        for side in (0, 1)
-        for rate, bound in table
-        if rate in SHOWN
-    ]
-    return {"bounds": table, "trees": trees.to_json()}, rows
-
-
-def _unweighted(config: RunConfig, folder: Path) -> RunConfig:
-    """The guard with weights of zero: evidence is collected before there are any."""
-    path = folder / "guard.json"
-    leaf = {"base": 0.0, "roots": [0], "feature": [-1], "threshold": [0], "left": [0], "right": [0], "value": [0]}
-    nothing = {"trees": leaf, "bounds": [[0.0, 0.0]]}
-    path.write_text(json.dumps({"features": FEATURES, "odds": _odds(config), PLAIN: nothing, ADAPTED: nothing}))
-    return override(config, {"guard": {"weights": str(path)}})
-
-
-def _odds(config: RunConfig) -> dict[str, float]:
-    """The log odds that large lists are ranked by."""
-    return dict(zip(RANKED, read_weights(Path((config.cut or CutConfig()).weights)), strict=True))
 
 
 def proposals(part: str, name: str, sets: Sets, keep: Path | None) -> tuple[Half, ...]:
@@ -150,7 +48,7 @@ def proposals(part: str, name: str, sets: Sets, keep: Path | None) -> tuple[Half
     corpus, began, worked = sets.load(name), time.monotonic(), time.process_time()
     config = sets.config if part == ADAPTED else without(sets.config, "adapter")
     with tempfile.TemporaryDirectory() as folder:
-        recogniser = Recogniser.load(_unweighted(config, Path(folder)), encodes=False)
+        recogniser = Recogniser.load(unweighted(config, Path(folder)), encodes=False)
     found = tuple(collect(recogniser, one) for one in ([corpus] if name in sets.of_speech else corpus.halves()))
     if kept is not None:
         guard_data.write(kept, found)
@@ -196,13 +94,14 @@ def main() -> None:
     content: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(), "hardware": hardware(), "features": features,
     }  # fmt: skip
-    content |= {} if set(STANDING).isdisjoint(features) else {"odds": _odds(sets.config)}
+    content |= {} if set(STANDING).isdisjoint(features) else {"odds": odds_of(sets.config)}
     rows: list[dict[str, Any]] = []
     for part in options.parts:
         found = {name: proposals(part, name, sets, options.keep) for name in names}
         if not options.only:
-            content[part], judged_rows = fit(part, found, features)
-            rows += judged_rows
+            fitted = fit(found, features, SOUND_ALIKES)
+            content[part] = fitted.part()
+            rows += [{"part": part} | one for one in fitted.rows]
     if rows:
         show("the guard on both halves of the speakers", rows, options.json)
     if options.write:

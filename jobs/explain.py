@@ -13,11 +13,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jobs.cli.command import Result, add_entities_format, job_parser, run_command
+from jobs.cli.command import Result, add_calibration, add_entities_format, job_parser, run_command
 from jobs.run.catalogs import catalogued
 from jobs.run.preflight import OWN_LISTS
 from pipeline import config as configuration
 from pipeline.acoustic.adapter_files import resolved
+from pipeline.acoustic.calibration_files import configured
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig
 from pipeline.entities.lists import load_entities
@@ -44,19 +45,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--names", nargs="+", default=[], metavar="NAME", help="say in any case what became of these")
     parser.add_argument("--model", help="base model directory (default: the shipped one)")
     parser.add_argument("--adapter", help="adapter directory (default: the one beside the base)")
+    add_calibration(parser)
     parser.add_argument("--whole-list", action="store_true", help="all entities, not only the shortlist")
     return parser
 
 
 def read_config(options: argparse.Namespace) -> RunConfig:
     """Return the joint preset with the options put over it."""
-    config = configuration.joint()
     values: dict[str, Any] = {"adapter": {"model": options.adapter}} if options.adapter else {}
-    if options.model:
-        values["acoustic"] = {"model": options.model}
     if options.whole_list:
         values |= {"shortlist": None, "cut": None}
-    return resolved(configuration.override(config, values))
+    acoustic = {name: value for name in ("model", "calibration") if (value := getattr(options, name))}
+    return resolved(configuration.override(configured(configuration.joint(), acoustic=acoustic), values))
 
 
 def explain(options: argparse.Namespace) -> Result:

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.cli.command import Result, add_language, job_parser, run_command
+from jobs.cli.command import Result, add_calibration, add_language, job_parser, run_command
 from pipeline import config as configuration
+from pipeline.acoustic.calibration_files import configured
 from pipeline.config import RunConfig
-from pipeline.config.config_file import with_file
 from pipeline.inspection.model import ModelFacts, inspect_model, shown_letters
 from pipeline.inspection.techniques import LanguageModelMatch, Verdict, judge, match_language_model
 
@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = job_parser("inspect", __doc__)
     parser.add_argument("model", metavar="MODEL", help="a directory of ours or of transformers, or a hub id")
     add_language(parser)
+    add_calibration(parser)
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the joint preset")
     return parser
 
@@ -63,9 +64,8 @@ def _run(arguments: argparse.Namespace) -> Result:
 
 
 def _config(arguments: argparse.Namespace) -> RunConfig:
-    config = with_file(configuration.joint(), arguments.config)
-    acoustic = {"model": arguments.model} | ({"language": arguments.language} if arguments.language else {})
-    return configuration.override(config, {"acoustic": acoustic})
+    given = {name: value for name in ("model", "language", "calibration") if (value := getattr(arguments, name))}
+    return configured(configuration.joint(), arguments.config, given)
 
 
 def _show(found: ModelFacts, language: LanguageModelMatch | None, verdicts: Sequence[Verdict]) -> None:
@@ -90,6 +90,12 @@ def _phones(found: ModelFacts) -> str:
     return "none; the shipped model hears English ones (acoustic.phones)"
 
 
+def _no_calibration(found: ModelFacts) -> str:
+    if found.is_default:
+        return "shipped, fitted on this model"
+    return "none of its own, so the default model's; `rollcall calibrate` makes one"
+
+
 def _lines(found: ModelFacts, language: LanguageModelMatch | None) -> Iterator[tuple[str, str]]:
     yield "class", f"{found.kind}, {found.layers} layers, {found.weights:.1f} M weights"
     yield "letters", shown_letters(found.alphabet)
@@ -103,7 +109,7 @@ def _lines(found: ModelFacts, language: LanguageModelMatch | None) -> Iterator[t
         yield "", f"{len(found.languages)} to choose from: {', '.join(found.languages[:12])}"
     yield "phones", _phones(found)
     yield "adapter", found.adapter or str(found.no_adapter)
-    yield "calibration", "shipped, fitted on this model" if found.is_default else "none of its own; the default model's"
+    yield "calibration", found.calibration or _no_calibration(found)
     if language is not None:
         unknown = f", none with {' '.join(language.unknown[:12])}" if language.unknown else ""
         yield "language model", f"{language.path}: {language.words:,} words, {language.writable:.1%} writable{unknown}"

@@ -1,10 +1,12 @@
 """Train the contextual adapter of a base model, which stays as it is.
 
+    python -m jobs.train_adapter --model my_model --train speech.parquet
     python -m jobs.train_adapter --train FILE ... --validation-speakers S ... --cache CACHE --output DIR
 
-States of the frozen base are computed once into ``--cache`` (0.2 GB an hour of audio for the shipped base); training
-reads only them. The same command resumes a run that was broken off. ``--workers N`` trains in N processes on Ray
-Train, one GPU each where there are any. The weights that validated best, averaged, are written to ``--output``.
+The base is a model of ours or of transformers. Its states are computed once into ``--cache`` (0.2 GB an hour of audio
+for the shipped base); training reads only them. The same command resumes a run that was broken off. ``--workers N``
+trains in N processes on Ray Train, one GPU each where there are any. The weights that validated best, averaged, are
+written to ``--output`` with a card; beside the model, as my_model_adapter, runs find them.
 """
 
 import argparse
@@ -14,20 +16,25 @@ from pathlib import Path
 
 import torch
 
-from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.command import Result, add_language, job_parser, run_command
 from jobs.cli.training_options import add_settings, add_speech, cache_states, keep_out, settings
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
+from pipeline.acoustic.adapter_files import BESIDE
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.loading import load_model
 from pipeline.config import AcousticConfig
 from pipeline.config.fingerprint import model_fingerprint
+from pipeline.errors import ConfigError
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.training import adapter_states
 from pipeline.training.adapter_data import ListConfig, Utterance, label
 from pipeline.training.adapter_lists import list_drawer
 from pipeline.training.adapter_loop import AdapterTrainer, AdapterTraining
+from pipeline.types.tokens import WORD_START, Tokens
 
+CARD = "MODEL_CARD.md"
+_LETTERS = 2  # letters per subword, roughly, of the words on a list
 TRAINING_WORDS = "training_words.txt"
 """Rare words that were said in training, beside the weights: reports tell seen and unseen entities apart by it."""
 
@@ -35,7 +42,8 @@ TRAINING_WORDS = "training_words.txt"
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = job_parser("train_adapter", __doc__)
-    add_speech(parser)
+    add_speech(parser, BESIDE)
+    add_language(parser)
     parser.add_argument("--init", type=Path, help="adapter directory to start from, of a base of the same shapes")
     parser.add_argument("--workers", type=int, default=1, help="processes on Ray Train (default %(default)s: none)")
     add_settings(parser, AdapterTraining, ListConfig)
@@ -53,7 +61,7 @@ class Task:
 
 def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     """Load states, labels and lists, and make the trainer; raises InputError without validation speakers."""
-    model = load_model(AcousticConfig(model=options.model, device="cpu"))
+    model = load_model(AcousticConfig(model=options.model, language=options.language, device="cpu"))
     utterances = [
         one for entry in entries for one in label(adapter_states.read(entry), model.tokens, model.output_layer())
     ]
@@ -72,14 +80,19 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     speller = Speller(model.tokens, None if model.phones is None else pronouncer)
     trainer = AdapterTrainer(
         adapter, settings(options, AdapterTraining), options.output / "training", model.tokens, speller,
-        list_drawer(settings(options, ListConfig), [one.words for one in training], pronouncer),
+        list_drawer(lists_of(options, model.tokens), [one.words for one in training], pronouncer),
     )  # fmt: skip
     return Task(training, held_out, trainer)
 
 
 def train(options: argparse.Namespace) -> Result:
     """Run the recipe."""
-    entries = cache_states(options, load_model(AcousticConfig(model=options.model, device=options.device)))
+    if options.output is None:
+        options.output = Path(options.model.rstrip("/") + BESIDE)
+        if options.model == AcousticConfig().model:
+            raise ConfigError("--output is needed: beside the shipped model there is its own adapter already.")
+    acoustic = AcousticConfig(model=options.model, language=options.language, device=options.device)
+    entries = cache_states(options, load_model(acoustic))
     if options.workers > 1:
         from jobs.run.train_together import train_together  # Ray takes seconds to import
 
@@ -91,7 +104,34 @@ def train(options: argparse.Namespace) -> Result:
     adapter_checkpoint.save(options.output, task.trainer.adapter, model_fingerprint(options.model))
     words = sorted({word for one in task.training for word in one.words} - task.trainer.drawer.common)
     (options.output / TRAINING_WORDS).write_text("\n".join(words) + "\n", encoding="utf-8")
+    (options.output / CARD).write_text(card(options, task), encoding="utf-8")
     return Result({"output": str(options.output), "validation_wer": task.trainer.best, "training_words": len(words)})
+
+
+def lists_of(options: argparse.Namespace, tokens: Tokens) -> ListConfig:
+    """Return how lists are drawn; for a model that writes letters, entries may be as many times longer."""
+    config = settings(options, ListConfig)
+    in_letters = all(len(piece.lstrip(WORD_START)) <= 1 for piece in tokens.pieces)
+    longer = config.longest == ListConfig.longest and in_letters
+    return dataclasses.replace(config, longest=_LETTERS * config.longest) if longer else config
+
+
+def card(options: argparse.Namespace, task: Task) -> str:
+    """Return the adapter's card, in Markdown: of what model it is, from what speech, and what it does to others'."""
+    rates = task.trainer.evaluate(task.validation)
+    speakers = len({one.row.speaker for one in task.training})
+    return "\n".join(
+        [
+            f"# Contextual adapter of `{Path(options.model).name}`", "",
+            f"Belongs to one model only, {model_fingerprint(options.model)}; for another, train it again.", "",
+            f"- trained by `rollcall train-adapter`, {task.trainer.step:,} steps",
+            f"- on {len(task.training):,} utterances of {speakers:,} speakers: {', '.join(options.train)}",
+            f"- {adapter_checkpoint.parameters(task.trainer.adapter):,} weights; the model's own are as they were",
+            f"- on {len(task.validation):,} utterances that were kept out, with lists made for them, greedy: "
+            f"WER {rates['wer_base']:.1%} to {rates['wer']:.1%}, names found {rates['recall_base']:.1%} to "
+            f"{rates['recall']:.1%}", "",
+        ]
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace, entries: Sequence[Path]) -> None:

@@ -24,6 +24,7 @@ from jobs.cli.command import (
     FAILED,
     OK,
     Result,
+    add_calibration,
     add_entities_format,
     add_language,
     add_max_unmatched,
@@ -105,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
     add_language(parser)
+    add_calibration(parser)
     parser.add_argument("--summary", metavar="JSON", help="write what run.json holds to this file too")
     add_executor(parser, f"up to {LOCAL_SECONDS / 60:g} minutes of audio")
     parser.add_argument("--num-encoders", type=int, metavar="N", help="default: one per GPU, else one per core")

@@ -21,9 +21,9 @@ from rich.console import Console
 from jobs.cli.command import Result, job_parser, run_command
 from jobs.run.first_pass import encode
 from pipeline.acoustic.adapter_files import resolved
+from pipeline.acoustic.calibration_files import configured
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig, joint
-from pipeline.config.config_file import with_file
 from pipeline.errors import ConfigError, InputError, StorageError
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.tuning.evaluation import LabelledSet, adapted, load_labelled_set, sample
@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     aim = AIMS[arguments.fit]
     if not aim.lists and arguments.guard is not None:
         raise InputError("--guard has lists, and --fit search is about the search without any; leave one of them out.")
-    config = resolved(with_file(joint(), arguments.config))
+    config = resolved(configured(joint(), arguments.config))
     corpora, guard = _load(arguments, config, output)
     halves = [corpus.halves() for corpus in corpora]
     if any(not half.utterances for pair in halves for half in pair):

@@ -24,6 +24,8 @@ SHELVES = (
     "markup", "runs", "review", "scoring", "report",
     # what is done with all that; side by side
     ("lint", "inspection", "reprocess", "ingest", "export", "privacy", "suggest", "tuning", "training"),
+    # what tuning and training are both for
+    "calibration",
 )  # fmt: skip
 """The packages and modules of ``pipeline``, in the order of the flow: each imports only what stands before it."""
 

@@ -107,6 +107,13 @@ def add_language(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", metavar="NAME", help="of a model of many languages: which one, as it names it")
 
 
+def add_calibration(parser: argparse.ArgumentParser) -> None:
+    """Add ``--calibration`` (acoustic.calibration)."""
+    parser.add_argument(
+        "--calibration", metavar="DIR", help="of the model, as jobs.calibrate writes it (default: MODEL_calibration)"
+    )
+
+
 def add_alphabet(parser: argparse.ArgumentParser) -> None:
     """Add ``--alphabet``, which ``read_alphabet`` reads."""
     parser.add_argument(

@@ -19,18 +19,29 @@ if TYPE_CHECKING:
 
 One = TypeVar("One")
 Settings = TypeVar("Settings", bound="DataclassInstance")
+_TENTH = 10
 
 
-def add_speech(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the base and of the speech that it hears."""
+def add_speech(parser: argparse.ArgumentParser, beside: str | None = None) -> None:
+    """Add the options of the base and of the speech that it hears.
+
+    beside: ending of the directory beside the model that is written by default; without it one must be named
+    """
     parser.add_argument("--model", default=AcousticConfig().model, help="base model directory (default: the shipped)")
     parser.add_argument("--train", required=True, nargs="+", help="AUDIO parquet with text; globs allowed")
-    parser.add_argument("--validation-speakers", nargs="+", default=[], help="kept out of training, used to validate")
-    parser.add_argument("--cache", required=True, type=Path, help="folder for the base's states")
+    parser.add_argument(
+        "--validation-speakers",
+        nargs="+",
+        default=[],
+        help="kept out of training, used to validate (default: a tenth of them)",
+    )
+    parser.add_argument("--cache", type=Path, help="folder for the base's states (default: OUTPUT/training/states)")
     parser.add_argument("--speeds", nargs="+", type=float, default=[1.0], help="each utterance is heard at one of them")
     parser.add_argument("--noise", nargs=2, type=float, metavar=("LOW", "HIGH"), help="signal to noise range in dB")
     parser.add_argument("--most", type=int, help="at most this many utterances of each file")
-    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument(
+        "--output", required=beside is None, type=Path, help=None if beside is None else f"default: MODEL{beside}"
+    )
     parser.add_argument("--device", default="cpu", help="of the base while states are computed")
 
 
@@ -52,7 +63,8 @@ def cache_states(options: argparse.Namespace, model: CtcModel) -> list[Path]:
     files = [file for pattern in options.train for file in matching(pattern)]
     if not files:
         raise InputError(f"--train {' '.join(options.train)}: no such file.")
-    return [adapter_states.build(Path(file), options.cache, model, hardening, options.most) for file in files]
+    cache = options.cache or options.output / "training" / "states"
+    return [adapter_states.build(Path(file), cache, model, hardening, options.most) for file in files]
 
 
 def keep_out(
@@ -60,11 +72,18 @@ def keep_out(
 ) -> tuple[list[One], list[One]]:
     """Return what to train on, without the speakers that no training hears, and what to validate on.
 
+    Without --validation-speakers every tenth speaker validates; of one speaker, every tenth utterance.
     Raises InputError if one of them is empty.
     """
-    held_out = [one for one in utterances if speaker(one) in options.validation_speakers]
-    away = KEPT_OUT | set(options.validation_speakers)
-    training = [one for one in utterances if speaker(one) not in away]
+    speakers = sorted({speaker(one) for one in utterances} - KEPT_OUT)
+    if not options.validation_speakers and len(speakers) == 1:
+        known = [one for one in utterances if speaker(one) not in KEPT_OUT]
+        held_out = known[::_TENTH]
+        training = [one for at, one in enumerate(known) if at % _TENTH]
+    else:
+        chosen = set(options.validation_speakers or speakers[::_TENTH])
+        held_out = [one for one in utterances if speaker(one) in chosen]
+        training = [one for one in utterances if speaker(one) not in KEPT_OUT | chosen]
     if not held_out or not training:
         raise InputError(
             f"--validation-speakers {' '.join(options.validation_speakers)}: {len(held_out)} utterances to validate "

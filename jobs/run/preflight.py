@@ -11,6 +11,7 @@ from jobs.run.ingest_run import Wanted
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.acoustic.adapter_files import resolved, with_adapter
+from pipeline.acoustic.calibration_files import configured
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig
 from pipeline.config.config_file import with_file
@@ -29,6 +30,11 @@ from pipeline.text import ENGLISH, Alphabet
 
 CACHES = "emissions"
 """Folder below the output where the first passes are cached, if no other is named."""
+CAUTIOUS = (
+    "the guard was fitted on the default model; for this one it takes the stricter of its bounds. "
+    "`rollcall calibrate` fits it."
+)
+"""Said where a model has no calibration."""
 OWN_LISTS = "entities"
 """Audio column with an utterance's own list, used if there is no --entities."""
 
@@ -83,7 +89,10 @@ def prepare(arguments: argparse.Namespace, say: Callable[[str], None]) -> Transc
     """
     check_counts(arguments)
     options = parse_options(arguments.storage_options)
-    alphabet = load_tokens(_with_model(with_file(configuration.joint(), arguments.config), arguments).acoustic).alphabet
+    named = configuration.override(
+        with_file(configuration.joint(), arguments.config), {"acoustic": _acoustic(arguments)}
+    )
+    alphabet = load_tokens(named.acoustic).alphabet
     source = read_source(arguments, options, alphabet)
     cache = open_cache(storage.open_filesystem(arguments.emissions, options)) if arguments.emissions else None
     output = storage.open_filesystem(arguments.output, options)
@@ -103,6 +112,8 @@ def prepare(arguments: argparse.Namespace, say: Callable[[str], None]) -> Transc
         raise InputError(f"{arguments.entities}: is a catalog, and the audio's column '{list_column}' has lists of its "
                          "own; a catalog is used alone, so leave out --entities-column.")  # fmt: skip
     unmatched = match_lists(source, corpus, str(arguments.entities), arguments.max_unmatched_lists)
+    if config.guard is not None and config.guard.cautious:
+        say(f"note: {CAUTIOUS}")
     name = run_fingerprint(corpus.version, model, source_version(source), settled)
     folder = RunFolder(output.join(name))
     run = Transcription(
@@ -194,7 +205,7 @@ def check_counts(arguments: argparse.Namespace) -> None:
 
 
 def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
-    """Return the preset with --config and then --model put over it; raises ConfigError.
+    """Return the preset with the model's calibration, --config and then --model put over it; raises ConfigError.
 
     Without --preset, all techniques are on where there are entity lists (``listed``), and none where there is nothing
     to bias towards.
@@ -202,17 +213,15 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
     config = configuration.PRESETS[arguments.preset or ("joint" if listed else "baseline")]()
     for technique in arguments.without:
         config = configuration.without(config, technique)
-    config = with_file(config, arguments.config)
-    config = _with_model(config, arguments)
+    config = configured(config, arguments.config, _acoustic(arguments))
     if arguments.max_false_accepts_per_hour is not None:
         config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
     return resolved(config)
 
 
-def _with_model(config: RunConfig, arguments: argparse.Namespace) -> RunConfig:
-    """Return ``config`` with --model and --language put over it."""
-    given = {"model": arguments.model, "language": arguments.language}
-    return configuration.override(config, {"acoustic": {name: value for name, value in given.items() if value}})
+def _acoustic(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what --model, --language and --calibration set."""
+    return {name: value for name in ("model", "language", "calibration") if (value := getattr(arguments, name))}
 
 
 def choose_list_column(

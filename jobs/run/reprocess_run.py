@@ -251,6 +251,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         **{name: old.record[name] for name in kept},
         "audio": old.record.get("audio"),  # runs of earlier versions do not say
         "phones": old.record.get("phones"),
+        "calibration": old.record.get("calibration"),
         KEY: alphabet_of_record(old.record).letters,
         "list_version": source_version(new.source),
         "entities": entity_facts(new.source, new.unmatched),

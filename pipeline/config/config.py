@@ -52,6 +52,7 @@ class AcousticConfig(Part):
     tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
     language: str | None = None  # of the model, if it does not say; of a model of many, the one that it is set to
     phones: str | None = _model(AUTO)  # model of ours that hears phones beside one without; auto: of English
+    calibration: str | None = _model(AUTO)  # directory that jobs.calibrate wrote; auto: the one beside the model
     top_k: int = 32  # candidates kept per frame
     batch_seconds: float = 240.0  # padded audio seconds per forward pass; bounds memory
     dtype: str = "auto"  # bfloat16 where it is fast (autocast), else float32
@@ -240,6 +241,7 @@ class GuardConfig(Part):
     max_false_accepts_per_hour: float = 20.0  # names written though not said, on lists of 100 sound-alikes; above 0
     bound: float | None = None  # log odds in place of the one that the table of the weights has for that rate
     weights: str = _file(str(PRONUNCIATIONS / "guard.json"))
+    cautious: bool = False  # of the bounds with and without an adapter the higher: for a model not fitted on; settled
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
 
 
@@ -306,7 +308,7 @@ def absolute_paths(config: RunConfig) -> RunConfig:
     """
     for part, field, _ in path_fields():
         path = getattr(getattr(config, part), field, None)
-        if path is not None and Path(path).exists():
+        if path not in (None, AUTO) and Path(path).exists():
             settled: dict[str, Any] = {field: str(Path(path).absolute())}
             config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **settled)})
     return config

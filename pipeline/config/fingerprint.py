@@ -22,8 +22,8 @@ _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "b
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
 _LATER_PARTS = ("cut", "lexical")
 """Parts that earlier versions had not: off, they leave the hash what it was."""
-_LATER_KEYS = (("acoustic", "language"), ("acoustic", "phones"))
-"""Likewise, as long as they are None, or not settled yet."""
+_LATER_KEYS = (("acoustic", "language"), ("acoustic", "phones"), ("acoustic", "calibration"), ("guard", "cautious"))
+"""Likewise, as long as they are None or off, or not settled yet."""
 _PRONOUNCED_IN_FORMAT_1 = ("rescoring", "lexicon", "g2g", "guard")
 _PRONUNCIATION_FILES = (".npz", ".gz")
 """The G2P model and the dictionary; what else lies beside them is named by the parts that read it."""
@@ -103,7 +103,7 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
         if content[part] is None:
             del content[part]
     for part, key in _LATER_KEYS:
-        if content[part][key] in (None, AUTO):
+        if content[part] and content[part][key] in (None, AUTO, False):
             del content[part][key]
     if transcripts_format == 1:  # it had no number, and not all that read the pronunciations counted as doing so
         reads = any(content[part] for part in _PRONOUNCED_IN_FORMAT_1)

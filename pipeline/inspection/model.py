@@ -10,7 +10,7 @@ from pipeline.acoustic import model_files
 from pipeline.acoustic.adapter_files import BESIDE, CONFIG, base_of
 from pipeline.acoustic.companion_files import settled
 from pipeline.acoustic.hugging_face_files import checkpoint_language, languages, read_json, weight_files
-from pipeline.config import AcousticConfig, RunConfig
+from pipeline.config import AUTO, AcousticConfig, RunConfig
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ModelError
 from pipeline.text import ENGLISH, Alphabet
@@ -30,6 +30,7 @@ class ModelFacts:
     phones:    that are heard, 0 without any; phones_of: the model that hears them, None for its own head
     language:  as the checkpoint says; languages: that it can be set to
     adapter:   directory of the adapter that was trained on it; no_adapter: why there is none
+    calibration: directory of what was fitted to it; None where there is none
     is_default: whether it is the shipped model, which guard and thresholds were fitted on
     """
 
@@ -51,6 +52,7 @@ class ModelFacts:
     languages: tuple[str, ...]
     adapter: str | None
     no_adapter: str | None
+    calibration: str | None
     is_default: bool
 
     def facts(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def inspect_model(config: RunConfig) -> ModelFacts:
         model=acoustic.model,
         adapter=adapter,
         no_adapter=reason,
+        calibration=None if acoustic.calibration == AUTO else acoustic.calibration,
         is_default=is_own and model_fingerprint(acoustic.model) == model_fingerprint(AcousticConfig().model),
         alphabet=tokens.alphabet,
         **_written(tokens),

@@ -102,7 +102,13 @@ def _by_phones(found: ModelFacts, config: RunConfig) -> Iterator[Verdict]:
             yield Verdict(part, "no", "listens to phones, and there are none")
         elif found.alphabet != ENGLISH:
             yield Verdict(part, "partly", "pronunciations are English")
+        elif part == "guard" and found.calibration is not None:
+            yield Verdict(part, "yes", f"fitted to this model by {found.calibration}")
         elif part == "guard" and not found.is_default:
-            yield Verdict(part, "partly", "was fitted on the default model")
+            yield Verdict(
+                part,
+                "partly",
+                "was fitted on the default model, so it takes the stricter of its bounds; `rollcall calibrate` fits it",
+            )
         else:
             yield Verdict(part, "yes", f"listens to {found.phones} phones")

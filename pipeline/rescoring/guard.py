@@ -58,9 +58,17 @@ PLAIN, ADAPTED = "plain", "adapted"
 
 
 def read_judge(path: Path, part: str = PLAIN) -> Judge:
-    """Read one part of a weights file, for all features or some; raises ModelError if it is missing or corrupt."""
+    """Read one part of a weights file, for all features or some; raises ModelError if it is missing or corrupt.
+
+    Raises ConfigError for a file without that part: a calibration of a model that had no adapter then.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if part not in content and {PLAIN, ADAPTED} & set(content):
+            raise ConfigError(
+                f"{path}: was fitted without a contextual adapter, and this run has one; calibrate again "
+                "(`rollcall calibrate`), or leave the adapter out (--without adapter)."
+            )
         features = tuple(content["features"])
         if not set(features) <= set(FEATURES) or len(set(features)) < len(features):
             raise ValueError(f"features {features}")
@@ -73,6 +81,18 @@ def read_judge(path: Path, part: str = PLAIN) -> Judge:
         ) from error
 
 
+def _bound(config: GuardConfig, judge: Judge, part: str) -> float:
+    """Return the bound that ``config`` asks for; for a model that the weights were not fitted on the stricter one."""
+    if config.bound is not None:
+        return config.bound
+    bound = judge.bound(config.max_false_accepts_per_hour)
+    if not config.cautious:
+        return bound
+    other = read_judge(Path(config.weights), PLAIN if part == ADAPTED else ADAPTED)
+    kept = [known for rate, known in other.bounds if rate <= config.max_false_accepts_per_hour]
+    return max(bound, *kept[-1:])
+
+
 class Guard:
     """Judges proposals; a pure function of its arguments."""
 
@@ -81,8 +101,9 @@ class Guard:
 
         Raises ModelError if the weights are missing, ConfigError for a rate that their table has not.
         """
-        self.evidence, self._judge = evidence, read_judge(Path(config.weights), ADAPTED if adapted else PLAIN)
-        self.bound = self._judge.bound(config.max_false_accepts_per_hour) if config.bound is None else config.bound
+        part = ADAPTED if adapted else PLAIN
+        self.evidence, self._judge = evidence, read_judge(Path(config.weights), part)
+        self.bound = _bound(config, self._judge, part)
 
     def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
         """Return the evidence that the weights are for, of each proposal, and how it lies on the phones."""

@@ -25,6 +25,7 @@ cache is filled with two kinds of rows. 2: pipeline.schemas.ORIGIN. 3: lengths a
 READABLE = (FORMAT, 2, 1)
 """Formats whose rows can be read, the latest first; columns that they lack are null."""
 _SPLIT = ("token_ids", "token_log_probs", "phone_log_probs", *ADAPTER_INPUT.names)
+_NOT_HEARD = ("model", "device", "batch_seconds", "calibration")
 ADAPTER = "adapter"
 """Key of the adapter's hash in ``CacheIdentity.acoustic``; rows without its queries have none."""
 _LEVEL = 3  # of zstd; 9 wins 1% more
@@ -101,7 +102,7 @@ def acoustic_identity(config: AcousticConfig, adapter: AdapterConfig | None = No
     ``adapter``, with its directory filled in, is the one whose queries are in the rows.
     """
     values = dataclasses.asdict(config)
-    kept = {name: value for name, value in values.items() if name not in ("model", "device", "batch_seconds")}
+    kept = {name: value for name, value in values.items() if name not in _NOT_HEARD}
     for name in ("language", "phones"):  # caches of earlier versions have neither
         if kept[name] in (None, AUTO):
             del kept[name]

@@ -1,6 +1,7 @@
 """Fit the guard's trees on judged proposals, and find the bound for each rate of false accepts."""
 
 import dataclasses
+import importlib.util
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ _BOOSTING: dict[str, Any] = {
     "min_samples_leaf": 12,
 }  # fmt: skip
 """Chosen on development speakers that were left out; deeper or more trees gain nothing there."""
+_GROWING: dict[str, Any] = {"n_estimators": 100, "max_depth": 3}
+"""Of trees that are added to others: an hour of speech has some hundred right proposals."""
+_NODES = ("feature", "threshold", "left", "right", "value")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,20 +59,30 @@ def judged(
     return found
 
 
-def fit_trees(proposals: Sequence[Judged], features: Sequence[str] = FEATURES) -> Trees:
+def can_fit() -> bool:
+    """Whether scikit-learn, which only ``fit_trees`` needs, is installed."""
+    return importlib.util.find_spec("sklearn") is not None
+
+
+def fit_trees(proposals: Sequence[Judged], features: Sequence[str] = FEATURES, start: Trees | None = None) -> Trees:
     """Return gradient-boosted trees, over ``features``, of the log odds that a proposal is right; deterministic.
 
-    Raises ConfigError where scikit-learn, which only this needs, is not installed.
+    start: trees over the same features to which fewer and smaller ones are added, so that little speech moves them
+        little
+
+    Raises ConfigError where that is not installed (``can_fit``).
     """
-    try:
-        from sklearn.ensemble import GradientBoostingClassifier
-    except ImportError as error:
-        raise ConfigError("fitting the guard needs scikit-learn: pip install 'rollcall[bench]'.") from error
+    if not can_fit():
+        raise ConfigError("fitting the guard needs scikit-learn: pip install 'rollcall[calibrate]'.")
+    from sklearn.ensemble import GradientBoostingClassifier
+
     values = of_features([one.features for one in proposals], features)
     right = np.array([one.right for one in proposals])
-    model = GradientBoostingClassifier(random_state=0, **_BOOSTING).fit(values, right)
-    parts: dict[str, list[Any]] = {name: [] for name in ("feature", "threshold", "left", "right", "value")}
-    roots, count = [], 0
+    settings = _BOOSTING if start is None else _BOOSTING | _GROWING | {"init": _Start(start)}
+    model = GradientBoostingClassifier(random_state=0, **settings).fit(values, right)
+    before = {} if start is None else start.to_json()
+    parts: dict[str, list[Any]] = {name: list(before.get(name, ())) for name in _NODES}
+    roots, count = list(before.get("roots", ())), len(parts["value"])
     for (regressor,) in model.estimators_:
         tree = regressor.tree_
         roots.append(count)
@@ -80,7 +94,28 @@ def fit_trees(proposals: Sequence[Judged], features: Sequence[str] = FEATURES) -
         parts["value"] += np.where(inner, 0.0, model.learning_rate * tree.value[:, 0, 0]).tolist()
         count += len(inner)
     share = right.mean()
-    return Trees.from_json({"base": math.log(share / (1 - share)), "roots": roots, **parts}, len(features))
+    base = math.log(share / (1 - share)) if start is None else start.base
+    return Trees.from_json({"base": base, "roots": roots, **parts}, len(features))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """Trees as scikit-learn takes what it boosts further."""
+
+    trees: Trees
+
+    def fit(self, values: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> "_Start":
+        return self
+
+    def predict(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """[N] whether each is right."""
+        return self.predict_proba(values)[:, 1] > 0.5
+
+    def predict_proba(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """[N, 2] the probabilities that each is wrong, and right."""
+        odds = np.array([self.trees.score(row) for row in values.astype(np.float64)])
+        right = 1.0 / (1.0 + np.exp(-odds))
+        return np.stack([1.0 - right, right], axis=1)
 
 
 def of_features(vectors: Sequence[Vector], features: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -103,11 +138,14 @@ def accepted(proposals: Sequence[Judged], odds: npt.NDArray[np.float64], bound: 
 
 
 def bounds_table(
-    proposals: Sequence[Judged], odds: npt.NDArray[np.float64], hours: float, rates: Sequence[float]
+    proposals: Sequence[Judged], odds: npt.NDArray[np.float64], hours: float, rates: Sequence[float], unseen: int = 0
 ) -> list[tuple[float, float]]:
-    """Return, for each rate that can be kept, (rate, lowest bound with at most so many false accepts per hour)."""
+    """Return, for each rate that can be kept, (rate, lowest bound with at most so many false accepts per hour).
+
+    unseen: false accepts that are counted on top of those seen: where there is little speech, none seen says little
+    """
     grid = np.unique(np.round(odds, 2))[::-1]
-    counts = np.array([sum(max(0, one.wrong) for one in accepted(proposals, odds, bound)) for bound in grid])
+    counts = np.array([sum(max(0, one.wrong) for one in accepted(proposals, odds, bound)) for bound in grid]) + unseen
     table = []
     for rate in rates:
         kept = np.flatnonzero(np.maximum.accumulate(counts) <= rate * hours)

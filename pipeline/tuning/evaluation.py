@@ -82,7 +82,11 @@ def load_labelled_set(
     """
     said, _ = read_references(references or emissions, alphabet)
     by_id = {reference.utterance_id: reference for reference in said}
-    utterances = [Labelled(by_id[name], heard) for name, heard in _emissions(emissions) if name in by_id]
+    utterances = [
+        Labelled(_with_length(by_id[name], seconds), heard)
+        for name, seconds, heard in heard_in(emissions)
+        if name in by_id
+    ]
     if not utterances:
         raise InputError(f"{emissions}: none of its utterances has a text in {references or emissions}.")
     return LabelledSet(
@@ -91,8 +95,13 @@ def load_labelled_set(
     )
 
 
-def _emissions(path: str) -> Iterator[tuple[str, Emissions]]:
-    """Utterances of an EMISSIONS file that were heard."""
+def _with_length(reference: Reference, seconds: float | None) -> Reference:
+    known = reference.duration_seconds is not None
+    return reference if known else dataclasses.replace(reference, duration_seconds=seconds)
+
+
+def heard_in(path: str) -> Iterator[tuple[str, float | None, Emissions]]:
+    """Yield the utterances of an EMISSIONS file that were heard, with their lengths in seconds; raises InputError."""
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowInvalid, OSError) as error:
@@ -102,7 +111,7 @@ def _emissions(path: str) -> Iterator[tuple[str, Emissions]]:
     for batch in pq.ParquetFile(path).iter_batches(256):
         for scalars, heard in read_emissions(pa.Table.from_batches([batch])):
             if heard is not None:
-                yield scalars["utterance_id"], heard
+                yield scalars["utterance_id"], scalars["duration_seconds"], heard
 
 
 def adapted(corpus: LabelledSet, adapter: AdapterPass) -> LabelledSet:

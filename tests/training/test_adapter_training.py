@@ -1,5 +1,6 @@
 """Training: what is taught, that the base stays as it is, and that a run can be broken off."""
 
+import argparse
 import signal
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from jobs.cli.training_options import keep_out
 from jobs.train_adapter import main
 from pipeline.acoustic import adapter_checkpoint, checkpoint
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.loading import load_model
-from pipeline.config import AcousticConfig
+from pipeline.config import AcousticConfig, joint, override
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ModelError
 from pipeline.training import adapter_states
@@ -21,6 +24,7 @@ from pipeline.training.adapter_data import NO_BIAS, UNKNOWN, Utterance, attentio
 from pipeline.training.adapter_loop import thin
 from pipeline.training.adapter_states import Hardening, StateRow
 from tests.support.audio_files import encoded, noise
+from tests.support.checkpoints import save_wav2vec
 from tests.support.tiny_model import tiny_model
 from tests.support.workers import RAY
 
@@ -134,3 +138,34 @@ def test_states_are_cached_once_and_read_back(base: Path, speech: Path, tmp_path
     assert rows[0].phones is not None
     labelled = label(rows, model.tokens, model.output_layer())
     assert [len(one.tokens) for one in labelled] == [len(model.tokens.encoder(row.text)) for row in rows]
+
+
+def test_a_model_of_transformers_gets_one_in_one_command(speech: Path, tmp_path: Path) -> None:
+    base = save_wav2vec(tmp_path / "mine", "wav2vec2-layer")
+    small = ["--steps", "2", "--validate-every", "2", "--batch-frames", "200", "--most-distractors", "5"]
+    small += ["--adversarial", "0", "--sound-alikes", "0", "--cell-budget", "20000"]
+    command = ["--model", str(base), "--train", str(speech), *small]
+    assert main(command) == 0
+    beside = tmp_path / "mine_adapter"
+    assert {path.name for path in beside.iterdir()} == {
+        "MODEL_CARD.md", "adapter.json", "adapter.safetensors", "training", "training_words.txt",
+    }  # fmt: skip
+    said = (beside / "MODEL_CARD.md").read_text()
+    assert "adapter of `mine`" in said
+    assert "on 4 utterances of 2 speakers" in said  # every tenth speaker, so one of three, validates
+    config = resolved(override(joint(), {"acoustic": {"model": str(base)}}))
+    assert config.adapter is not None
+    assert config.adapter.model == str(beside)
+    assert main(command) == 0  # the same command again finds its work done
+    curve = (beside / "training" / "curve.jsonl").read_text().splitlines()
+    assert len([line for line in curve if "validation" in line]) == 1
+
+
+def test_one_speaker_validates_too_and_the_shipped_adapter_is_not_written_over(
+    speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = ["lj"] * 12
+    training, held_out = keep_out(argparse.Namespace(validation_speakers=[]), known, lambda one: one)
+    assert (len(training), len(held_out)) == (10, 2)
+    assert main(["--train", str(speech)]) == 2
+    assert "beside the shipped model there is its own adapter already" in capsys.readouterr().err

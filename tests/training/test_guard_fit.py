@@ -68,3 +68,21 @@ def test_made_lists_have_the_size_that_is_asked_for_and_are_the_same_every_time(
     said = [{"montaigne", "sennacherib"} & {name for one in found.entities for name in one.text.split()}
             for found in lists]  # fmt: skip
     assert any(said)
+
+
+def test_trees_grow_on_from_others() -> None:
+    pytest.importorskip("sklearn")  # comes with rollcall[calibrate]
+    features = ["gain", "share"]
+    start = fit_trees(some(60), features)
+    told_otherwise = [proposal(at, 0, 1, at % 2 == 1, gain=1.0 - at % 2, share=-float(at % 2)) for at in range(200)]
+    grown = fit_trees(told_otherwise, features, start)
+    assert len(grown.roots) == len(start.roots) + 100
+    assert grown.roots[: len(start.roots)].tolist() == start.roots.tolist()
+    row = of_features([some(1)[0].features], features)[0]
+    assert grown.score(row) < 0 < start.score(row)
+
+
+def test_little_speech_says_little_of_rare_false_accepts() -> None:
+    proposals, odds = [proposal(0, 0, 1, True), proposal(1, 0, 1, False)], np.array([1.0, 0.5])
+    assert bounds_table(proposals, odds, 0.1, [5, 10, 20]) == [(5.0, 1.0), (10.0, 0.5), (20.0, 0.5)]
+    assert bounds_table(proposals, odds, 0.1, [5, 10, 20], unseen=1) == [(10.0, 1.0), (20.0, 0.5)]

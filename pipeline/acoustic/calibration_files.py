@@ -1,0 +1,139 @@
+"""Which calibration belongs to a run: found, checked and put into its configuration before any model is loaded.
+
+A calibration is a directory that ``jobs.calibrate`` wrote, of JSON files and a card:
+
+    calibration.json   format; hashes of the model, of the model whose phones were heard and of the language model that
+                       it was fitted with; values of the configuration; what was measured; hashes of the other files
+    confusions.json    how the model spells by ear (pipeline.lexicon.confusions)
+    guard.json         the guard's trees and bounds (pipeline.rescoring.guard)
+    CARD.md            for people
+
+Its values take the place of the preset's, so that what a user sets himself is put over them.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.acoustic.companion_files import settled
+from pipeline.config import AUTO, AcousticConfig, GuardConfig, RunConfig, override
+from pipeline.config.config_file import with_file
+from pipeline.config.fingerprint import content_hash, model_fingerprint
+from pipeline.errors import ConfigError, ModelError
+
+FORMAT = "rollcall-calibration-1"
+CONFIG, CARD = "calibration.json", "CARD.md"
+BESIDE = "_calibration"
+"""Ending of the directory beside a model's that holds its calibration."""
+FILES = {"confusions.json": ("g2g", "confusions"), "guard.json": ("guard", "weights")}
+"""Files of a calibration, each with the part and key of the configuration that names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What ``calibration.json`` holds.
+
+    model, phones, language_model: hashes of what it was fitted with; None where there was none
+    values:   of the configuration, by part and key
+    files:    hashes of those of FILES that are there
+    measured: what ``jobs.calibrate`` measured, for people
+    """
+
+    model: str
+    phones: str | None
+    language_model: str | None
+    values: Mapping[str, Mapping[str, float]]
+    files: Mapping[str, str]
+    measured: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``read_calibration`` reads."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+
+def read_calibration(folder: Path) -> Calibration:
+    """Return the calibration of a directory; raises ModelError if it is none, or a file is missing or was changed."""
+    try:
+        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"needed is the format '{FORMAT}'")
+        found = Calibration(**content)
+        if unknown := sorted(set(found.files) - set(FILES)):
+            raise ValueError(f"unknown files {unknown}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder}: is no calibration ({error}); `rollcall calibrate` writes one.") from error
+    changed = [name for name, known in found.files.items() if content_hash(str(folder / name)) != known]
+    if changed:
+        raise ModelError(f"{folder}: {', '.join(changed)} changed since the calibration was written; calibrate again.")
+    return found
+
+
+def calibration_folder(acoustic: AcousticConfig) -> Path | None:
+    """Return the calibration that ``acoustic`` names, by default the one beside the model; None if there is none."""
+    if acoustic.calibration is None:
+        return None
+    if acoustic.calibration != AUTO:
+        return Path(acoustic.calibration)
+    beside = Path(acoustic.model.rstrip("/") + BESIDE)
+    return beside if Path(acoustic.model).is_dir() and (beside / CONFIG).is_file() else None
+
+
+def configured(preset: RunConfig, file: str | None = None, acoustic: Mapping[str, Any] | None = None) -> RunConfig:
+    """Return ``preset`` with the model's calibration, then the YAML ``file``, then values of ``acoustic`` put over it.
+
+    Raises ConfigError for a calibration of another model, and as ``with_file`` and ``override`` do.
+    """
+    given = {"acoustic": dict(acoustic or {})}
+    named = override(with_file(preset, file), given)
+    folder = calibration_folder(named.acoustic)
+    if folder is not None:
+        preset = _calibrated(preset, folder, named)
+    config = override(with_file(preset, file), given)
+    where = None if folder is None else str(folder)
+    return dataclasses.replace(config, acoustic=dataclasses.replace(config.acoustic, calibration=where))
+
+
+def _calibrated(preset: RunConfig, folder: Path, named: RunConfig) -> RunConfig:
+    found = read_calibration(folder)
+    _check(folder, found, named)
+    values: dict[str, dict[str, Any]] = {part: dict(keys) for part, keys in found.values.items()}
+    for name in found.files:
+        part, key = FILES[name]
+        values.setdefault(part, {})[key] = str((folder / name).absolute())
+    return override(preset, {part: keys for part, keys in values.items() if getattr(preset, part) is not None})
+
+
+def _check(folder: Path, found: Calibration, named: RunConfig) -> None:
+    """Raise ConfigError if the calibration was fitted with something that the run does otherwise."""
+    here = fitted_with(dataclasses.replace(named, acoustic=settled(named.acoustic)))
+    differs = [name for name, value in here.items() if value is not None and value != getattr(found, name)]
+    if differs:
+        raise ConfigError(
+            f"{folder}: was fitted with another {' and '.join(differs).replace('_', ' ')}; calibrate again with what "
+            "this run has, or do without (acoustic.calibration: null)."
+        )
+
+
+def fitted_with(config: RunConfig) -> dict[str, str | None]:
+    """Return the hashes that a calibration which is fitted with ``config`` notes; phones are settled."""
+    acoustic, language = config.acoustic, config.language_model
+    return {
+        "model": model_fingerprint(acoustic.model),
+        "phones": None if acoustic.phones is None else model_fingerprint(acoustic.phones),
+        "language_model": None if language is None else content_hash(language.path),
+    }
+
+
+def cautious(config: RunConfig) -> RunConfig:
+    """Return ``config`` with ``guard.cautious`` where a guard with the shipped weights judges another model than ours.
+
+    A bound that a user set himself stands.
+    """
+    guard = config.guard
+    if guard is None or guard.bound is not None or guard.weights != GuardConfig().weights:
+        return config
+    if model_fingerprint(config.acoustic.model) == model_fingerprint(AcousticConfig().model):
+        return config
+    return dataclasses.replace(config, guard=dataclasses.replace(guard, cautious=True))
