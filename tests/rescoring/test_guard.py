@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,3 +242,15 @@ def test_the_shipped_weights_have_bounds_for_a_range_of_rates(part: str) -> None
     assert len(bounds) > 3
     assert bounds == sorted(bounds, reverse=True)
     assert weights.bounds[0][0] <= GuardConfig().max_false_accepts_per_hour
+
+
+def test_a_model_that_it_was_not_fitted_on_gets_the_stricter_of_both_bounds() -> None:
+    judges = [read_judge(Path(GuardConfig().weights), part) for part in (PLAIN, ADAPTED)]
+    evidence: Any = None  # a bound needs none
+    for rate in (2.0, 20.0, 60.0):
+        config = GuardConfig(max_false_accepts_per_hour=rate)
+        assert Guard(config, evidence).bound == judges[0].bound(rate)
+        cautious = dataclasses.replace(config, cautious=True)
+        strict = max(judge.bound(rate) for judge in judges)
+        assert [Guard(cautious, evidence, adapted).bound for adapted in (False, True)] == [strict, strict]
+    assert Guard(GuardConfig(bound=-1.0, cautious=True), evidence).bound == -1.0
