@@ -143,7 +143,11 @@ class Calibrating:
         else:
             self.console.print("no phones are heard, so there is no guard to fit and no spelling by ear")
         hours = speech.corpus.seconds / 3600
-        about = {"hours": round(hours, 3), "utterances": len(speech.corpus.utterances), "labelled": speech.labelled}
+        about: dict[str, Any] = {
+            "hours": round(hours, 3),
+            "utterances": len(speech.corpus.utterances),
+            "labelled": speech.labelled,
+        }
         about |= {"date": datetime.now(UTC).date().isoformat(), **measured}
         written = write_calibration(Path(self.arguments.output), self.config, nested(values), files, about)
         self.console.print(f"written: {self.arguments.output}", soft_wrap=True)

@@ -63,7 +63,7 @@ class Fitted:
 
     def f1(self, rate: float, apart_from: str) -> float:
         """Return the mean F1 at a rate of false accepts over all sets but one; 0 where the rate cannot be kept."""
-        found = [one["F1"] for one in self.rows if one["rate"] == rate and one["set"] != apart_from]
+        found: list[float] = [one["F1"] for one in self.rows if one["rate"] == rate and one["set"] != apart_from]
         return sum(found) / max(1, len(found))
 
 

@@ -25,7 +25,10 @@ def write_calibration(
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content, sort_keys=True) + "\n", encoding="utf-8")
     hashes = {name: content_hash(str(folder / name)) for name in files}
-    written = Calibration(**fitted_with(config), values=values, files=hashes, measured=measured)
+    with_what = fitted_with(config)
+    written = Calibration(
+        model=str(with_what.pop("model")), **with_what, values=values, files=hashes, measured=measured
+    )
     (folder / CARD).write_text(card(written, config), encoding="utf-8")
     (folder / CONFIG).write_text(json.dumps(written.to_json(), indent=1) + "\n", encoding="utf-8")
     return written
