@@ -22,11 +22,13 @@ class Target:
 class ReprocessorSettings:
     """What a worker needs to load its models and lists; small, so that it can be sent to every worker.
 
+    before:    the configuration of the old version; ``config`` is that of the rows to come
     old_lists: the lists of the old version (a snapshot)
     own_lists: whether the utterances' own lists apply too
     written, cached: any location on the filesystems of the old version and of its cached first pass
     """
 
+    before: RunConfig
     config: RunConfig
     config_fingerprint: str
     targets: tuple[Target, ...]
@@ -44,13 +46,15 @@ class Reprocessor:
         from pipeline.entities import snapshot
         from pipeline.recognition.recogniser import Recogniser
         from pipeline.reprocess.redo import Redo
-        from pipeline.reprocess.touched import Touching
+        from pipeline.reprocess.touched import touching_of
 
         fingerprint = settings.config_fingerprint
         recogniser = Recogniser.load(settings.config, config_fingerprint=fingerprint, encodes=False)
         self._settings = settings
         alphabet = recogniser.parts.tokens.alphabet
-        old, touching = snapshot.load(settings.old_lists, alphabet), Touching(recogniser.parts.shortlister)
+        parts = recogniser.parts
+        touching = touching_of(settings.before, settings.config, parts.pronouncer, parts.tokens)
+        old = snapshot.load(settings.old_lists, alphabet)
         self._targets: list[tuple[NewVersion, Redo]] = []
         for target in settings.targets:
             lists = snapshot.load(target.lists, alphabet)

@@ -1,7 +1,8 @@
-"""Bring a finished run to new entity lists, transcribing again only what the change can touch.
+"""Bring a finished run to new entity lists or another memory, transcribing again only what the change can touch.
 
     python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities new_names.csv --publish
     python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities north=north.csv --entities south=south.csv
+    python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --memory learnt/memory-5e1c7a90b2d3f486.parquet
 
 The run must have cached its first pass (`python -m jobs.transcribe --cache-emissions`). The new version is a complete
 run, equal to what jobs.transcribe would write with the new list and named as it would name it; beside its transcripts
@@ -31,9 +32,20 @@ from jobs.cli.command import (
 from jobs.cli.gates import add_gates, publish_or_say, read_gates
 from jobs.run.executor import AUTO, LOCAL, Choice, Size, add_executor, choose
 from jobs.run.preflight import match_lists
-from jobs.run.reprocess_run import LOCAL_ROWS, NewRun, OldRun, is_done, open_run, plan_new, reprocess, spread_on_ray
+from jobs.run.reprocess_run import (
+    LOCAL_ROWS,
+    NO_MEMORY,
+    NewRun,
+    OldRun,
+    is_done,
+    open_run,
+    plan_new,
+    reprocess,
+    spread_on_ray,
+)
 from pipeline import storage
 from pipeline.acoustic.loading import load_tokens
+from pipeline.entities import snapshot
 from pipeline.entities.lists import EntitySource, load_entities
 from pipeline.errors import ConfigError
 from pipeline.runs.pointer import Pointer
@@ -52,7 +64,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of a finished run, or a folder of runs: the one that latest.json names",
     )
     parser.add_argument(
-        "--entities", metavar="[NAME=]LIST", action="append", required=True, help="new list, or per-utterance lists"
+        "--entities",
+        metavar="[NAME=]LIST",
+        action="append",
+        default=[],
+        help="new list, or per-utterance lists; with --memory the run's own if none is given",
+    )
+    parser.add_argument(
+        "--memory",
+        metavar="FILE",
+        help=f"another snapshot of rollcall learn, or '{NO_MEMORY}' (default: what the run was made with)",
     )
     parser.add_argument("--entities-column", metavar="NAME", help="column with per-utterance lists in --entities")
     add_entities_format(parser)
@@ -112,29 +133,37 @@ def _executor(arguments: argparse.Namespace, old: OldRun) -> Choice:
 def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]:
     """Check every input before any work starts; raises RollcallError."""
     options = parse_options(arguments.storage_options)
-    lists = [_named(text) for text in arguments.entities]
+    if not arguments.entities and arguments.memory is None:
+        raise ConfigError("nothing is to change: give a new list (--entities), another memory (--memory), or both.")
+    lists: list[tuple[str | None, str | None]] = [_named(text) for text in arguments.entities]
+    lists = lists or [(None, None)] * len(arguments.run)
     if len(arguments.run) not in (1, len(lists)):
         raise ConfigError(
             f"{len(arguments.run)} runs and {len(lists)} lists: give one run, or as many runs as lists, in their order."
         )
     jobs = []
     for at, path in enumerate(arguments.run):
-        old = open_run(storage.open_filesystem(path, options), arguments.emissions, arguments.model, options)
+        place = storage.open_filesystem(path, options)
+        old = open_run(place, arguments.emissions, arguments.model, options, arguments.memory)
         output = storage.open_filesystem(arguments.output, options) if arguments.output else old.folder.root.parent
         storage.check_writable(output)
         wanted = lists if len(arguments.run) == 1 else [lists[at]]
         alphabet = load_tokens(old.config.acoustic).alphabet
-        sources = [(name, _read(given, arguments, options, alphabet)) for name, given in wanted]
+        sources = [(name, _read(given, old, arguments, options, alphabet)) for name, given in wanted]
         news = [plan_new(old, output, name, source) for name, source in sources]
         unmatched = [
-            match_lists(source, old.corpus, given, arguments.max_unmatched_lists)
+            match_lists(source, old.corpus, given or old.folder.lists.uri, arguments.max_unmatched_lists)
             for (_, given), (_, source) in zip(wanted, sources, strict=True)
         ]
         jobs.append((old, [dataclasses.replace(new, unmatched=one) for new, one in zip(news, unmatched, strict=True)]))
     return jobs
 
 
-def _read(path: str, arguments: argparse.Namespace, options: Options, alphabet: Alphabet) -> EntitySource:
+def _read(
+    path: str | None, old: OldRun, arguments: argparse.Namespace, options: Options, alphabet: Alphabet
+) -> EntitySource:
+    if path is None:
+        return snapshot.load(old.folder.lists, alphabet)
     return load_entities(path, arguments.entities_column, options, alphabet, arguments.entities_format)
 
 
@@ -150,7 +179,7 @@ def _print(console: Console, old: OldRun, new: NewRun, record: dict[str, Any]) -
     if new.unmatched.ids:
         console.print(f"{title}{new.unmatched}", soft_wrap=True, markup=False, highlight=False)
     if new.folder.root.path == old.folder.root.path:
-        said = "the list is the same, nothing to do"
+        said = "nothing is new in it, nothing to do"
     elif facts is None:
         said = "there already, from a full run"
     else:

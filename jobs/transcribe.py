@@ -103,6 +103,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="of audio, on lists of sound-alikes, beyond what is written without a list; lower is more careful "
         "(default: 20)",
     )
+    parser.add_argument(
+        "--memory",
+        metavar="FILE",
+        help="what reviewers confirmed before: a snapshot of rollcall learn (default: none)",
+    )
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
     add_language(parser)

@@ -20,6 +20,7 @@ STEPS: Mapping[str, str] = {
     "phonetic": "of these, plausible by the phones",
     "ranked": "of a large list, probably said",
     "lexical": "of these, nearly written by the first pass",
+    "memory": "of these, heard as reviewers confirmed them before",
     "shortlist": "of these together, handed on",
     "adapter": "contextual adapter",
     "attended": "of the shortlist, heard by the adapter and so given to the search",

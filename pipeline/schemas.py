@@ -243,6 +243,20 @@ REVIEWS = pa.schema(
 )
 
 
+MEMORY = pa.schema(
+    [
+        _field("tenant", pa.string(), "whose recordings it holds for; empty where nobody is named", nullable=False),
+        _field("entity", pa.string(), "normalised, as in a list", nullable=False),
+        _field("heard", pa.string(), "phones that were heard where it was said, ARPAbet", nullable=False),
+        _field("accepted", pa.int32(), "times that reviewers said it was the entity"),
+        _field("rejected", pa.int32(), "times that they said it was not"),
+        _field("predicted", pa.float64(), "how likely the recogniser's own confusions make it; null where they do not"),
+        _field("lower", pa.float64(), "lower bound of the probability that what sounds so is the entity"),
+        _field("upper", pa.float64(), "its upper bound"),
+    ]
+)
+
+
 def conform(table: pa.Table, schema: pa.Schema, required: tuple[str, ...], source: str) -> pa.Table:
     """Return ``table`` with exactly the columns of ``schema``: missing optional columns become nulls.
 

@@ -21,7 +21,7 @@ import pathlib
 import random
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,14 +56,17 @@ Samples = np.ndarray[Any, np.dtype[np.float32]]
 class Engine(Protocol):
     """A speech synthesiser with one or more voices."""
 
-    def speak(self, text: str, chance: random.Random) -> tuple[str, Samples]:
-        """Return the label of a voice and what it said, at 16 kHz."""
+    voices: Sequence[str]
+
+    def speak(self, text: str, chance: random.Random, voice: str | None = None) -> tuple[str, Samples]:
+        """Return the label of a voice, by default any, and what it said, at 16 kHz."""
 
 
 class Piper:
     """The voice joe of Piper; pitch and formants move by resampling, so that it sounds like several speakers."""
 
     SHIFTS = (0.88, 0.94, 1.0, 1.0, 1.07, 1.15, 1.22)
+    voices = tuple(map(str, sorted(set(SHIFTS))))
 
     def __init__(self) -> None:
         import onnxruntime
@@ -76,9 +79,9 @@ class Piper:
         self.voice.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self.config = piper.SynthesisConfig
 
-    def speak(self, text: str, chance: random.Random) -> tuple[str, Samples]:
-        """Return joe, shifted by a random factor."""
-        shift = chance.choice(self.SHIFTS)
+    def speak(self, text: str, chance: random.Random, voice: str | None = None) -> tuple[str, Samples]:
+        """Return joe, shifted by a random factor or by ``voice``."""
+        shift = chance.choice(self.SHIFTS) if voice is None else float(voice)
         config = self.config(
             length_scale=chance.uniform(0.8, 1.25) * shift,
             noise_scale=chance.uniform(0.4, 0.9),
@@ -93,11 +96,11 @@ class Piper:
 class Flite:
     """Four voices of Flite."""
 
-    VOICES = ("kal16", "awb", "rms", "slt")
+    voices = ("kal16", "awb", "rms", "slt")
 
-    def speak(self, text: str, chance: random.Random) -> tuple[str, Samples]:
-        """Return a random voice at a random pace."""
-        voice = chance.choice(self.VOICES)
+    def speak(self, text: str, chance: random.Random, voice: str | None = None) -> tuple[str, Samples]:
+        """Return a voice at a random pace."""
+        voice = chance.choice(self.voices) if voice is None else voice
         stretch = f"duration_stretch={chance.uniform(0.85, 1.25):.2f}"
         with tempfile.NamedTemporaryFile(suffix=".wav", dir="/dev/shm") as file:
             command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", file.name]
@@ -119,9 +122,9 @@ class Kokoro:
         self.rate = module.SAMPLE_RATE
         self.voices = sorted(path.stem for path in (build / "voices").glob("[ab]*.bin"))
 
-    def speak(self, text: str, chance: random.Random) -> tuple[str, Samples]:
-        """Return a random voice at a random pace."""
-        voice = chance.choice(self.voices)
+    def speak(self, text: str, chance: random.Random, voice: str | None = None) -> tuple[str, Samples]:
+        """Return a voice at a random pace."""
+        voice = chance.choice(self.voices) if voice is None else voice
         samples = self.speaker.speak(text, voice, chance.uniform(0.85, 1.2))
         return f"kokoro:{voice}", soxr.resample(samples, self.rate, SAMPLE_RATE, quality="MQ")
 
@@ -170,10 +173,13 @@ def encode(samples: Samples) -> bytes:
     return buffer.getvalue()
 
 
-def speak_all(engine: Engine, name: str, texts: Iterator[str], chance: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield one row per sentence that came out neither too short nor too long."""
-    for number, text in enumerate(texts):
-        voice, samples = engine.speak(text, chance)
+def speak_all(
+    engine: Engine, name: str, texts: Iterable[str | tuple[str, str]], chance: random.Random
+) -> Iterator[dict[str, Any]]:
+    """Yield one row per sentence that came out neither too short nor too long; with a sentence may stand its voice."""
+    for number, one in enumerate(texts):
+        text, wanted = one if isinstance(one, tuple) else (one, None)
+        voice, samples = engine.speak(text, chance, wanted)
         seconds = len(samples) / SAMPLE_RATE
         peak = float(np.abs(samples).max(initial=0.0))
         if not MIN_SECONDS <= seconds <= MAX_SECONDS or peak < 0.01:
@@ -213,6 +219,8 @@ def write_all(rows: Iterator[dict[str, Any]], out: pathlib.Path, name: str, hour
             waiting, count = [], count + 1
         if done:
             return
+    if waiting:
+        write_file(waiting, out / f"{name}-{count:03d}.parquet")
 
 
 def main() -> None:

@@ -216,6 +216,8 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
     config = configured(config, arguments.config, _acoustic(arguments))
     if arguments.max_false_accepts_per_hour is not None:
         config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
+    if arguments.memory is not None:
+        config = configuration.with_memory(config, arguments.memory)
     return resolved(config)
 
 

@@ -39,6 +39,8 @@ from pipeline.storage.s3_options import Options
 
 LOCAL_ROWS = 20_000
 """Utterances up to which one process is done before Ray has started workers and loaded their models."""
+NO_MEMORY = "none"
+"""Stands for rows without a memory where a snapshot is named."""
 Spread = Callable[[ReprocessorSettings, Sequence[Part]], Iterator[dict[str, Any]]]
 """Does parts on many workers, and yields the totals of every part and target, in any order."""
 
@@ -47,11 +49,14 @@ Spread = Callable[[ReprocessorSettings, Sequence[Part]], Iterator[dict[str, Any]
 class OldRun:
     """A finished run, with what it takes to transcribe some of it again.
 
-    config_fingerprint: of rows as this version writes them; the run's own, unless an earlier version wrote it
+    before: the configuration that it was made with
+    config: the one of the rows to come: the same, unless another memory was asked for
+    config_fingerprint: of rows to come as this version writes them
     """
 
     folder: RunFolder
     record: dict[str, Any]
+    before: RunConfig
     config: RunConfig
     config_fingerprint: str
     cache: Cache
@@ -73,8 +78,12 @@ class NewRun:
         return NewVersion(self.folder)
 
 
-def open_run(location: Location, emissions: str | None, model: str | None, options: Options) -> OldRun:
+def open_run(
+    location: Location, emissions: str | None, model: str | None, options: Options, memory: str | None = None
+) -> OldRun:
     """Return a run that can be reprocessed; a folder of runs stands for the one that is published.
+
+    memory: snapshot of the rows to come, NO_MEMORY for none; None is the run's own
 
     Raises InputError if it is not complete, or anything it needs is gone.
     """
@@ -99,8 +108,20 @@ def open_run(location: Location, emissions: str | None, model: str | None, optio
     acoustic = acoustic_identity(config.acoustic, config.adapter)
     identity = CacheIdentity(record["audio_version"], record["model"], acoustic, record["list_column"])
     cache.identity.check(identity, cache.folder.root.uri)
-    settled, corpus = config_fingerprint(config), scan_emissions(cache.folder.files(), record["audio_version"])
-    return OldRun(folder, record, config, settled, cache, corpus)
+    after = _remembering(config, memory)
+    settled, corpus = config_fingerprint(after), scan_emissions(cache.folder.files(), record["audio_version"])
+    return OldRun(folder, record, config, after, settled, cache, corpus)
+
+
+def _remembering(config: RunConfig, memory: str | None) -> RunConfig:
+    """Return ``config`` with another memory; what else it says of its memory stays."""
+    if memory is None:
+        return config
+    if memory == NO_MEMORY:
+        return dataclasses.replace(config, memory=None)
+    if config.memory is None:
+        return configuration.with_memory(config, memory)
+    return dataclasses.replace(config, memory=dataclasses.replace(config.memory, path=memory))
 
 
 def _check_models(location: Location, record: dict[str, Any], config: RunConfig) -> None:
@@ -144,6 +165,7 @@ def reprocess(old: OldRun, news: list[NewRun], spread: Spread | None = None) -> 
         _check_alone(new, parts)
         snapshot.save(new.source, new.folder.lists)
     settings = ReprocessorSettings(
+        old.before,
         old.config,
         old.config_fingerprint,
         tuple(Target(new.version, new.folder.lists) for new in news),
@@ -235,7 +257,6 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
     """As of a full run; ``reprocess`` says where it came from."""
     outcome = read_outcome(old.corpus, new.folder)
     kept = (
-        "config",
         "audio_files",
         "audio_version",
         "model",
@@ -248,6 +269,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         "fingerprint": new.folder.root.name,
         "transcripts": new.folder.transcripts.uri,
         "config_fingerprint": old.config_fingerprint,
+        "config": old.record["config"] if old.config == old.before else configuration.to_dict(old.config),
         **{name: old.record[name] for name in kept},
         "audio": old.record.get("audio"),  # runs of earlier versions do not say
         "phones": old.record.get("phones"),

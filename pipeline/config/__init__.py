@@ -18,6 +18,7 @@ from pipeline.config.config import (
     LanguageModelConfig,
     LexicalConfig,
     LexiconConfig,
+    MemoryConfig,
     PhoneFusionConfig,
     RescoringConfig,
     RunConfig,
@@ -38,6 +39,7 @@ from pipeline.config.presets import (
     baseline,
     joint,
     unjudged,
+    with_memory,
     without,
 )
 
@@ -62,6 +64,7 @@ __all__ = [
     "LanguageModelConfig",
     "LexicalConfig",
     "LexiconConfig",
+    "MemoryConfig",
     "PhoneFusionConfig",
     "RescoringConfig",
     "RunConfig",
@@ -75,5 +78,6 @@ __all__ = [
     "pronounces",
     "to_dict",
     "unjudged",
+    "with_memory",
     "without",
 ]

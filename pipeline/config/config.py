@@ -122,6 +122,21 @@ class LexicalConfig(Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class MemoryConfig(Part):
+    """What reviewers confirmed before: entities by how they were heard; pipeline.retrieval.memory has the formula."""
+
+    role = "check"
+    pronounces = True
+
+    path: str | None = _file(None)  # snapshot that `rollcall learn` wrote; needed
+    least: float = 0.25  # lower bound of the probability from which on a heard form speaks for its entity
+    per_phone: float = 1.2  # as in the shortlist: what a heard form may cost; it is heard again, or something else is
+    spare: float = 1.5
+    max_distance: float = 0.25  # weighted edit distance per phone at which something is heard as it was before
+    weight: float = 6.0  # nats of the guard's log odds times that bound, where it is heard exactly so
+
+
+@dataclasses.dataclass(frozen=True)
 class PhoneFusionConfig(Part):
     """The phone head's say in the order of the n-best, with and without a list; pipeline.rescoring.fusion has it."""
 
@@ -264,6 +279,7 @@ class RunConfig:
     shortlist: ShortlistConfig | None = None  # only what is plausible in the audio is handed to any of the above
     cut: CutConfig | None = None  # with a shortlist, of large lists only what was probably said
     lexical: LexicalConfig | None = None  # with a shortlist, also what is nearly written
+    memory: MemoryConfig | None = None  # with a shortlist, also what is heard as reviewers confirmed it before
 
     @property
     def n_best_compared(self) -> int:

@@ -18,6 +18,7 @@ from pipeline.config.config import (
     GuardConfig,
     HotwordsConfig,
     LexiconConfig,
+    MemoryConfig,
     RescoringConfig,
     RunConfig,
     ShortlistConfig,
@@ -96,6 +97,13 @@ def _back(current: Any, bold: Any, careful: Any) -> Any:
     names = [field.name for field in dataclasses.fields(current)]
     alike = {name: getattr(careful, name) for name in names if getattr(current, name) == getattr(bold, name)}
     return dataclasses.replace(current, **alike)
+
+
+def with_memory(config: RunConfig, path: str) -> RunConfig:
+    """Return ``config`` with the memory of a snapshot file; raises ConfigError where there is no shortlist."""
+    if config.shortlist is None:
+        raise ConfigError("--memory adds to the shortlist, which this configuration has not; use --preset joint.")
+    return dataclasses.replace(config, memory=MemoryConfig(path))
 
 
 def at_most(config: RunConfig, false_accepts_per_hour: float) -> RunConfig:

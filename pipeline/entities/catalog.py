@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, overload
 
@@ -76,13 +76,18 @@ class Spellings(Mapping[str, Entity]):
         self._rows, self._aliases = rows, aliases
 
     def __getitem__(self, spelling: str) -> Entity:
-        row = _search(self._rows.table["entity"].chunk(0), spelling)
-        if row is None:
-            alias = _search(self._aliases["alias"].chunk(0), spelling) if self._aliases.num_rows else None
-            row = None if alias is None else int(self._aliases["row"][alias].as_py())
-        if row is None:
-            raise KeyError(spelling)
-        return self._rows[row]
+        for row in self.rows_of(spelling):
+            return self._rows[row]
+        raise KeyError(spelling)
+
+    def rows_of(self, spelling: str) -> Iterator[int]:
+        """Yield the rows of the entities that have the spelling: as canonical form, then as alias."""
+        row = _search(self._names, spelling)
+        if row is not None:
+            yield row
+        alias = _search(self._aliases["alias"].chunk(0), spelling) if self._aliases.num_rows else None
+        if alias is not None:
+            yield int(self._aliases["row"][alias].as_py())
 
     def __iter__(self) -> Iterator[str]:
         yield from (entity.text for entity in self._rows)
@@ -145,6 +150,10 @@ class Catalog(EntityList):
     def parts(self) -> list[Path]:
         """The folders of all that is known of this version of the list."""
         return sorted(path for path in self.folder.glob(f"[a-z]*-{self.version}*") if path.is_dir())
+
+    def having(self, spellings: Set[str]) -> list[int]:
+        assert isinstance(self.by_text, Spellings)
+        return sorted({row for one in spellings for row in self.by_text.rows_of(one)})
 
     def at(self, indices: Sequence[int]) -> tuple[Entity, ...]:
         return self.rows.take(indices)

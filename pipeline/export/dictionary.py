@@ -23,6 +23,7 @@ DATASETS = {
     "PRIVATE": (schemas.PRIVATE, "A private export, version 1: everything that goes out of an utterance."),
     "SCORES": (schemas.SCORES, "Counts per utterance: `scores.parquet` of `jobs.score`."),
     "REVIEWS": (schemas.REVIEWS, "What people said of a run: `reviews/*.parquet` of `jobs.review_import`."),
+    "MEMORY": (schemas.MEMORY, "What reviewers confirmed, by sound: `memory-*.parquet` of `jobs.learn`."),
     "ENTITIES": (columns.ENTITIES, "The run's copy of its entities: `RUN/lists/entities.parquet`."),
 }
 

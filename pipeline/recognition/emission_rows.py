@@ -93,7 +93,10 @@ def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions 
         tokens = SparseLogProbs(ids(index).reshape(shape), values(index).reshape(shape))
         columns = scalars["phones"]
         heard = Emissions(
-            tokens, phones(index).reshape(-1, columns) if columns else None, phone_rate=_phone_rate(scalars)
+            tokens,
+            phones(index).reshape(-1, columns) if columns else None,
+            phone_rate=_phone_rate(scalars),
+            tenant=scalars["tenant"] or "",
         )
         yield scalars, _of_adapter(heard, {name: values_of(index) for name, values_of in adapter.items()})
 

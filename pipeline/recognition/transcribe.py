@@ -125,7 +125,10 @@ class Transcriber:
         """Return what this run reads of the emissions, the shortlist and those of it to search for."""
         if self.least_attention is None:
             heard, shortlist = dataclasses.replace(heard, adapted=None, attended=None), None
-        shortlist = shortlist or self.shortlister.shortlist(heard, entities)
+        if shortlist is None:
+            shortlist = self.shortlister.shortlist(heard, entities)
+        else:
+            shortlist = self.shortlister.taught(heard, shortlist)
         with step("attended") as kept:
             sought = self._attended(heard, shortlist.entities)
             kept.kept = len(sought)

@@ -6,18 +6,40 @@ entity that differs between the old list and the new one, in whichever of the tw
 That is exact in one direction: rows that it leaves out are those that a full run would write again as they are. With
 a strategy that is not pointwise every row whose list differs is done again, and so it is where the lists are of sizes
 that a strategy tells apart.
+
+What is remembered of an entity (pipeline.retrieval.memory) is as much a property of it as its spelling: where that
+changes, the entities differ that something else is known of for the row's tenant, and they count where they are
+plausible with the memory before or with the new one.
 """
 
 import dataclasses
 
 import numpy as np
 
+from pipeline.config import RunConfig
 from pipeline.entities.catalog import Catalog, digests_of
-from pipeline.retrieval.shortlist import Shortlister
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.remembered import Recall
+from pipeline.retrieval.shortlist import Shortlister, build_shortlister
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
+from pipeline.types.tokens import Tokens
 
 _KEPT = 16  # pairs of lists whose difference is remembered: a corpus has one; lists per utterance come once each
+
+
+@dataclasses.dataclass(frozen=True)
+class Learnt:
+    """What is remembered of entities before and after; None is nothing."""
+
+    before: Recall | None
+    after: Recall | None
+
+    def of(self, entities: EntityList, tenant: str) -> EntityList:
+        """Return the entities of a list of which something else is known for the tenant."""
+        one, other = (self.before, self.after) if self.after is None else (self.after, self.before)
+        names = frozenset[str]() if one is None else one.changed(other, tenant)
+        return EntityList(entities.at(entities.having(names))) if names else EMPTY
 
 
 def differing(old: EntityList, new: EntityList) -> EntityList:
@@ -38,27 +60,59 @@ def _untagged(entity: Entity) -> Entity:
 
 
 class Touching:
-    """Decides for each utterance whether a change of its list touches it; remembers what differs between lists."""
+    """Decides for each utterance whether a change touches it; remembers what differs between lists."""
 
-    def __init__(self, shortlister: Shortlister) -> None:
-        """``shortlister``: as of the run; without strategies every entity is plausible everywhere."""
-        self._shortlister = shortlister
-        self._differences: dict[tuple[int, int], tuple[EntityList, EntityList, EntityList]] = {}
+    def __init__(
+        self, shortlister: Shortlister, before: Shortlister | None = None, learnt: Learnt | None = None
+    ) -> None:
+        """``shortlister``: as of the rows to come; without strategies every entity is plausible everywhere.
+
+        before: as of the rows as they are, where it is another one; then ``learnt`` is what the two know otherwise
+        """
+        self._shortlister, self._before, self._learnt = shortlister, before, learnt
+        self._differences: dict[tuple[int, int, str], tuple[EntityList, EntityList, EntityList]] = {}
 
     def touches(self, heard: Emissions | None, old: EntityList, new: EntityList) -> EntityList:
         """Return the differing entities by which the row is touched; none for a row with an error."""
-        if heard is None or old is new:
+        if heard is None or (old is new and self._learnt is None):
             return EMPTY
-        differing = self._differing(old, new)
+        differing = self._differing(old, new, heard.tenant if self._learnt else "")
         sizes = [self._shortlister.kind_of_size(len(entities)) for entities in (old, new)]
         if not self._shortlister.pointwise or sizes[0] != sizes[1]:
             return differing
-        return self._shortlister.sized(max(len(old), len(new))).shortlist(heard, differing).entities
+        most = max(len(old), len(new))
+        found = self._shortlister.sized(most).shortlist(heard, differing).entities
+        if self._before is None or len(found) == len(differing):
+            return found
+        return _joined(found, self._before.sized(most).shortlist(heard, differing).entities)
 
-    def _differing(self, old: EntityList, new: EntityList) -> EntityList:
-        key = (id(old), id(new))
+    def _differing(self, old: EntityList, new: EntityList, tenant: str) -> EntityList:
+        key = (id(old), id(new), tenant)
         if key not in self._differences:
             if len(self._differences) >= _KEPT:
                 self._differences.pop(next(iter(self._differences)))
-            self._differences[key] = old, new, differing(old, new)  # the lists are kept, so that their ids stay theirs
+            found = differing(old, new)
+            if self._learnt is not None:
+                found = _joined(found, self._learnt.of(new, tenant))
+            self._differences[key] = old, new, found  # the lists are kept, so that their ids stay theirs
         return self._differences[key][2]
+
+
+def _joined(one: EntityList, other: EntityList) -> EntityList:
+    """Return the entities of both, each form of one once."""
+    if not len(one) or not len(other):
+        return other if not len(one) else one
+    forms = {_untagged(entity) for entity in (*one.entities, *other.entities)}
+    return EntityList(tuple(sorted(forms, key=lambda entity: (entity.text, repr(entity)))))
+
+
+def touching_of(before: RunConfig, after: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Touching:
+    """Return what tells the rows that a change of the list, and of what is remembered, touches.
+
+    before, after: configurations of the rows as they are and to come, the same but for their memory
+    """
+    shortlister = build_shortlister(after, pronouncer, tokens)
+    if before == after:
+        return Touching(shortlister)
+    recalls = [None if one.memory is None else Recall(one.memory) for one in (before, after)]
+    return Touching(shortlister, build_shortlister(before, pronouncer, tokens), Learnt(*recalls))

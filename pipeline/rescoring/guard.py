@@ -12,7 +12,7 @@ the unbiased transcript as it was; if everything is, the result is the unbiased 
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.census import step
@@ -27,6 +27,9 @@ from pipeline.rescoring.trees import Trees
 from pipeline.retrieval.ranked import weights_of
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis
+
+Moved = Callable[[Scene, Proposal, Fit], float]
+"""What else speaks for a proposal, in nats of log odds (pipeline.rescoring.remembered)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +99,14 @@ def _bound(config: GuardConfig, judge: Judge, part: str) -> float:
 class Guard:
     """Judges proposals; a pure function of its arguments."""
 
-    def __init__(self, config: GuardConfig, evidence: Evidence, adapted: bool = False) -> None:
-        """``adapted``: whether the run has a contextual adapter.
+    def __init__(
+        self, config: GuardConfig, evidence: Evidence, adapted: bool = False, moved: Moved | None = None
+    ) -> None:
+        """``adapted``: whether the run has a contextual adapter; ``moved``: nats that are added to the log odds.
 
         Raises ModelError if the weights are missing, ConfigError for a rate that their table has not.
         """
+        self._moved = moved
         part = ADAPTED if adapted else PLAIN
         self.evidence, self._judge = evidence, read_judge(Path(config.weights), part)
         self.bound = _bound(config, self._judge, part)
@@ -112,7 +118,10 @@ class Guard:
     def weigh(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Proposal, float, Fit]]:
         """Return the log odds of each proposal, and how it lies on the phones."""
         measured = zip(proposals, self.measure(scene, proposals), strict=True)
-        return [(one, self._judge.trees.score(features), fit) for one, (features, fit) in measured]
+        judged = [(one, self._judge.trees.score(features), fit) for one, (features, fit) in measured]
+        if self._moved is None:
+            return judged
+        return [(one, odds + self._moved(scene, one, fit), fit) for one, odds, fit in judged]
 
     def decide(self, unbiased: Hypothesis, weighed: Sequence[tuple[Proposal, float, Fit]]) -> list[Proposal]:
         """Return the proposals that are believed, explained; none touches another, the surest are taken first.

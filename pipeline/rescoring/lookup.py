@@ -84,7 +84,7 @@ class LexiconLookup(Technique):
             there = {(one.first, one.last, one.entity) for one in found}
             heard = self._attended(aligned, entities, listed, attended)
             found += [one for one in heard if (one.first, one.last, one.entity) not in there]
-        return [_proposal(aligned, one) for one in found]
+        return [proposal_of(aligned, one) for one in found]
 
     def _attended(
         self, aligned: Aligned, entities: EntityList, listed: dict[str, Variants], attended: npt.NDArray[np.float16]
@@ -159,9 +159,10 @@ def _replaced(aligned: Aligned, chosen: list[Replacement]) -> Hypothesis:
     )
 
 
-def _proposal(aligned: Aligned, one: Replacement) -> Proposal:
+def proposal_of(aligned: Aligned, one: Replacement, technique: str = TECHNIQUE) -> Proposal:
+    """Return the replacement as a proposal of ``technique``, for the guard to judge."""
     edit = _edit(aligned, one)
-    span = _span(aligned, one, 0, len(edit.texts))
+    span = dataclasses.replace(_span(aligned, one, 0, len(edit.texts)), techniques=(technique,))
     return Proposal(edit.start, edit.end, tuple(edited_words(aligned.hypothesis, edit)), (span,), from_search=False)
 
 

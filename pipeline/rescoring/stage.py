@@ -19,6 +19,7 @@ from pipeline.rescoring.guard import Guard, guarded
 from pipeline.rescoring.lookup import LexiconLookup
 from pipeline.rescoring.phone_rescoring import PhoneRescoring
 from pipeline.rescoring.proposals import Proposal, differences
+from pipeline.rescoring.remembered import MemoryOdds, MemoryProposals
 from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.technique import Sounds, Technique
 from pipeline.rescoring.variants import SpellingVariants
@@ -27,7 +28,9 @@ from pipeline.types.entity import EMPTY, EntityList
 from pipeline.types.hypothesis import Hypothesis
 from pipeline.types.tokens import Tokens
 
-TECHNIQUES: tuple[type[Technique], ...] = (SpellingVariants, PhoneFusion, PhoneRescoring, LexiconLookup)
+TECHNIQUES: tuple[type[Technique], ...] = (
+    SpellingVariants, PhoneFusion, PhoneRescoring, LexiconLookup, MemoryProposals,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +149,8 @@ def build_stage(config: RunConfig, tokens: Tokens, sounds: Sounds) -> RescoringS
     if config.guard is None:
         return RescoringStage(techniques)
     evidence = Evidence(config.guard, tokens, config.language_model, sounds.pronouncer, sounds.lists)
-    return RescoringStage(techniques, Guard(config.guard, evidence, adapted=config.adapter is not None))
+    moved = None if config.memory is None else MemoryOdds(config.memory).of
+    return RescoringStage(techniques, Guard(config.guard, evidence, config.adapter is not None, moved))
 
 
 def is_used(config: RunConfig) -> bool:

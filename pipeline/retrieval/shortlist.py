@@ -3,6 +3,7 @@
 STRATEGIES names them all. A new one is a class in a file of its own, a part of the configuration and a line there.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.census import step
 from pipeline.config import RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.lexical import Lexical
+from pipeline.retrieval.memory import Memory
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.ranked import Ranked
 from pipeline.retrieval.strategy import Strategy
@@ -20,7 +22,7 @@ from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.shortlist import Shortlist, whole
 from pipeline.types.tokens import Tokens
 
-STRATEGIES: tuple[type[Strategy], ...] = (Phonetic, Ranked, Lexical)
+STRATEGIES: tuple[type[Strategy], ...] = (Phonetic, Ranked, Lexical, Memory)
 
 
 class Shortlister:
@@ -57,7 +59,19 @@ class Shortlister:
         with step("shortlist") as kept:
             shortlist = self._shortlist(heard, entities)
             kept.kept = len(shortlist.entities)
-        return shortlist
+        return self.taught(heard, shortlist)
+
+    def taught(self, heard: Emissions, shortlist: Shortlist) -> Shortlist:
+        """Return the shortlist with what any strategy knows of its entities besides; the same one if that is nothing.
+
+        ``shortlist`` does so itself; for shortlists that come from elsewhere, by name.
+        """
+        entities = shortlist.entities.entities
+        for one in self.strategies:
+            entities = one.teach(heard, entities)
+        if entities is shortlist.entities.entities:
+            return shortlist
+        return dataclasses.replace(shortlist, entities=EntityList(tuple(entities)))
 
     def _shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
         found = [(one.name, _selected(one, heard, entities)) for one in self.strategies] if len(entities) else []

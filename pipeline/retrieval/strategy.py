@@ -1,5 +1,6 @@
 """What a retrieval strategy is: one way to find the entities of a list that are plausible in an utterance."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -51,6 +52,13 @@ class Strategy:
     def reason(self, heard: Emissions, entity: Entity, size: int) -> str | None:
         """Return in words how an entity of a list of ``size`` fits the audio; None where others decide."""
         return None
+
+    def teach(self, heard: Emissions, entities: Sequence[Entity]) -> Sequence[Entity]:
+        """Return the entities of a shortlist with what the strategy knows of them besides; teaching twice is once.
+
+        What it adds follows from each entity and the audio alone.
+        """
+        return entities
 
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that are plausible; None if it cannot say of this audio."""

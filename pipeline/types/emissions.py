@@ -45,6 +45,7 @@ class Emissions:
     attended:        [E, 3] float16, of each shortlisted entity the highest share of a frame's attention, the sum of its
                      shares, and the frame with the highest; NaN where the adapter cannot say; None without an adapter
                      or plausible entities
+    tenant:          whose recording it is, "" where nobody says
     phone_rate:      frames of ``phone_log_probs`` per frame of ``tokens``: 1 where they are of one model, as T' = T is
     """
 
@@ -56,6 +57,7 @@ class Emissions:
     adapted: SparseLogProbs | None = None
     attended: npt.NDArray[np.float16] | None = None
     phone_rate: float = 1.0
+    tenant: str = ""
 
     @property
     def biased(self) -> SparseLogProbs:

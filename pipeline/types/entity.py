@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,6 +63,14 @@ class EntityList:
     def lengths(self) -> tuple[int, ...]:
         """Numbers of words that spellings have, the longest first."""
         return tuple(sorted({spelling.count(" ") + 1 for spelling in self.by_text}, reverse=True))
+
+    def having(self, spellings: Set[str]) -> list[int]:
+        """Return the indices, ascending, of the entities that have one of ``spellings`` as canonical form or alias."""
+        return [
+            index
+            for index, entity in enumerate(self.entities)
+            if entity.text in spellings or not spellings.isdisjoint(entity.aliases)
+        ]
 
     def at(self, indices: Sequence[int]) -> tuple[Entity, ...]:
         """Return the entities at ``indices``."""
