@@ -45,8 +45,8 @@ def recurring(path: pathlib.Path, count: int, recordings: int, voices: Sequence[
     A name has one voice. No sentence has a name twice.
     """
     chance = random.Random(seed)
-    names = sorted({plain(line.strip()) for line in path.read_text(encoding="utf-8").splitlines()})
-    chosen = chance.sample([name for name in names if usable(name) and name[0].isupper()], count)
+    names = sorted({plain(line.strip()).title() for line in path.read_text(encoding="utf-8").splitlines()})
+    chosen = chance.sample([name for name in names if usable(name)], count)
     carriers = [one for one in PARLIAMENT if set(re.findall(r"\{(\w)\}", one)) <= {"C", "S", "P"}]
     told: list[Told] = []
     for number, voice in enumerate(voices):
