@@ -77,13 +77,13 @@ class Corpus:
 def prepare(options: argparse.Namespace) -> Corpus:
     """Return the run of the audio, made where it is not there yet."""
     command = ["--audio", str(options.audio), "--output", str(options.keep / "runs"), "--cache-emissions"]
-    command += ["--executor", "local", "--summary", str(options.keep / "run.json")]
+    command += ["--executor", "local", "--summary", str(options.keep / "summary.json")]
     command += ["--entities", str(options.entities)] if options.entities else []
     command += ["--entities-column", options.entities_column] if options.entities_column else []
     options.keep.mkdir(parents=True, exist_ok=True)
     if transcribe.main(command) != 0:
         raise SystemExit("the run did not succeed")
-    record = json.loads((options.keep / "run.json").read_text())
+    record = json.loads((options.keep / "summary.json").read_text())
     run = RunFolder(open_filesystem(str(options.keep / "runs" / record["fingerprint"])))
     rows = pa.concat_tables([read_table(file) for file in run.files()]).sort_by("utterance_id").to_pylist()
     references, _ = read_references(str(options.audio), ENGLISH)

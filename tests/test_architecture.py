@@ -23,7 +23,7 @@ SHELVES = (
     # the way of a run: how it lies on disk, what people say of it, what it is worth, how people read it
     "markup", "runs", "review", "scoring", "report",
     # what is done with all that; side by side
-    ("lint", "inspection", "reprocess", "ingest", "export", "privacy", "suggest", "tuning", "training"),
+    ("lint", "inspection", "reprocess", "ingest", "export", "privacy", "suggest", "learning", "tuning", "training"),
     # what tuning and training are both for
     "calibration",
 )  # fmt: skip

@@ -10,7 +10,7 @@ for the nearest form; nothing where neither holds, or no form is near. So what w
 evidence, what was rejected before more, and an entity without forms is judged as without memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.config import MemoryConfig
 from pipeline.lexicon.phone_index import distances_between
@@ -25,6 +25,8 @@ from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 
 TECHNIQUE = "memory"
+Heard = tuple[int, int, Pronunciation]
+"""Units, first and after the last, and what the phone head reads there."""
 _MOST_WORDS = 4  # that a name is broken into; the lexicon's lookup takes three
 
 
@@ -46,23 +48,30 @@ class MemoryProposals(Technique):
         known = [(entity, forms) for entity, forms in known if forms]
         if not known:
             return []
-        return [
-            proposal_of(aligned, Replacement(first, last, entity.text, fit), TECHNIQUE)
+        places = [
+            (first, last, aligned.heard(first, last))
             for first in range(len(aligned.units))
             for last in range(first + 1, min(first + _MOST_WORDS, len(aligned.units)) + 1)
-            for entity, forms in known
-            if (fit := self._fit(scene, first, last, entity, forms)) is not None
         ]
+        return [one for entity, forms in known for one in self._places(scene, places, entity, forms)]
 
-    def _fit(self, scene: Scene, first: int, last: int, entity: Entity, forms: Sequence[Pronunciation]) -> Fit | None:
-        """Return how the entity lies in the place of units [first, last); None where it does not sound like them."""
-        heard, aligned = scene.aligned.heard(first, last), scene.aligned
-        if not heard or aligned.text(first, last) == entity.text:
-            return None
-        ids = [phone_ids(form) for form in forms]
-        if not (distances_between(phone_ids(heard), ids, self._config.max_distance) <= self._config.max_distance).any():
-            return None
-        return aligned.fit(first, last, [scene.listed[entity.text]])
+    def _places(
+        self, scene: Scene, places: Sequence[Heard], entity: Entity, forms: Sequence[Pronunciation]
+    ) -> Iterator[Proposal]:
+        """Yield the entity in the places that sound like it; of places that overlap in the one that does most."""
+        ids, most = [phone_ids(form) for form in forms], self._config.max_distance
+        near: list[tuple[float, int, int]] = []
+        for first, last, heard in places:
+            distance = float(distances_between(phone_ids(heard), ids, most).min()) if heard else most + 1.0
+            if distance <= most:
+                near.append((distance, first, last))
+        taken: list[tuple[int, int]] = []
+        for _, first, last in sorted(near):
+            if all(last <= start or end <= first for start, end in taken):
+                taken.append((first, last))
+                if scene.aligned.text(first, last) != entity.text:
+                    fit = scene.aligned.fit(first, last, [scene.listed[entity.text]])
+                    yield proposal_of(scene.aligned, Replacement(first, last, entity.text, fit), TECHNIQUE)
 
 
 class MemoryOdds:
