@@ -16,7 +16,7 @@ one for every observation of it: what is observed takes the place of what is pre
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.learning.beta import quantile
@@ -88,6 +88,6 @@ def _alike(phones: Pronunciation, counts: Mapping[Pronunciation, int]) -> int:
     return sum(count for count, distance in zip(counts.values(), near.tolist(), strict=True) if distance <= ALIKE)
 
 
-def purged(rows: Sequence[Row], kept: Collection[str]) -> list[Row]:
+def purged(rows: Sequence[Row], kept: Container[str]) -> list[Row]:
     """Return the rows whose entity is one of ``kept``: canonical forms and aliases of the lists that are in use."""
     return [row for row in rows if row["entity"] in kept]

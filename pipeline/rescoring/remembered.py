@@ -95,7 +95,8 @@ class MemoryOdds:
         most = self._config.max_distance
         if not heard:
             return 0.0
-        distances = distances_between(phone_ids(heard), [phone_ids(form.phones) for form in forms], most).tolist()
+        near = distances_between(phone_ids(heard), [phone_ids(form.phones) for form in forms], most)
+        distances: list[float] = near.tolist()
         distance, form = min(zip(distances, forms, strict=True), key=lambda one: (one[0], -one[1].lower))
         return self._config.weight * max(0.0, 1.0 - distance / most) * support(form, self._config.least)
 
