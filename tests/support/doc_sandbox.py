@@ -196,7 +196,7 @@ def _cluster(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def _head(environment: dict[str, str], port: int, dashboard: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [str(_VENV / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=4"]
+    command = [str(_VENV / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
     command += ["--include-dashboard=true", f"--dashboard-port={dashboard}", "--disable-usage-stats"]
     command += ["--object-store-memory=400000000", "--dashboard-agent-listen-port=0"]
     with log.open("wb") as output:

@@ -15,12 +15,15 @@ UTTERANCES, BLOCK = 200, 4
 START_SECONDS = 300  # a loaded machine may take minutes to start Ray
 
 
-def start(audio: Path, output: Path, tiny: Path, executor: str) -> subprocess.Popen[bytes]:
-    """Start jobs.transcribe with a tiny model; its summary lies beside ``output``."""
+def start(audio: Path, output: Path, tiny: Path, executor: str, address: str | None = None) -> subprocess.Popen[bytes]:
+    """Start jobs.transcribe with a tiny model; its summary lies beside ``output``.
+
+    address: of the Ray that it uses; without one it starts its own
+    """
     command = [sys.executable, "-m", "jobs.transcribe", "--audio", str(audio), "--output", str(output)]
     command += ["--model", str(tiny), "--config", str(tiny.parent / "greedy.yaml"), "--block-rows", str(BLOCK)]
     command += ["--num-encoders", "1", "--summary", str(output.with_suffix(".json")), "--executor", executor]
-    quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"RAY_ADDRESS": address} if address else {})
     return subprocess.Popen(
         command, cwd=ROOT, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         preexec_fn=_heed_interrupts,
