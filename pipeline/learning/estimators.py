@@ -1,0 +1,200 @@
+"""What a policy would have been worth on runs that another one made: off-policy estimates from logged decisions.
+
+A unit i is one decision of a run, for an utterance and a strategy: a level d_i of 0 (off) to L was drawn. Levels nest,
+whatever a level finds every wider one finds too. So the reward r_i(l) is known of every level l <= d_i, and it is
+known with the probability T_i(l) of drawing at least l. With pi_i(l) the probability that a policy takes level l, q_i
+a model of the rewards, and o_i(l) = 1 where d_i >= l, else 0:
+
+    w_i     = sum over l of pi_i(l) o_i(l) / T_i(l)                              the importance of the unit
+    IPS     = mean of sum over l of pi_i(l) o_i(l) r_i(l) / T_i(l)
+    SNIPS   = that sum over all units, divided by the sum of w_i
+    DM      = mean of sum over l of pi_i(l) q_i(l)
+    DR      = DM + mean of sum over l of pi_i(l) o_i(l) (r_i(l) - q_i(l)) / T_i(l)
+
+IPS and SNIPS are those of Horvitz and Thompson (1952) and Swaminathan and Joachims (2015), DR that of Dudik, Langford
+and Li (2011). With levels that do not nest, o would say that exactly l was drawn and T its probability; here more of
+the data count. Units count by the inverse of the probability with which they were chosen for review (``weights``), and
+every mean is over those weights. Intervals: percentile bootstrap over speakers, whose utterances fail together.
+The effective sample is Kish's, (sum w)^2 / sum of w^2.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+ESTIMATORS = ("ips", "snips", "dm", "dr")
+CONFIDENCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Logged:
+    """Units of runs, in any order.
+
+    drawn:   [N] level that was drawn, 0 to L
+    at_least: [N, L + 1] probability of drawing at least each level; 1 for level 0
+    rewards: [N, L + 1] of each level; what stands above the drawn one is not looked at
+    weights: [N] above 0; the inverse of the probability with which the unit was chosen for review
+    groups:  [N] whose units fail together, such as a speaker's
+    """
+
+    drawn: npt.NDArray[np.int64]
+    at_least: Floats
+    rewards: Floats
+    weights: Floats
+    groups: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Raise InputError for what is no log: shapes, probabilities and levels that do not fit together."""
+        count, levels = self.at_least.shape
+        shapes = {"drawn": (count,), "rewards": (count, levels), "weights": (count,), "groups": (count,)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise InputError(f"logged {name} has the shape {getattr(self, name).shape}, needed is {shape}.")
+        for name, bad in (
+            ("drawn", (self.drawn < 0) | (self.drawn >= levels)),
+            ("at_least", ((self.at_least < 0) | (self.at_least > 1)).any(1) | (self.at_least[:, 0] != 1)),
+            ("at_least", (np.diff(self.at_least, axis=1) > 1e-12).any(1)),
+            ("at_least", self.at_least[np.arange(count), np.clip(self.drawn, 0, levels - 1)] <= 0),
+            ("rewards", ~np.isfinite(np.where(self.seen, self.rewards, 0.0)).all(1)),
+            ("weights", ~((self.weights > 0) & np.isfinite(self.weights))),
+        ):
+            if bad.any():
+                at = int(np.flatnonzero(bad)[0])
+                raise InputError(
+                    f"logged unit {at}: {name} is {getattr(self, name)[at]}, drawn was {self.drawn[at]}; needed are "
+                    f"levels 0 to {levels - 1} that were drawn with a chance, chances that begin at 1 and fall, finite "
+                    "rewards up to the drawn level, weights above 0."
+                )
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """[N, L + 1] whether a level's reward is known."""
+        levels: npt.NDArray[np.int64] = np.arange(self.at_least.shape[1])
+        return levels[None, :] <= self.drawn[:, None]
+
+    def take(self, which: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Logged":
+        """Return some of the units."""
+        return Logged(*(getattr(self, field.name)[which] for field in dataclasses.fields(self)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A value with its interval; pipeline.markup.charts draws it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Terms:
+    """[N] of each unit, weighted: what the estimators are sums of."""
+
+    weight: Floats  # of the unit
+    importance: Floats  # times weight
+    ips: Floats
+    dm: Floats
+    dr: Floats
+
+    def columns(self) -> Floats:
+        return np.stack([self.weight, self.importance, self.ips, self.dm, self.dr], axis=1)
+
+
+def chosen(levels: npt.NDArray[np.int64], count: int) -> Floats:
+    """Return [N, count] the probabilities of a policy that takes one level of each unit for sure."""
+    taken: Floats = np.eye(count, dtype=np.float64)[levels]
+    return taken
+
+
+def _terms(logged: Logged, target: Floats, model: Floats) -> _Terms:
+    if target.shape != logged.rewards.shape or model.shape != logged.rewards.shape:
+        raise InputError(f"the policy's probabilities have the shape {target.shape} and the model's rewards "
+                         f"{model.shape}, needed is {logged.rewards.shape}.")  # fmt: skip
+    ratio = np.where(logged.seen, target / np.where(logged.seen, logged.at_least, 1.0), 0.0)
+    rewards = np.where(logged.seen, logged.rewards, 0.0)
+    weight, direct = logged.weights, (target * model).sum(1)
+    return _Terms(
+        weight,
+        weight * ratio.sum(1),
+        weight * (ratio * rewards).sum(1),
+        weight * direct,
+        weight * (direct + (ratio * np.where(logged.seen, rewards - model, 0.0)).sum(1)),
+    )
+
+
+def _values(sums: Floats) -> Floats:
+    """Return [..., 4] the ESTIMATORS from [..., 5] sums of the terms' columns."""
+    weight, importance, ips, dm, dr = np.moveaxis(sums, -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snips = np.where(importance > 0, ips / importance, 0.0)
+        return np.stack([ips / weight, snips, dm / weight, dr / weight], axis=-1)
+
+
+def estimates(
+    logged: Logged, target: Floats, model: Floats, replicates: int = 1000, seed: int = 20
+) -> dict[str, Estimate]:
+    """Return the value of a policy by each of ESTIMATORS.
+
+    target: [N, L + 1] the policy's probability of each level
+    model:  [N, L + 1] rewards as a model has them, which must not have been fitted on these units
+
+    Raises InputError for shapes that do not fit, and without any unit.
+    """
+    columns = _terms(logged, target, model).columns()
+    value, draws = _values(columns.sum(0)), _values(_resampled(columns, logged.groups, replicates, seed))
+    low, high = _ends(draws)
+    return {name: Estimate(float(value[at]), float(low[at]), float(high[at])) for at, name in enumerate(ESTIMATORS)}
+
+
+def paired_difference(
+    logged: Logged, new: Floats, old: Floats, model: Floats, replicates: int = 1000, seed: int = 20
+) -> Estimate:
+    """Return DR of the new policy minus DR of the old one, on the same resamples: what both share falls out."""
+    ours, theirs = _terms(logged, new, model), _terms(logged, old, model)
+    columns = np.stack([ours.weight, ours.dr - theirs.dr], axis=1)
+    drawn = _resampled(columns, logged.groups, replicates, seed)
+    low, high = _ends(drawn[:, 1] / drawn[:, 0])
+    total = columns.sum(0)
+    return Estimate(float(total[1] / total[0]), float(low), float(high))
+
+
+def effective_sample(logged: Logged, target: Floats) -> float:
+    """Return how many equally important units would say as much of the policy: (sum w)^2 / sum of w^2."""
+    weights = _terms(logged, target, np.zeros_like(logged.rewards)).importance
+    squares = float((weights**2).sum())
+    return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
+def _resampled(columns: Floats, groups: npt.NDArray[np.int64], replicates: int, seed: int) -> Floats:
+    """Return [replicates, C] sums of the columns over groups drawn with replacement."""
+    if not len(columns):
+        raise InputError("there is no decision to estimate anything from; review utterances of a run with --policy.")
+    names, place = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(names), columns.shape[1]))
+    np.add.at(sums, place, columns)
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), replicates)
+    resampled: Floats = draws @ sums
+    return resampled
+
+
+def _ends(draws: Floats) -> tuple[Floats, Floats]:
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
+    return low, high
+
+
+def groups_of(names: Sequence[str | None]) -> npt.NDArray[np.int64]:
+    """Return [N] a number for each name; those without one are a group each."""
+    numbers: dict[str, int] = {}
+    found = [numbers.setdefault(name, len(numbers)) if name else -1 - at for at, name in enumerate(names)]
+    return np.array(found, np.int64)
+
+
+def facts(values: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+    """Return estimates as JSON-like values."""
+    return {name: dataclasses.asdict(value) for name, value in values.items()}
