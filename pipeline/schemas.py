@@ -257,6 +257,42 @@ MEMORY = pa.schema(
 )
 
 
+DECISIONS = pa.schema(
+    [
+        _UTTERANCE_ID,
+        _field("audio_sha256", pa.string(), "sha256 of the encoded audio bytes"),
+        _field("model_id", pa.string(), "content hash of the acoustic model"),
+        _field("policy", pa.string(), "version of the policy that decided", nullable=False),
+        _field("strategy", pa.string(), "retrieval strategy that it is about", nullable=False),
+        _field("features", pa.list_(pa.list_(pa.float64())), "what it was decided by, for each level"),
+        _field("greedy", pa.int8(), "level that the policy thinks best, 0 is off"),
+        _field("level", pa.int8(), "level that was taken, at or above it"),
+        _field("at_least", pa.list_(pa.float64()), "probability of drawing at least each level, from 0 on"),
+        _field(
+            "candidates",
+            pa.list_(pa.int32()),
+            "entities that each level from 1 to the taken one finds; null where the strategy could not say",
+        ),
+        _field(
+            "found",
+            pa.list_(
+                pa.struct(
+                    [
+                        _field("entity", pa.string(), "canonical form in the list"),
+                        _field("level", pa.int8(), "the lowest level that finds it"),
+                    ]
+                )
+            ),
+            "entities of the transcript that the strategy found",
+        ),
+    ]
+)
+"""What a policy decided in a run: a row per utterance and strategy, none for utterances with an error."""
+
+DECIDED = pa.field("decisions", pa.list_(pa.struct(list(DECISIONS))))
+"""A further column of TRANSCRIPTS rows on their way to the files, in runs with a policy: their DECISIONS rows."""
+
+
 def conform(table: pa.Table, schema: pa.Schema, required: tuple[str, ...], source: str) -> pa.Table:
     """Return ``table`` with exactly the columns of ``schema``: missing optional columns become nulls.
 

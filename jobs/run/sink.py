@@ -24,15 +24,17 @@ class FolderSink(BlockBasedFileDatasink):
     def write_block(self, block: BlockAccessor, block_index: int, ctx: TaskContext) -> None:
         """Write the block under the name that Ray Data's checkpoint expects."""
         name = self.filename_provider.get_filename_for_task(ctx.kwargs[WRITE_UUID_KWARG_NAME], ctx.task_idx)
+        self._put(name, block)
+
+    def _put(self, name: str, block: BlockAccessor) -> None:
         self._attempt.put(name, lambda file: self.write_block_to_file(block, file))
 
 
 class TranscriptSink(FolderSink):
-    """For TRANSCRIPTS rows."""
+    """For TRANSCRIPTS rows, as they are written everywhere."""
 
-    def write_block_to_file(self, block: BlockAccessor, file: pa.NativeFile | BinaryIO) -> None:
-        """Write as transcripts are written everywhere."""
-        write_transcripts(block.to_arrow(), file)
+    def _put(self, name: str, block: BlockAccessor) -> None:
+        self._attempt.put_rows(name, block.to_arrow(), write_transcripts)
 
 
 class EmissionSink(FolderSink):

@@ -137,6 +137,17 @@ class MemoryConfig(Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class PolicyConfig(Part):
+    """How wide each strategy of the shortlist looks in an utterance; pipeline.retrieval.policy has the formula."""
+
+    role = "check"
+    pronounces = True
+
+    path: str | None = _file(None)  # policy that `rollcall learn` wrote; needed
+    explore: float = 0.0  # chance with which a strategy looks wider than the policy would, to learn from
+
+
+@dataclasses.dataclass(frozen=True)
 class PhoneFusionConfig(Part):
     """The phone head's say in the order of the n-best, with and without a list; pipeline.rescoring.fusion has it."""
 
@@ -280,6 +291,7 @@ class RunConfig:
     cut: CutConfig | None = None  # with a shortlist, of large lists only what was probably said
     lexical: LexicalConfig | None = None  # with a shortlist, also what is nearly written
     memory: MemoryConfig | None = None  # with a shortlist, also what is heard as reviewers confirmed it before
+    policy: PolicyConfig | None = None  # with a shortlist, how wide each strategy looks
 
     @property
     def n_best_compared(self) -> int:

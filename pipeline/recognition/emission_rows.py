@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, PHONE_CLOCK, with_origin
-from pipeline.types.emissions import Emissions, SparseLogProbs
+from pipeline.types.emissions import Emissions, SparseLogProbs, Whence
 from pipeline.types.entity import EntityList
 from pipeline.types.shortlist import Shortlist
 
@@ -97,8 +97,14 @@ def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions 
             phones(index).reshape(-1, columns) if columns else None,
             phone_rate=_phone_rate(scalars),
             tenant=scalars["tenant"] or "",
+            whence=_whence(scalars),
         )
         yield scalars, _of_adapter(heard, {name: values_of(index) for name, values_of in adapter.items()})
+
+
+def _whence(scalars: Mapping[str, Any]) -> Whence:
+    audio, model, seconds = (scalars[name] for name in ("audio_sha256", "model_id", "duration_seconds"))
+    return Whence(audio or "", model or "", seconds or 0.0, scalars["session"])
 
 
 def _phone_rate(scalars: Mapping[str, Any]) -> float:

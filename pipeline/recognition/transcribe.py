@@ -1,6 +1,7 @@
 """EMISSIONS rows to TRANSCRIPTS rows: decode with the utterance's entity list. Table in, table out, a row per row."""
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from pipeline.rescoring.evidence import Vector
 from pipeline.rescoring.proposals import Proposal
 from pipeline.rescoring.stage import NO_TECHNIQUES, RescoringStage, Weighed
 from pipeline.retrieval.shortlist import WHOLE_LISTS, Shortlister
-from pipeline.schemas import ORIGIN, TRANSCRIPTS
+from pipeline.schemas import DECIDED, ORIGIN, TRANSCRIPTS
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis, Word
@@ -66,7 +67,38 @@ class Transcriber:
     def transcribe(self, emissions: pa.Table) -> pa.Table:
         """Return the TRANSCRIPTS rows of EMISSIONS rows, in their order; errors are carried along."""
         rows = [self._row(scalars, heard) for scalars, heard in read_emissions(emissions)]
-        return pa.Table.from_pylist(rows, schema=TRANSCRIPTS)
+        return pa.Table.from_pylist(rows, schema=self.schema)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the rows: TRANSCRIPTS, with a policy and DECIDED."""
+        return TRANSCRIPTS if self.shortlister.pilot is None else TRANSCRIPTS.append(DECIDED)
+
+    def decided(self, emissions: pa.Table, transcripts: pa.Table) -> pa.Table:
+        """Return ``transcripts``, rows that another run wrote of ``emissions``, with what this run's policy decided.
+
+        They must be as this run would write them; nothing is transcribed.
+        """
+        if self.shortlister.pilot is None:
+            return transcripts
+        decisions = []
+        for (scalars, heard), row in zip(read_emissions(emissions), transcripts.to_pylist(), strict=True):
+            if heard is None or row["error"] is not None:
+                decisions.append(None)
+                continue
+            entities = self.lists.of(scalars["utterance_id"], scalars["entities"])
+            shortlist = self.shortlister.shortlist(heard, entities)
+            decisions.append(self._decisions(scalars, heard, entities, shortlist, row["entities"] or ()))
+        return transcripts.append_column(DECIDED, pa.array(decisions, DECIDED.type))
+
+    def _decisions(
+        self, scalars: Mapping[str, Any], heard: Emissions, entities: EntityList, shortlist: Shortlist,
+        found: Iterable[Mapping[str, Any]],
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Return DECISIONS of one utterance; ``found``: FOUND_ENTITY of its transcript."""
+        names = {name: scalars[name] for name in ("utterance_id", "audio_sha256", "model_id")}
+        written = {one["entity"] for one in found}
+        return [names | one for one in self.shortlister.decided(heard, entities, shortlist, written)]
 
     def _row(self, scalars: dict[str, Any], heard: Emissions | None) -> dict[str, Any]:
         entities = self.lists.of(scalars["utterance_id"], scalars["entities"])
@@ -79,7 +111,10 @@ class Transcriber:
         except FAILURES as error:
             # One row that a decoder cannot take must not end a run of millions; run.json counts errors by kind.
             return row | {"error": f"{scalars['utterance_id']}: the decoder failed ({type(error).__name__}: {error})."}
-        return row | transcript_fields(nbest, shortlist, scalars["frame_seconds"])
+        row |= transcript_fields(nbest, shortlist, scalars["frame_seconds"])
+        if self.shortlister.pilot is not None:
+            row[DECIDED.name] = self._decisions(scalars, heard, entities, shortlist, row["entities"])
+        return row
 
     def hypotheses(
         self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None = None

@@ -10,6 +10,7 @@ the query, a window as the document and k1 = 0, as a group is there or not. Weig
 from the list, so that membership is a property of the entity and the audio.
 """
 
+import copy
 import dataclasses
 from collections.abc import Iterable
 from typing import ClassVar, Self
@@ -20,12 +21,14 @@ import numpy.typing as npt
 
 from pipeline.config import PRONUNCIATIONS, LexicalConfig, RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer, read_dictionary
-from pipeline.retrieval.strategy import Strategy
+from pipeline.retrieval.strategy import DEFAULT, Strategy
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
 _LETTERS = 3  # of a group
+_LEVELS = (1.6, 1.3, 1.0, 0.8)
+"""Times the bound at each level (Strategy.at)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,13 @@ class Lexical(Strategy):
     def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
         assert config.lexical is not None
         return cls(config.lexical, tokens)
+
+    def at(self, level: int) -> "Lexical":
+        if level == DEFAULT:
+            return self
+        other = copy.copy(self)
+        other._config = dataclasses.replace(self._config, bound=_LEVELS[level - 1] * self._config.bound)
+        return other
 
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that are written; None where other strategies cannot say.

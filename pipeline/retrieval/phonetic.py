@@ -41,11 +41,13 @@ from pipeline.lexicon.phones import substitution_costs
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_sound
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex, build_index, encode
-from pipeline.retrieval.strategy import Strategy
+from pipeline.retrieval.strategy import DEFAULT, Strategy
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
+_LEVELS = (0.6, 0.8, 1.0, 1.2)
+"""Share of the limit that a pronunciation may cost at each level (Strategy.at)."""
 _ROUNDING = np.float32(1e-3)  # so that what is left out early would not have come in
 _ANY_COST = 1000.0  # nats; more than any name costs
 _PER_NAT = np.float32(10.0)  # steps in which the costs of blocks are counted, rounded down
@@ -100,12 +102,27 @@ class Phonetic(Strategy):
         sized._size = size
         return sized
 
+    def at(self, level: int) -> "Phonetic":
+        if level == DEFAULT:
+            return self
+        other, share = copy.copy(self), _LEVELS[level - 1]
+        limits = {"per_phone": share * self._config.per_phone, "most": share * self._config.most}
+        other._config = dataclasses.replace(self._config, **limits)
+        return other
+
+    def can_say(self, heard: Emissions, size: int) -> bool:
+        return heard.phone_log_probs is not None and not self.kind_of_size(self._size or size)
+
+    def limits(self, longest: int) -> npt.NDArray[np.float32]:
+        """[longest + 1] the most that a pronunciation of so many phones may cost, in nats."""
+        return _limits(self._config, longest)
+
     def kind_of_size(self, size: int) -> int:
         return int(self._most is not None and size > self._most)
 
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that fit; None without a phone head, and of large lists."""
-        if heard.phone_log_probs is None or self.kind_of_size(self._size or len(entities)):
+        if heard.phone_log_probs is None or not self.can_say(heard, len(entities)):
             return None
         return self.matching(heard.phone_log_probs, self.compile(entities)).entities
 

@@ -12,6 +12,8 @@ Membership follows from the entity, the audio and the power of two of the list's
 are on it: one more name takes the place of none.
 """
 
+import copy
+import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -29,7 +31,7 @@ from pipeline.retrieval.catalog import open_spelling
 from pipeline.retrieval.phonetic import Fitting, Phonetic
 from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings
-from pipeline.retrieval.strategy import Strategy
+from pipeline.retrieval.strategy import DEFAULT, Strategy
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
@@ -38,6 +40,8 @@ FEATURES = (
     "one", "cost", "phones", "spelling", "letters", "subwords", "cost_per_phone", "spelling_per_letter",
     "spelling_capped", "cost_capped",
 )  # fmt: skip
+_LEVELS = (2.0, 1.0, 0.0, -1.0)
+"""What is added to the bound of the log odds at each level (Strategy.at)."""
 _FITTED_AT = 18  # power of two of the lists that the weights were fitted on
 _PER_PHONE = 1.2  # of several pronunciations that with the least cost minus this for each phone speaks for an entity
 _MOST_SPELLING, _MOST_COST = 20.0, 10.0  # nats
@@ -69,8 +73,18 @@ class Ranked(Strategy):
     def sized(self, size: int) -> "Ranked":
         return Ranked(self._config, self._phonetic, self._tokens, size)
 
+    def at(self, level: int) -> "Ranked":
+        if level == DEFAULT:
+            return self
+        other = copy.copy(self)
+        other._config = dataclasses.replace(self._config, bound=self._config.bound + _LEVELS[level - 1])
+        return other
+
     def kind_of_size(self, size: int) -> int:
         return self.size_class(size)
+
+    def can_say(self, heard: Emissions, size: int) -> bool:
+        return heard.phone_log_probs is not None and (self._size or size) > self._config.above
 
     def size_class(self, size: int) -> int:
         return size_class(size) if size > self._config.above else 0
@@ -79,7 +93,7 @@ class Ranked(Strategy):
         """Return the indices, ascending, of the entities that were probably said; None for small lists and without
         phones."""
         size = len(entities) if self._size is None else self._size
-        if size <= self._config.above or heard.phone_log_probs is None:
+        if heard.phone_log_probs is None or not self.can_say(heard, size):
             return None
         bound = self._bound(size)
         found, odds = self._judged(heard, heard.phone_log_probs, entities, bound)

@@ -12,6 +12,11 @@ from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
+LEVELS = 4
+"""How wide a strategy can look, beside not at all; a policy chooses (pipeline.retrieval.policy)."""
+DEFAULT = 3
+"""The level that is the strategy as it is configured: the first two are stricter, the last one finds more."""
+
 
 class Strategy:
     """Loaded once per worker; deterministic.
@@ -37,6 +42,18 @@ class Strategy:
     def sized(self, size: int) -> "Strategy":
         """Return the strategy for lists that are parts of one with so many entities."""
         return self
+
+    def at(self, level: int) -> "Strategy":
+        """Return the strategy at a level from 1 to LEVELS: itself at DEFAULT, and whatever a level finds every wider
+        one finds too.
+
+        One without thresholds is the same at every level.
+        """
+        return self
+
+    def can_say(self, heard: Emissions, size: int) -> bool:
+        """Whether ``select`` says anything of this audio and a list of ``size``."""
+        return heard.phone_log_probs is not None
 
     def kind_of_size(self, size: int) -> int:
         """Return what of a list's size decides what is found; equal numbers stand for sizes that make no difference."""

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline import storage
 from pipeline.errors import StorageError
 from pipeline.runs.folder import RunFolder
+from pipeline.runs.transcript_files import has_decisions, write_decisions
 from pipeline.storage import Location
 
 ID_COLUMN = "utterance_id"
@@ -33,16 +34,16 @@ class Attempt:
     folder: RunFolder
     name: str
 
-    def put(self, file: str, write: Callable[[BinaryIO], object]) -> None:
-        """Write ``file`` below the folder's data; readers see the whole of it or nothing.
+    def put(self, file: str, write: Callable[[BinaryIO], object], folder: Location | None = None) -> None:
+        """Write ``file`` below ``folder``, by default the run's data; readers see the whole of it or nothing.
 
         Objects on s3 appear when their upload is complete; local files are written elsewhere on the same disk and
         renamed. Raises StorageError if a newer attempt has taken over.
         """
         if self.folder.root.is_local:
-            self._write_and_rename(file, write)
+            self._write_and_rename(file, write, folder or self.folder.data)
             return
-        buffer, place = io.BytesIO(), self.folder.data.join(file)
+        buffer, place = io.BytesIO(), (folder or self.folder.data).join(file)
         write(buffer)
         self._check()
         storage.write_atomic(place, buffer.getvalue())
@@ -58,10 +59,20 @@ class Attempt:
         if current != self.name:
             raise StorageError(f"{self.folder.root.uri}: attempt {current} has taken over from {self.name}.")
 
-    def _write_and_rename(self, file: str, write: Callable[[BinaryIO], object]) -> None:
+    def put_rows(self, file: str, rows: pa.Table, write: Callable[[pa.Table, BinaryIO], object]) -> None:
+        """Write a file of rows; what a policy decided of them, if they carry it, comes before them.
+
+        Decisions without rows are those of an attempt that broke off between the two: ``begin_attempt`` removes them.
+        """
+        if has_decisions(rows):
+            self.put(file, lambda opened: write_decisions(rows, opened), self.folder.decisions)
+        self.put(file, lambda opened: write(rows, opened))
+
+    def _write_and_rename(self, file: str, write: Callable[[BinaryIO], object], folder: Location) -> None:
         unfinished = os.path.join(self.folder.writing.join(self.name).path, file)
         _write_synced(unfinished, write)  # fails if a newer attempt has removed the folder
-        os.replace(unfinished, self.folder.data.join(file).path)
+        os.makedirs(folder.path, exist_ok=True)
+        os.replace(unfinished, folder.join(file).path)
 
 
 class Committer:
@@ -84,12 +95,12 @@ class Committer:
         pending, done = checkpoint.join(base + _PENDING), checkpoint.join(base + _DONE)
         if not done.is_local:
             storage.write_atomic(pending, ids)
-            self._attempt.put(base + _DONE, lambda file: self._write(rows, file))
+            self._attempt.put_rows(base + _DONE, rows, self._write)
             storage.write_atomic(done, ids)
             storage.remove(pending)
             return
         _write_synced(pending.path, lambda file: file.write(ids))  # only its name is read before it is renamed
-        self._attempt.put(base + _DONE, lambda file: self._write(rows, file))
+        self._attempt.put_rows(base + _DONE, rows, self._write)
         os.replace(pending.path, done.path)
 
 
@@ -122,6 +133,10 @@ def begin_attempt(folder: RunFolder) -> Attempt:
             storage.remove(file)
     for file in pending.values():
         storage.remove(file)
+    rows = {file.name for file in folder.files()}
+    for file in folder.decision_files():
+        if file.name not in rows:
+            storage.remove(file)
     return attempt
 
 

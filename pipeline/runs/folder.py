@@ -30,6 +30,11 @@ class RunFolder:
         return self.transcripts
 
     @property
+    def decisions(self) -> Location:
+        """Of a run with a policy, what that decided (DECISIONS): a file for every file of rows, of the same name."""
+        return self.root.join("decisions")
+
+    @property
     def lists(self) -> Location:
         """The run's copy of its entity lists (pipeline.entities.snapshot)."""
         return self.root.join("lists")
@@ -84,6 +89,12 @@ class RunFolder:
             return []
         paths = [path for _, files in walk_files(self.data) for path, _ in files]
         return [Location(self.root.filesystem, path) for path in paths if path.endswith(".parquet")]
+
+    def decision_files(self) -> list[Location]:
+        """Return the files of decisions, sorted; none of a run without a policy."""
+        if not exists(self.decisions):
+            return []
+        return [Location(self.root.filesystem, path) for _, files in walk_files(self.decisions) for path, _ in files]
 
     def read_record(self) -> dict[str, Any] | None:
         """Return the content of run.json, or None if there is none; raises InputError if it is broken."""

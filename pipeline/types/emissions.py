@@ -34,6 +34,16 @@ class SparseLogProbs:
 
 
 @dataclasses.dataclass(frozen=True)
+class Whence:
+    """What is known of an utterance beside its sound; by it a policy decides and draws."""
+
+    audio_sha256: str
+    model_id: str
+    duration_seconds: float
+    session: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Emissions:
     """The first pass over one utterance.
 
@@ -46,6 +56,7 @@ class Emissions:
                      shares, and the frame with the highest; NaN where the adapter cannot say; None without an adapter
                      or plausible entities
     tenant:          whose recording it is, "" where nobody says
+    whence:          None where emissions are no row of a dataset
     phone_rate:      frames of ``phone_log_probs`` per frame of ``tokens``: 1 where they are of one model, as T' = T is
     """
 
@@ -58,6 +69,7 @@ class Emissions:
     attended: npt.NDArray[np.float16] | None = None
     phone_rate: float = 1.0
     tenant: str = ""
+    whence: Whence | None = None
 
     @property
     def biased(self) -> SparseLogProbs:

@@ -1,0 +1,234 @@
+"""The policy: how wide each strategy looks in an utterance, off or one of LEVELS nested levels.
+
+A level is a threshold on what the strategy goes by, never a number of entities: what a level finds, every wider one
+finds too (Strategy.at). For each strategy and level j the policy holds two linear models of features x_j: how many
+names that were said level j brings beyond level j - 1, gain_j, and how many candidates, cost_j. A level is worth
+
+    value(l) = sum over j <= l of  max(0, gain_j(x_j)) - price * max(0, cost_j(x_j))
+
+and the greedy level is the best one, the lower of equals. No feature depends on the list, or an edit of it would flip
+decisions everywhere.
+
+Without exploration the greedy level is taken. With the share E of exploration, a wider level l > g is drawn with
+probability E * softmax(value(l) / temperature), the softmax over the levels above g, but the widest with at least
+FLOOR. So draws only add candidates, and since levels nest, what a level would have found is known wherever at least
+that level was drawn: with probability ``at_least``, which is what learning divides by. The draw is a hash of the
+policy's version, the audio, the model and the strategy, so a run is the same on any number of workers and after any
+resume.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.fingerprint import fingerprint
+from pipeline.errors import ConfigError, InputError
+from pipeline.retrieval.context import CONTEXT, Context
+from pipeline.retrieval.strategy import DEFAULT, LEVELS
+from pipeline.types.emissions import Whence
+
+FORMAT = 1
+FLOOR = 0.02
+"""Least chance of the widest level where levels are drawn: no name that it alone finds counts more than 50 times."""
+FEATURES = (*CONTEXT, "tenant", "session", "background", "background_more")
+"""Of a strategy at a level. ``tenant``, ``session``: log odds of acceptance of what was proposed there, by the reviews
+that the policy was learnt from; the two last: how many entries of a fixed catalog a level finds, and beyond the level
+below (pipeline.retrieval.context)."""
+_DOUBT = 4.0  # reviews that the odds of a tenant without any are worth: even odds, so the feature begins at 0
+_BITS = 53  # of a hash, so that a float holds them
+
+Vector = tuple[float, ...]
+Counts = Mapping[str, tuple[int, int]]
+"""Accepted and rejected by the name of a tenant or session, hashed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Of one strategy: the weights of FEATURES for each level, 1 to LEVELS."""
+
+    gain: tuple[Vector, ...]
+    cost: tuple[Vector, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What one strategy does in one utterance.
+
+    features: [LEVELS] of FEATURES
+    at_least: [LEVELS + 1] probability of drawing at least each level
+    """
+
+    strategy: str
+    policy: str
+    features: tuple[Vector, ...]
+    greedy: int
+    level: int
+    at_least: Vector
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What POLICY/policy.json says; strategies without a model stay at their default level.
+
+    price:       names that one candidate more must bring
+    temperature: in names; how much exploration prefers what looks best
+    tenants, sessions: what reviewers accepted and rejected there
+    about:       where it is from; decides nothing, so it is no part of the version
+    """
+
+    models: Mapping[str, Model]
+    price: float
+    temperature: float = 0.1
+    tenants: Counts = dataclasses.field(default_factory=dict)
+    sessions: Counts = dataclasses.field(default_factory=dict)
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def content(self) -> dict[str, Any]:
+        """Return what decides, JSON-like."""
+        return {
+            "format": FORMAT,
+            "features": list(FEATURES),
+            "price": self.price,
+            "temperature": self.temperature,
+            "strategies": {
+                name: {"gain": [list(row) for row in model.gain], "cost": [list(row) for row in model.cost]}
+                for name, model in sorted(self.models.items())
+            },
+            "tenants": {name: list(counts) for name, counts in sorted(self.tenants.items())},
+            "sessions": {name: list(counts) for name, counts in sorted(self.sessions.items())},
+        }
+
+    @property
+    def version(self) -> str:
+        """The hash of what decides."""
+        return fingerprint(self.content())
+
+    def to_json(self) -> bytes:
+        """Return the bytes of policy.json."""
+        content = self.content() | {"version": self.version, "about": self.about}
+        return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    def features(self, context: Context, tenant: str | None, session: str | None) -> tuple[Vector, ...]:
+        """Return [LEVELS] of FEATURES; the same for every strategy."""
+        fixed = (*context.values, log_odds(self.tenants, tenant), log_odds(self.sessions, session))
+        below = (0.0, *context.background[:-1])
+        pairs = zip(context.background, below, strict=True)
+        return tuple((*fixed, round(math.log1p(now), 4), now - before) for now, before in pairs)
+
+    def values(self, strategy: str, features: Sequence[Vector]) -> Vector:
+        """Return [LEVELS + 1] what each level is worth, in names; off is worth nothing."""
+        model, worth = self.models[strategy], [0.0]
+        for x, gain, cost in zip(features, model.gain, model.cost, strict=True):
+            worth.append(worth[-1] + max(0.0, _dot(gain, x)) - self.price * max(0.0, _dot(cost, x)))
+        return tuple(worth)
+
+    def decide(self, strategy: str, features: tuple[Vector, ...], whence: Whence, explore: float) -> Decision:
+        """Return what a strategy does in an utterance; ``explore``: 0, or from FLOOR to 1."""
+        if strategy not in self.models:
+            sure = tuple(1.0 if level <= DEFAULT else 0.0 for level in range(LEVELS + 1))
+            return Decision(strategy, self.version, features, DEFAULT, DEFAULT, sure)
+        worth = self.values(strategy, features)
+        greedy = max(range(LEVELS + 1), key=lambda level: (round(worth[level], 9), -level))
+        at_least = chances(worth, greedy, explore, self.temperature)
+        point = draw(self.version, whence.audio_sha256, whence.model_id, strategy)
+        level = max(level for level in range(LEVELS + 1) if point < at_least[level])
+        return Decision(strategy, self.version, features, greedy, level, at_least)
+
+
+def chances(worth: Sequence[float], greedy: int, explore: float, temperature: float) -> Vector:
+    """Return the probabilities of drawing at least each level; see the module's text for the formula."""
+    wider = range(greedy + 1, len(worth))
+    single = [0.0] * len(worth)
+    if explore > 0 and wider:
+        best = max(worth[level] for level in wider)
+        weights = {level: math.exp((worth[level] - best) / temperature) for level in wider}
+        whole = math.fsum(weights.values())
+        for level in wider:
+            single[level] = explore * weights[level] / whole
+        if single[-1] < FLOOR:
+            others = explore - single[-1]
+            for level in wider:
+                single[level] *= (explore - FLOOR) / others if others > 0 else 0.0
+            single[-1] = FLOOR
+    return tuple(1.0 if level <= greedy else math.fsum(single[level:]) for level in range(len(worth)))
+
+
+def draw(version: str, audio: str, model: str, strategy: str) -> float:
+    """Return a number from 0 to below 1 that follows from these four and looks like chance."""
+    digest = hashlib.sha256("\0".join((version, audio, model, strategy)).encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> (64 - _BITS)) / float(1 << _BITS)
+
+
+def key_of(name: str) -> str:
+    """Return what a tenant or a session stands under in a policy: a policy tells nobody whose names it has seen."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def log_odds(counts: Counts, name: str | None, less: tuple[int, int] = (0, 0)) -> float:
+    """Return the log odds of acceptance where the utterance is of; 0 where nothing is known.
+
+    less: accepted and rejected of an utterance itself, which must not speak for itself where a policy is learnt
+    """
+    known = counts.get(key_of(name), (0, 0)) if name else (0, 0)
+    accepted, rejected = max(0, known[0] - less[0]), max(0, known[1] - less[1])
+    return round(math.log((accepted + _DOUBT) / (rejected + _DOUBT)), 4)
+
+
+def _dot(weights: Vector, values: Vector) -> float:
+    return math.fsum(weight * value for weight, value in zip(weights, values, strict=True))
+
+
+def check_explore(explore: float) -> None:
+    """Raise ConfigError for a share of exploration that cannot be."""
+    if explore != 0 and not FLOOR <= explore <= 1:
+        raise ConfigError(
+            f"--explore must be 0 or from {FLOOR:g} to 1, got {explore:g}: the widest level is drawn with a chance of "
+            f"at least {FLOOR:g}."
+        )
+
+
+def read_policy(path: Path) -> Policy:
+    """Read policy.json; raises InputError, naming what is wrong, if it is none or not of this version's features."""
+    try:
+        return policy_of(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: is no policy ({error!r}); `rollcall learn` writes one.") from error
+
+
+def policy_of(content: Mapping[str, Any]) -> Policy:
+    """Return the policy of what policy.json says; raises KeyError, TypeError or ValueError for what is none."""
+    if content["format"] != FORMAT or tuple(content["features"]) != FEATURES:
+        raise ValueError(f"format {content['format']} with features {content['features']}; needed is {FORMAT} with "
+                         f"{list(FEATURES)}: learn it anew with this version")  # fmt: skip
+    models = {name: Model(_rows(one["gain"]), _rows(one["cost"])) for name, one in content["strategies"].items()}
+    policy = Policy(
+        models, _number(content["price"]), _number(content["temperature"]),
+        _counts(content["tenants"]), _counts(content["sessions"]), content.get("about", {}),
+    )  # fmt: skip
+    if policy.temperature <= 0 or policy.price < 0:
+        raise ValueError(f"price {policy.price} and temperature {policy.temperature}; needed are 0 or more and above 0")
+    if content.get("version", policy.version) != policy.version:
+        raise ValueError(f"it says version {content['version']} and is {policy.version}: it was changed by hand")
+    return policy
+
+
+def _rows(content: Any) -> tuple[Vector, ...]:
+    rows = tuple(tuple(_number(value) for value in row) for row in content)
+    if len(rows) != LEVELS or {len(row) for row in rows} != {len(FEATURES)}:
+        raise ValueError(f"weights of the shape {[len(row) for row in rows]}; needed is {LEVELS} times {len(FEATURES)}")
+    return rows
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is no number")
+    return number
+
+
+def _counts(content: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {str(name): (int(accepted), int(rejected)) for name, (accepted, rejected) in content.items()}
