@@ -1,4 +1,4 @@
-"""Bring a finished run to new entity lists or another memory, transcribing again only what the change can touch.
+"""Bring a finished run to new entity lists, another memory or policy, transcribing again only what that can touch.
 
     python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities new_names.csv --publish
     python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities north=north.csv --entities south=south.csv
@@ -30,11 +30,13 @@ from jobs.cli.command import (
     run_command,
 )
 from jobs.cli.gates import add_gates, publish_or_say, read_gates
+from jobs.cli.policy import add_policy
 from jobs.run.executor import AUTO, LOCAL, Choice, Size, add_executor, choose
 from jobs.run.preflight import match_lists
 from jobs.run.reprocess_run import (
     LOCAL_ROWS,
-    NO_MEMORY,
+    NONE,
+    Learnt,
     NewRun,
     OldRun,
     is_done,
@@ -68,13 +70,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="[NAME=]LIST",
         action="append",
         default=[],
-        help="new list, or per-utterance lists; with --memory the run's own if none is given",
+        help="new list, or per-utterance lists; with --memory or --policy the run's own if none is given",
     )
     parser.add_argument(
         "--memory",
         metavar="FILE",
-        help=f"another snapshot of rollcall learn, or '{NO_MEMORY}' (default: what the run was made with)",
+        help=f"another snapshot of rollcall learn, or '{NONE}' (default: what the run was made with)",
     )
+    add_policy(parser, f"what the run was made with; '{NONE}' is none")
     parser.add_argument("--entities-column", metavar="NAME", help="column with per-utterance lists in --entities")
     add_entities_format(parser)
     add_max_unmatched(parser)
@@ -133,8 +136,11 @@ def _executor(arguments: argparse.Namespace, old: OldRun) -> Choice:
 def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]:
     """Check every input before any work starts; raises RollcallError."""
     options = parse_options(arguments.storage_options)
-    if not arguments.entities and arguments.memory is None:
-        raise ConfigError("nothing is to change: give a new list (--entities), another memory (--memory), or both.")
+    learnt = Learnt(arguments.memory, arguments.policy, arguments.explore)
+    if not arguments.entities and not learnt.changes:
+        raise ConfigError(
+            "nothing is to change: give a new list (--entities), another --memory or --policy, or several."
+        )
     lists: list[tuple[str | None, str | None]] = [_named(text) for text in arguments.entities]
     lists = lists or [(None, None)] * len(arguments.run)
     if len(arguments.run) not in (1, len(lists)):
@@ -144,7 +150,7 @@ def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]
     jobs = []
     for at, path in enumerate(arguments.run):
         place = storage.open_filesystem(path, options)
-        old = open_run(place, arguments.emissions, arguments.model, options, arguments.memory)
+        old = open_run(place, arguments.emissions, arguments.model, options, learnt)
         output = storage.open_filesystem(arguments.output, options) if arguments.output else old.folder.root.parent
         storage.check_writable(output)
         wanted = lists if len(arguments.run) == 1 else [lists[at]]

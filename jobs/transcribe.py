@@ -32,6 +32,7 @@ from jobs.cli.command import (
     job_parser,
     run_command,
 )
+from jobs.cli.policy import add_policy
 from jobs.cli.summary import print_summary
 from jobs.run.executor import LOCAL_SECONDS, Size, add_executor, choose
 from jobs.run.preflight import Transcription, prepare
@@ -108,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what reviewers confirmed before: a snapshot of rollcall learn (default: none)",
     )
+    add_policy(parser, "none: every strategy as it is configured")
     parser.add_argument("--config", metavar="YAML", help="overrides single fields of the preset")
     parser.add_argument("--model", metavar="DIR", help="acoustic model: a directory of ours or of transformers")
     add_language(parser)

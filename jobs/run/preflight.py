@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jobs.cli.policy import with_policy
 from jobs.run.audio_source import Audio, ingest_beside, needs_ingest, open_audio
 from jobs.run.ingest_run import Wanted
 from pipeline import config as configuration
@@ -218,6 +219,7 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
         config = configuration.at_most(config, arguments.max_false_accepts_per_hour)
     if arguments.memory is not None:
         config = configuration.with_memory(config, arguments.memory)
+    config = with_policy(config, arguments.policy, arguments.explore)
     return resolved(config)
 
 

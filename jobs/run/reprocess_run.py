@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from actors.reprocessor import Reprocessor, ReprocessorSettings, Target
+from jobs.cli.policy import with_policy
 from jobs.run.catalogs import catalogued
 from jobs.run.preflight import source_version
 from pipeline import config as configuration
@@ -39,10 +40,40 @@ from pipeline.storage.s3_options import Options
 
 LOCAL_ROWS = 20_000
 """Utterances up to which one process is done before Ray has started workers and loaded their models."""
-NO_MEMORY = "none"
-"""Stands for rows without a memory where a snapshot is named."""
+NONE = "none"
+"""Stands for rows without a memory, or without a policy, where a file is named."""
 Spread = Callable[[ReprocessorSettings, Sequence[Part]], Iterator[dict[str, Any]]]
 """Does parts on many workers, and yields the totals of every part and target, in any order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Learnt:
+    """What the rows to come are to know: files, NONE for nothing; where it is None, it stays what the run had."""
+
+    memory: str | None = None
+    policy: str | None = None
+    explore: float | None = None
+
+    @property
+    def changes(self) -> bool:
+        return self != AS_BEFORE
+
+    def over(self, config: RunConfig) -> RunConfig:
+        """Return ``config`` with it; what else it says of memory and policy stays. Raises ConfigError or InputError."""
+        if self.policy == NONE:
+            config = dataclasses.replace(config, policy=None)
+        if self.policy is not None or self.explore is not None:
+            config = with_policy(config, None if self.policy == NONE else self.policy, self.explore)
+        if self.memory is None:
+            return config
+        if self.memory == NONE:
+            return dataclasses.replace(config, memory=None)
+        if config.memory is None:
+            return configuration.with_memory(config, self.memory)
+        return dataclasses.replace(config, memory=dataclasses.replace(config.memory, path=self.memory))
+
+
+AS_BEFORE = Learnt()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +81,7 @@ class OldRun:
     """A finished run, with what it takes to transcribe some of it again.
 
     before: the configuration that it was made with
-    config: the one of the rows to come: the same, unless another memory was asked for
+    config: the one of the rows to come: the same, unless another memory or policy was asked for
     config_fingerprint: of rows to come as this version writes them
     """
 
@@ -79,11 +110,9 @@ class NewRun:
 
 
 def open_run(
-    location: Location, emissions: str | None, model: str | None, options: Options, memory: str | None = None
+    location: Location, emissions: str | None, model: str | None, options: Options, learnt: Learnt = AS_BEFORE
 ) -> OldRun:
     """Return a run that can be reprocessed; a folder of runs stands for the one that is published.
-
-    memory: snapshot of the rows to come, NO_MEMORY for none; None is the run's own
 
     Raises InputError if it is not complete, or anything it needs is gone.
     """
@@ -108,20 +137,9 @@ def open_run(
     acoustic = acoustic_identity(config.acoustic, config.adapter)
     identity = CacheIdentity(record["audio_version"], record["model"], acoustic, record["list_column"])
     cache.identity.check(identity, cache.folder.root.uri)
-    after = _remembering(config, memory)
+    after = learnt.over(config)
     settled, corpus = config_fingerprint(after), scan_emissions(cache.folder.files(), record["audio_version"])
     return OldRun(folder, record, config, after, settled, cache, corpus)
-
-
-def _remembering(config: RunConfig, memory: str | None) -> RunConfig:
-    """Return ``config`` with another memory; what else it says of its memory stays."""
-    if memory is None:
-        return config
-    if memory == NO_MEMORY:
-        return dataclasses.replace(config, memory=None)
-    if config.memory is None:
-        return configuration.with_memory(config, memory)
-    return dataclasses.replace(config, memory=dataclasses.replace(config.memory, path=memory))
 
 
 def _check_models(location: Location, record: dict[str, Any], config: RunConfig) -> None:

@@ -41,6 +41,7 @@ from pipeline.config.presets import (
     joint,
     unjudged,
     with_memory,
+    with_policy,
     without,
 )
 
@@ -81,5 +82,6 @@ __all__ = [
     "to_dict",
     "unjudged",
     "with_memory",
+    "with_policy",
     "without",
 ]

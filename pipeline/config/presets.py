@@ -19,6 +19,7 @@ from pipeline.config.config import (
     HotwordsConfig,
     LexiconConfig,
     MemoryConfig,
+    PolicyConfig,
     RescoringConfig,
     RunConfig,
     ShortlistConfig,
@@ -104,6 +105,23 @@ def with_memory(config: RunConfig, path: str) -> RunConfig:
     if config.shortlist is None:
         raise ConfigError("--memory adds to the shortlist, which this configuration has not; use --preset joint.")
     return dataclasses.replace(config, memory=MemoryConfig(path))
+
+
+def with_policy(config: RunConfig, path: str | None, explore: float | None) -> RunConfig:
+    """Return ``config`` with the policy of a file, or with its own, and a share of exploration.
+
+    None leaves what there is. Raises ConfigError where there is no shortlist, or nothing to explore with.
+    """
+    policy = (
+        config.policy if path is None else PolicyConfig(path, 0.0 if config.policy is None else config.policy.explore)
+    )
+    if policy is None:
+        if explore is not None:
+            raise ConfigError("--explore looks wider than a policy would, and there is none; give --policy.")
+        return config
+    if config.shortlist is None:
+        raise ConfigError("--policy decides about the shortlist, which this configuration has not; use --preset joint.")
+    return dataclasses.replace(config, policy=policy if explore is None else PolicyConfig(policy.path, explore))
 
 
 def at_most(config: RunConfig, false_accepts_per_hour: float) -> RunConfig:

@@ -168,3 +168,7 @@ class Recogniser:
     def transcribe(self, emissions: pa.Table) -> pa.Table:
         """Return the TRANSCRIPTS rows of EMISSIONS rows; the adapter runs first where it has not."""
         return self.transcriber.transcribe(self.adapt(emissions))
+
+    def decided(self, emissions: pa.Table, transcripts: pa.Table) -> pa.Table:
+        """Return TRANSCRIPTS rows, as this run would write them, with what its policy, if there is one, decided."""
+        return self.transcriber.decided(emissions, transcripts)

@@ -8,7 +8,8 @@ renamed. A part whose ids are committed is not done again.
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.reprocess.changes import Totals, changes_of, changes_table, count
 from pipeline.reprocess.redo import Redo
 from pipeline.runs.folder import RunFolder
-from pipeline.schemas import TRANSCRIPTS
+from pipeline.runs.transcript_files import has_decisions, write_decisions, write_transcripts
 from pipeline.storage import Location, attempt, exists, read_bytes, read_table, remove, write_atomic
 
 _TOTALS = b"rollcall.totals"
@@ -43,6 +44,9 @@ class NewVersion:
 
     def rows_of(self, part: Part) -> Location:
         return self.folder.transcripts.join(f"{part.name}.parquet")
+
+    def decisions_of(self, part: Part) -> Location:
+        return self.folder.decisions.join(f"{part.name}.parquet")
 
     def committed(self, part: Part) -> Location:
         return self.folder.checkpoint.join(f"{part.name}.parquet")
@@ -83,7 +87,9 @@ def _redo(part: Part, target: NewVersion, redo: Redo, written: pa.Table, emissio
     write_atomic(target.pending(part), ids)
     remove(target.committed(part))  # there if only the changes were lost
     write_atomic(target.changes_of(part), _parquet(changes))
-    write_atomic(target.rows_of(part), _parquet(redone.rows.cast(TRANSCRIPTS)))
+    if has_decisions(redone.rows):
+        write_atomic(target.decisions_of(part), _written(redone.rows, write_decisions))
+    write_atomic(target.rows_of(part), _written(redone.rows, write_transcripts))
     pending, committed = target.pending(part), target.committed(part)
     attempt(lambda: pending.filesystem.mv(pending.path, committed.path), committed, "write")
     return totals
@@ -98,6 +104,12 @@ def read_totals(file: Location) -> Totals:
 def read_changes(file: Location) -> pa.Table:
     """Return the CHANGES rows of a part, without its totals."""
     return changes_table(changes_of(read_table(file)))
+
+
+def _written(rows: pa.Table, write: Callable[[pa.Table, BinaryIO], object]) -> bytes:
+    buffer = io.BytesIO()
+    write(rows, buffer)
+    return buffer.getvalue()
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -35,6 +35,10 @@ class Transcribes(Protocol):
         """Return TRANSCRIPTS rows of EMISSIONS rows, in their order."""
         ...
 
+    def decided(self, emissions: pa.Table, transcripts: pa.Table) -> pa.Table:
+        """Return TRANSCRIPTS rows of EMISSIONS rows with what a policy, if there is one, decided."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Redo:
@@ -67,13 +71,14 @@ class Redo:
         touched, versions = self._look(emissions)
         again = np.flatnonzero([len(entities) > 0 for entities in touched])
         anew = self.recogniser.transcribe(emissions.take(again)) if len(again) else TRANSCRIPTS.empty_table()
+        anew = anew.select(TRANSCRIPTS.names)  # decisions are of all rows, below
         rows = _merged(_with_versions(written, versions), anew, again)
         changes = [
             change
             for index, before, after in zip(again.tolist(), _rows(written, again), anew.to_pylist(), strict=True)
             if (change := change_of(before, after, touched[index])) is not None
         ]
-        return Redone(rows, changes, len(again))
+        return Redone(self.recogniser.decided(emissions, rows), changes, len(again))
 
     def _look(self, emissions: pa.Table) -> tuple[list[EntityList], list[str]]:
         """Return for each row the entities by which the change touches it, and the version of its new list."""

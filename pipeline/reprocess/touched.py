@@ -9,7 +9,8 @@ that a strategy tells apart.
 
 What is remembered of an entity (pipeline.retrieval.memory) is as much a property of it as its spelling: where that
 changes, the entities differ that something else is known of for the row's tenant, and they count where they are
-plausible with the memory before or with the new one.
+plausible with the memory before or with the new one. Where the policy changes, both shortlists are made: whatever is on
+one of them only, or was found by other strategies, counts.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ from pipeline.retrieval.remembered import Recall
 from pipeline.retrieval.shortlist import Shortlister, build_shortlister
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
+from pipeline.types.shortlist import Shortlist
 from pipeline.types.tokens import Tokens
 
 _KEPT = 16  # pairs of lists whose difference is remembered: a corpus has one; lists per utterance come once each
@@ -70,12 +72,20 @@ class Touching:
         before: as of the rows as they are, where it is another one; then ``learnt`` is what the two know otherwise
         """
         self._shortlister, self._before, self._learnt = shortlister, before, learnt
+        self._decides_otherwise = before is not None and _way(before) != _way(shortlister)
         self._differences: dict[tuple[int, int, str], tuple[EntityList, EntityList, EntityList]] = {}
 
     def touches(self, heard: Emissions | None, old: EntityList, new: EntityList) -> EntityList:
         """Return the differing entities by which the row is touched; none for a row with an error."""
         if heard is None or (old is new and self._learnt is None):
             return EMPTY
+        found = self._touches(heard, old, new)
+        if self._before is None or not self._decides_otherwise:
+            return found
+        return _joined(found, _moved(self._before.shortlist(heard, old), self._shortlister.shortlist(heard, new)))
+
+    def _touches(self, heard: Emissions, old: EntityList, new: EntityList) -> EntityList:
+        """As if both had the policy of the rows to come."""
         differing = self._differing(old, new, heard.tenant if self._learnt else "")
         sizes = [self._shortlister.kind_of_size(len(entities)) for entities in (old, new)]
         if not self._shortlister.pointwise or sizes[0] != sizes[1]:
@@ -106,10 +116,24 @@ def _joined(one: EntityList, other: EntityList) -> EntityList:
     return EntityList(tuple(sorted(forms, key=lambda entity: (entity.text, repr(entity)))))
 
 
+def _way(shortlister: Shortlister) -> tuple[str, float] | None:
+    """Return what decides how wide strategies look."""
+    return None if shortlister.pilot is None else shortlister.pilot.identity
+
+
+def _moved(before: Shortlist, after: Shortlist) -> EntityList:
+    """Return the entities that are on one shortlist only, or were found by other strategies."""
+    one, other = (
+        set(zip(map(_untagged, made.entities.entities), made.strategies, strict=True)) for made in (before, after)
+    )
+    forms = {entity for entity, _ in one ^ other}
+    return EntityList(tuple(sorted(forms, key=lambda entity: (entity.text, repr(entity)))))
+
+
 def touching_of(before: RunConfig, after: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Touching:
     """Return what tells the rows that a change of the list, and of what is remembered, touches.
 
-    before, after: configurations of the rows as they are and to come, the same but for their memory
+    before, after: configurations of the rows as they are and to come, the same but for memory and policy
     """
     shortlister = build_shortlister(after, pronouncer, tokens)
     if before == after:

@@ -20,6 +20,11 @@ class Pilot:
         check_explore(config.explore)
         self.policy, self._explore, self._reader = read_policy(Path(config.path)), config.explore, reader
 
+    @property
+    def identity(self) -> tuple[str, float]:
+        """Version of the policy and share of exploration: equal ones decide alike."""
+        return self.policy.version, self._explore
+
     def decisions(self, heard: Emissions, strategies: Sequence[str]) -> list[Decision]:
         """Return what each strategy does in an utterance, in their order.
 
