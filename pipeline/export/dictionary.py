@@ -24,6 +24,7 @@ DATASETS = {
     "SCORES": (schemas.SCORES, "Counts per utterance: `scores.parquet` of `jobs.score`."),
     "REVIEWS": (schemas.REVIEWS, "What people said of a run: `reviews/*.parquet` of `jobs.review_import`."),
     "MEMORY": (schemas.MEMORY, "What reviewers confirmed, by sound: `memory-*.parquet` of `jobs.learn`."),
+    "DECISIONS": (schemas.DECISIONS, "How wide each strategy looked, with a policy: `RUN/decisions/*.parquet`."),
     "ENTITIES": (columns.ENTITIES, "The run's copy of its entities: `RUN/lists/entities.parquet`."),
 }
 

@@ -55,6 +55,8 @@ def test_techniques_are_the_optional_fields_that_bias() -> None:
         "shortlist",
         "cut",
         "lexical",
+        "memory",
+        "policy",
     }  # these only take back or leave out
 
 
