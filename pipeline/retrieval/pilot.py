@@ -32,5 +32,7 @@ class Pilot:
         """
         if heard.whence is None:
             raise ValueError("a policy decides by the audio, and these emissions do not say of which they are")
-        features = self.policy.features(self._reader.of(heard), heard.tenant, heard.whence.session)
-        return [self.policy.decide(name, features, heard.whence, self._explore) for name in strategies]
+        context, whence = self._reader.of(heard), heard.whence
+        features = [self.policy.features(name, context, heard.tenant, whence.session) for name in strategies]
+        pairs = zip(strategies, features, strict=True)
+        return [self.policy.decide(name, one, whence, self._explore) for name, one in pairs]

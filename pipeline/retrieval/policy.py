@@ -1,10 +1,10 @@
 """The policy: how wide each strategy looks in an utterance, off or one of LEVELS nested levels.
 
 A level is a threshold on what the strategy goes by, never a number of entities: what a level finds, every wider one
-finds too (Strategy.at). For each strategy and level j the policy holds two linear models of features x_j: how many
-names that were said level j brings beyond level j - 1, gain_j, and how many candidates, cost_j. A level is worth
+finds too (Strategy.at). For each strategy and level j the policy holds two log-linear models of features x_j: how many
+names that were said level j brings beyond level j - 1, and how many candidates. A level is worth
 
-    value(l) = sum over j <= l of  max(0, gain_j(x_j)) - price * max(0, cost_j(x_j))
+    value(l) = sum over j <= l of  exp(gain_j . x_j) - price * exp(cost_j . x_j)
 
 and the greedy level is the best one, the lower of equals. No feature depends on the list, or an edit of it would flip
 decisions everywhere.
@@ -34,24 +34,41 @@ from pipeline.types.emissions import Whence
 FORMAT = 1
 FLOOR = 0.02
 """Least chance of the widest level where levels are drawn: no name that it alone finds counts more than 50 times."""
-FEATURES = (*CONTEXT, "tenant", "session", "background", "background_more")
-"""Of a strategy at a level. ``tenant``, ``session``: log odds of acceptance of what was proposed there, by the reviews
-that the policy was learnt from; the two last: how many entries of a fixed catalog a level finds, and beyond the level
-below (pipeline.retrieval.context)."""
-_DOUBT = 4.0  # reviews that the odds of a tenant without any are worth: even odds, so the feature begins at 0
+FEATURES = (*CONTEXT, "background", "background_more", "tenant_names", "tenant_candidates", "session_names")
+"""Of a strategy at a level. ``background``: ln(1 + entries of a fixed catalog that the level finds), and of those
+beyond the level below (pipeline.retrieval.context). ``tenant``, ``session``: log of how many names were accepted in an
+utterance there, and how many candidates it had at the default level, against all that the policy was learnt from."""
+_DOUBT = 4.0  # utterances that the history of a tenant or session must outweigh
+_MOST = 8.0  # of an exponent: more candidates than any list has
 _BITS = 53  # of a hash, so that a float holds them
 
 Vector = tuple[float, ...]
-Counts = Mapping[str, tuple[int, int]]
-"""Accepted and rejected by the name of a tenant or session, hashed."""
+Count = tuple[float, float, float]
+"""Utterances, names that were accepted in them, candidates that they had at the default level."""
+Counts = Mapping[str, Count]
+"""By ``key_of`` a tenant or session; ``""`` are all together."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Of one strategy: the weights of FEATURES for each level, 1 to LEVELS."""
+    """Of one strategy: the weights of FEATURES for each level, 1 to LEVELS, and what reviews said of its past.
+
+    tenants, sessions: what reviewers accepted there of what the strategy found
+    """
 
     gain: tuple[Vector, ...]
     cost: tuple[Vector, ...]
+    tenants: Counts = dataclasses.field(default_factory=dict)
+    sessions: Counts = dataclasses.field(default_factory=dict)
+
+    def content(self) -> dict[str, Any]:
+        """Return it JSON-like."""
+        return {
+            "gain": [list(row) for row in self.gain],
+            "cost": [list(row) for row in self.cost],
+            "tenants": {name: list(count) for name, count in sorted(self.tenants.items())},
+            "sessions": {name: list(count) for name, count in sorted(self.sessions.items())},
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,15 +93,12 @@ class Policy:
 
     price:       names that one candidate more must bring
     temperature: in names; how much exploration prefers what looks best
-    tenants, sessions: what reviewers accepted and rejected there
     about:       where it is from; decides nothing, so it is no part of the version
     """
 
     models: Mapping[str, Model]
     price: float
     temperature: float = 0.1
-    tenants: Counts = dataclasses.field(default_factory=dict)
-    sessions: Counts = dataclasses.field(default_factory=dict)
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def content(self) -> dict[str, Any]:
@@ -94,12 +108,7 @@ class Policy:
             "features": list(FEATURES),
             "price": self.price,
             "temperature": self.temperature,
-            "strategies": {
-                name: {"gain": [list(row) for row in model.gain], "cost": [list(row) for row in model.cost]}
-                for name, model in sorted(self.models.items())
-            },
-            "tenants": {name: list(counts) for name, counts in sorted(self.tenants.items())},
-            "sessions": {name: list(counts) for name, counts in sorted(self.sessions.items())},
+            "strategies": {name: model.content() for name, model in sorted(self.models.items())},
         }
 
     @property
@@ -112,18 +121,18 @@ class Policy:
         content = self.content() | {"version": self.version, "about": self.about}
         return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
-    def features(self, context: Context, tenant: str | None, session: str | None) -> tuple[Vector, ...]:
-        """Return [LEVELS] of FEATURES; the same for every strategy."""
-        fixed = (*context.values, log_odds(self.tenants, tenant), log_odds(self.sessions, session))
-        below = (0.0, *context.background[:-1])
-        pairs = zip(context.background, below, strict=True)
-        return tuple((*fixed, round(math.log1p(now), 4), now - before) for now, before in pairs)
+    def features(
+        self, strategy: str, context: Context, tenant: str | None, session: str | None
+    ) -> tuple[Vector, ...]:  # fmt: skip
+        """Return [LEVELS] of FEATURES of a strategy."""
+        model = self.models.get(strategy)
+        return features_of(context, *history(model, tenant, session))
 
     def values(self, strategy: str, features: Sequence[Vector]) -> Vector:
         """Return [LEVELS + 1] what each level is worth, in names; off is worth nothing."""
         model, worth = self.models[strategy], [0.0]
         for x, gain, cost in zip(features, model.gain, model.cost, strict=True):
-            worth.append(worth[-1] + max(0.0, _dot(gain, x)) - self.price * max(0.0, _dot(cost, x)))
+            worth.append(worth[-1] + _exp(gain, x) - self.price * _exp(cost, x))
         return tuple(worth)
 
     def decide(self, strategy: str, features: tuple[Vector, ...], whence: Whence, explore: float) -> Decision:
@@ -168,18 +177,45 @@ def key_of(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
-def log_odds(counts: Counts, name: str | None, less: tuple[int, int] = (0, 0)) -> float:
-    """Return the log odds of acceptance where the utterance is of; 0 where nothing is known.
+def features_of(context: Context, *past: float) -> tuple[Vector, ...]:
+    """Return [LEVELS] of FEATURES; ``past``: as ``history`` has it."""
+    below = (0.0, *context.background[:-1])
+    pairs = zip(context.background, below, strict=True)
+    return tuple((*context.values, _log(now), _log(now - before), *past) for now, before in pairs)
 
-    less: accepted and rejected of an utterance itself, which must not speak for itself where a policy is learnt
+
+def history(
+    model: Model | None, tenant: str | None, session: str | None, less: Count = (0.0, 0.0, 0.0)
+) -> tuple[float, float, float]:
+    """Return names and candidates of an utterance of the tenant, and names of one of the session, against all.
+
+    As logarithms; 0 where nothing is known. less: the utterance's own, which must not speak for itself where a policy
+    is learnt.
     """
-    known = counts.get(key_of(name), (0, 0)) if name else (0, 0)
-    accepted, rejected = max(0, known[0] - less[0]), max(0, known[1] - less[1])
-    return round(math.log((accepted + _DOUBT) / (rejected + _DOUBT)), 4)
+    if model is None:
+        return 0.0, 0.0, 0.0
+    return (
+        _against_all(model.tenants, tenant, 1, less),
+        _against_all(model.tenants, tenant, 2, less),
+        _against_all(model.sessions, session, 1, less),
+    )
 
 
-def _dot(weights: Vector, values: Vector) -> float:
-    return math.fsum(weight * value for weight, value in zip(weights, values, strict=True))
+def _against_all(counts: Counts, name: str | None, which: int, less: Count) -> float:
+    known, every = counts.get(key_of(name)) if name else None, counts.get("")
+    if known is None or every is None or every[0] <= 0 or every[which] <= 0:
+        return 0.0
+    mean = every[which] / every[0]
+    utterances, count = known[0] - min(less[0], known[0]), known[which] - min(less[which], known[which])
+    return round(math.log((count + _DOUBT * mean) / ((utterances + _DOUBT) * mean)), 4)
+
+
+def _log(count: float) -> float:
+    return round(math.log1p(max(0.0, count)), 4)
+
+
+def _exp(weights: Vector, values: Vector) -> float:
+    return math.exp(min(_MOST, math.fsum(weight * value for weight, value in zip(weights, values, strict=True))))
 
 
 def check_explore(explore: float) -> None:
@@ -204,11 +240,11 @@ def policy_of(content: Mapping[str, Any]) -> Policy:
     if content["format"] != FORMAT or tuple(content["features"]) != FEATURES:
         raise ValueError(f"format {content['format']} with features {content['features']}; needed is {FORMAT} with "
                          f"{list(FEATURES)}: learn it anew with this version")  # fmt: skip
-    models = {name: Model(_rows(one["gain"]), _rows(one["cost"])) for name, one in content["strategies"].items()}
-    policy = Policy(
-        models, _number(content["price"]), _number(content["temperature"]),
-        _counts(content["tenants"]), _counts(content["sessions"]), content.get("about", {}),
-    )  # fmt: skip
+    models = {
+        name: Model(_rows(one["gain"]), _rows(one["cost"]), _counts(one["tenants"]), _counts(one["sessions"]))
+        for name, one in content["strategies"].items()
+    }
+    policy = Policy(models, _number(content["price"]), _number(content["temperature"]), content.get("about", {}))
     if policy.temperature <= 0 or policy.price < 0:
         raise ValueError(f"price {policy.price} and temperature {policy.temperature}; needed are 0 or more and above 0")
     if content.get("version", policy.version) != policy.version:
@@ -230,5 +266,5 @@ def _number(value: Any) -> float:
     return number
 
 
-def _counts(content: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    return {str(name): (int(accepted), int(rejected)) for name, (accepted, rejected) in content.items()}
+def _counts(content: Mapping[str, Any]) -> dict[str, Count]:
+    return {str(name): (_number(one), _number(two), _number(three)) for name, (one, two, three) in content.items()}

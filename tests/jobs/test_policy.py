@@ -50,7 +50,7 @@ def run(place: Path, tiny: Path, *more: str, executor: str = LOCAL) -> RunFolder
 @pytest.mark.usefixtures("ray_running")
 def test_the_same_on_one_worker_on_several_with_ray_and_after_a_resume(tmp_path: Path, tiny: Path) -> None:
     audio = write_corpus(tmp_path / "a.parquet", noises(11) | {"bad": b"no audio"})
-    policy = written(always(1, background=-0.3), tmp_path / "learnt")
+    policy = written(always(1, background=0.9), tmp_path / "learnt")
     (tmp_path / "list.txt").write_text("Lviv\nKyiv\nOdesa\nUman\nRivne\n")
     more = ["--audio", str(audio), "--entities", str(tmp_path / "list.txt"), "--policy", str(policy), "--explore", "1"]
     one = run(tmp_path / "one", tiny, *more, "--num-encoders", "1")
@@ -101,7 +101,7 @@ class Decided:
 
 def test_a_run_brought_to_a_policy_is_a_full_run_with_it(tmp_path: Path, tiny: Path) -> None:
     made = Decided(tmp_path, tiny)
-    strict = written(always(1, background=-0.3), tmp_path / "strict")
+    strict = written(always(1, background=0.9), tmp_path / "strict")
     source = listed(*NAMES[1:])
     new, record = made.reprocess(made.run, "--policy", str(strict), "--explore", "0.5")
     with_it = made.following(strict, 0.5)

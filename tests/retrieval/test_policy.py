@@ -17,7 +17,7 @@ from pipeline.retrieval.context import Context, ContextReader
 from pipeline.retrieval.lexical import Lexical
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.pilot import Pilot
-from pipeline.retrieval.policy import FLOOR, Policy, chances, draw, key_of, log_odds, read_policy
+from pipeline.retrieval.policy import FLOOR, Policy, chances, draw, history, key_of, read_policy
 from pipeline.retrieval.ranked import Ranked
 from pipeline.retrieval.strategy import DEFAULT, LEVELS, Strategy
 from pipeline.schemas import DECIDED, TRANSCRIPTS
@@ -51,7 +51,7 @@ def test_chances_of_wider_levels_are_a_softmax_with_a_floor_on_the_widest() -> N
 
 def test_draws_are_as_frequent_as_they_say_and_never_below_the_greedy_level() -> None:
     policy = always(2)
-    features = policy.features(CONTEXT, "north", None)
+    features = policy.features("phonetic", CONTEXT, "north", None)
     drawn: Counter[int] = Counter()
     for at in range(4000):
         whence = dataclasses.replace(WHENCE, audio_sha256=f"{at}")
@@ -74,7 +74,7 @@ def test_a_draw_follows_from_version_audio_model_and_strategy_alone() -> None:
 
 def test_a_strategy_without_a_model_stays_as_it_is_configured() -> None:
     policy = always(1)
-    decision = policy.decide("lexical", policy.features(CONTEXT, "north", None), WHENCE, 0.5)
+    decision = policy.decide("lexical", policy.features("phonetic", CONTEXT, "north", None), WHENCE, 0.5)
     assert (decision.greedy, decision.level, decision.at_least) == (DEFAULT, DEFAULT, (1.0, 1.0, 1.0, 1.0, 0.0))
 
 
@@ -85,14 +85,24 @@ def test_the_version_is_of_what_decides() -> None:
 
 
 def test_history_speaks_for_its_tenant_and_not_for_the_utterance_itself() -> None:
-    counts = {key_of("north"): (12, 4)}
-    assert log_odds(counts, "north") == pytest.approx(np.log(2), abs=1e-4)
-    assert log_odds(counts, "south") == log_odds(counts, None) == 0.0
-    assert log_odds(counts, "north", less=(12, 4)) == 0.0
+    counts = {"": (20.0, 20.0, 100.0), key_of("north"): (4.0, 12.0, 20.0)}
+    model = dataclasses.replace(always(2).models["phonetic"], tenants=counts, sessions=counts)
+    names, candidates, again = history(model, "north", "north")
+    assert names == again == pytest.approx(np.log((12 + 4) / (4 + 4)), abs=1e-4), "twice as many as elsewhere"
+    assert candidates == pytest.approx(np.log((20 + 4 * 5) / ((4 + 4) * 5)), abs=1e-4)
+    assert history(model, "south", None) == history(None, "north", "north") == (0.0, 0.0, 0.0)
+    assert history(model, "north", "north", less=(4.0, 12.0, 20.0)) == (0.0, 0.0, 0.0)
+
+
+def test_a_level_is_worth_what_it_brings_less_what_it_costs() -> None:
+    policy = always(2)
+    features = policy.features("phonetic", CONTEXT, None, None)
+    assert policy.values("phonetic", features) == pytest.approx((0.0, 0.5, 1.0, 0.5 + np.exp(-1), 2 * np.exp(-1)))
 
 
 def test_a_policy_comes_back_from_its_file(tmp_path: Path) -> None:
-    policy = dataclasses.replace(always(2, tenant=0.5), tenants={key_of("a"): (1, 2)}, about={"from": "here"})
+    model = dataclasses.replace(always(2).models["phonetic"], tenants={"": (2.0, 1.0, 5.5)})
+    policy = dataclasses.replace(always(2, session_names=0.5), models={"lexical": model}, about={"from": "here"})
     assert read_policy(written(policy, tmp_path)) == policy
 
 
@@ -104,9 +114,12 @@ def test_a_policy_comes_back_from_its_file(tmp_path: Path) -> None:
         ({"price": -1}, "price"),
         ({"temperature": 0.0}, "temperature"),
         ({"price": 0.75}, "changed by hand"),
-        ({"strategies": {"phonetic": {"gain": [[0.0]], "cost": [[0.0]]}}}, "needed is 4 times"),
+        (
+            {"strategies": {"phonetic": {"gain": [[0.0]], "cost": [[0.0]], "tenants": {}, "sessions": {}}}},
+            "needed is 4 times",
+        ),
         ({"price": "NaN"}, "no number"),
-        ({"tenants": []}, "is no policy"),
+        ({"strategies": []}, "is no policy"),
     ],
 )
 def test_what_is_no_policy_says_so(change: dict[str, object], said: str, tmp_path: Path) -> None:
@@ -220,7 +233,7 @@ def test_decisions_say_what_each_level_finds(tmp_path: Path) -> None:
 
 
 def test_a_policy_reads_nothing_of_the_list(tmp_path: Path) -> None:
-    path = written(always(1, background=-0.3), tmp_path)
+    path = written(always(1, background=0.9), tmp_path)
     some, more = (
         dataclasses.replace(transcriber(EntitySource(one)), shortlister=piloted(path, 0.5)).transcribe(hear(TEXTS, 7))
         for one in (LIST, EntityList(LIST.entities[:3]))

@@ -13,14 +13,17 @@ from tests.support.inventory import CHARACTERS
 
 
 def always(level: int, strategy: str = "phonetic", **slopes: float) -> Policy:
-    """A policy that takes one level everywhere; ``slopes``: further weights of the gain of every level beyond it."""
+    """A policy that takes one level everywhere; ``slopes``: further weights of the gain of every level beyond it.
+
+    Every level costs half a name; up to ``level`` each brings one, beyond it a third of one.
+    """
 
     def row(one: float, **more: float) -> tuple[float, ...]:
         weights = {"one": one, **more}
         return tuple(weights.get(name, 0.0) for name in FEATURES)
 
-    gain = tuple(row(1.0) if at <= level else row(0.0, **slopes) for at in range(1, LEVELS + 1))
-    return Policy({strategy: Model(gain, (row(1.0),) * LEVELS)}, price=0.5)
+    gain = tuple(row(0.0) if at <= level else row(-1.0, **slopes) for at in range(1, LEVELS + 1))
+    return Policy({strategy: Model(gain, (row(0.0),) * LEVELS)}, price=0.5)
 
 
 def written(policy: Policy, folder: Path) -> Path:
