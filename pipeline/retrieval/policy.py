@@ -18,6 +18,7 @@ resume.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -39,7 +40,7 @@ FEATURES = (*CONTEXT, "background", "background_more", "tenant_names", "tenant_c
 beyond the level below (pipeline.retrieval.context). ``tenant``, ``session``: log of how many names were accepted in an
 utterance there, and how many candidates it had at the default level, against all that the policy was learnt from."""
 _DOUBT = 4.0  # utterances that the history of a tenant or session must outweigh
-_MOST = 8.0  # of an exponent: more candidates than any list has
+MOST = 8.0  # of an exponent: more candidates than any list has
 _BITS = 53  # of a hash, so that a float holds them
 
 Vector = tuple[float, ...]
@@ -111,7 +112,7 @@ class Policy:
             "strategies": {name: model.content() for name, model in sorted(self.models.items())},
         }
 
-    @property
+    @functools.cached_property
     def version(self) -> str:
         """The hash of what decides."""
         return fingerprint(self.content())
@@ -135,13 +136,20 @@ class Policy:
             worth.append(worth[-1] + _exp(gain, x) - self.price * _exp(cost, x))
         return tuple(worth)
 
+    def greedy(self, strategy: str, features: Sequence[Vector]) -> int:
+        """Return the level that is worth most, the lower of equals; the default one without a model."""
+        if strategy not in self.models:
+            return DEFAULT
+        worth = self.values(strategy, features)
+        return max(range(LEVELS + 1), key=lambda level: (round(worth[level], 9), -level))
+
     def decide(self, strategy: str, features: tuple[Vector, ...], whence: Whence, explore: float) -> Decision:
         """Return what a strategy does in an utterance; ``explore``: 0, or from FLOOR to 1."""
+        greedy = self.greedy(strategy, features)
         if strategy not in self.models:
             sure = tuple(1.0 if level <= DEFAULT else 0.0 for level in range(LEVELS + 1))
-            return Decision(strategy, self.version, features, DEFAULT, DEFAULT, sure)
+            return Decision(strategy, self.version, features, greedy, greedy, sure)
         worth = self.values(strategy, features)
-        greedy = max(range(LEVELS + 1), key=lambda level: (round(worth[level], 9), -level))
         at_least = chances(worth, greedy, explore, self.temperature)
         point = draw(self.version, whence.audio_sha256, whence.model_id, strategy)
         level = max(level for level in range(LEVELS + 1) if point < at_least[level])
@@ -215,7 +223,7 @@ def _log(count: float) -> float:
 
 
 def _exp(weights: Vector, values: Vector) -> float:
-    return math.exp(min(_MOST, math.fsum(weight * value for weight, value in zip(weights, values, strict=True))))
+    return math.exp(min(MOST, math.fsum(weight * value for weight, value in zip(weights, values, strict=True))))
 
 
 def check_explore(explore: float) -> None:

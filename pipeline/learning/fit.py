@@ -1,0 +1,177 @@
+"""The next policy from what reviews say of decisions.
+
+For each strategy and level two models (pipeline.learning.loglinear): names that the level brings, and candidates. What
+a level would have found is known of every unit, its names only where at least that level was drawn: such units count
+by the inverse of that probability, and of the probability of review. The price of a candidate is the one at which the
+policy asks for as many candidates as it may (``candidates``), so policies are compared at equal cost.
+"""
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.learning.loglinear import fit_counts
+from pipeline.learning.units import Unit
+from pipeline.retrieval.policy import MOST, Count, Counts, Model, Policy, Vector, features_of, history, key_of
+from pipeline.retrieval.strategy import DEFAULT, LEVELS
+
+Floats = npt.NDArray[np.float64]
+RIDGE = 10.0
+"""Of the models: with 200 units an effect must be clear to count; chosen on test-clean-dev and names_dev."""
+_LEAST_PRICE, _MOST_PRICE = 1e-6, 10.0  # names per candidate
+_HALVINGS = 60
+_HEAVIEST = 50.0
+"""Most that a unit counts for: a chance of 0.02 is the floor of exploration, and that of review may be smaller."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Units of one strategy as arrays; L = LEVELS.
+
+    names:      [N, L] that each level finds first, of levels up to ``drawn``
+    candidates: [N, L]
+    """
+
+    units: Sequence[Unit]
+    names: Floats
+    candidates: Floats
+    drawn: npt.NDArray[np.int64]
+    at_least: Floats
+    weights: Floats
+
+    def take(self, which: npt.NDArray[np.bool_]) -> "Data":
+        """Return some of the units."""
+        kept = [unit for unit, keep in zip(self.units, which.tolist(), strict=True) if keep]
+        arrays = (self.names, self.candidates, self.drawn, self.at_least, self.weights)
+        return Data(kept, *(array[which] for array in arrays))
+
+    def rewards(self, price: float) -> Floats:
+        """[N, L + 1] names less the price of candidates; of levels above the drawn one it is too low."""
+        worth = np.cumsum(self.names, axis=1) - price * self.candidates
+        return np.concatenate([np.zeros((len(worth), 1)), worth], axis=1)
+
+    def costs(self, levels: npt.NDArray[np.int64]) -> Floats:
+        """[N] candidates at one level of each unit."""
+        costs = np.concatenate([np.zeros((len(self.candidates), 1)), self.candidates], axis=1)
+        found: Floats = costs[np.arange(len(costs)), levels]
+        return found
+
+
+def by_strategy(units: Iterable[Unit]) -> dict[str, Data]:
+    """Return the units of each strategy, in the order of their names."""
+    found: dict[str, list[Unit]] = {}
+    for unit in units:
+        found.setdefault(unit.strategy, []).append(unit)
+    return {name: _data(found[name]) for name in sorted(found)}
+
+
+def _data(units: Sequence[Unit]) -> Data:
+    return Data(
+        units,
+        np.array([unit.names for unit in units], np.float64).reshape(-1, LEVELS),
+        np.array([unit.candidates for unit in units], np.float64).reshape(-1, LEVELS),
+        np.array([unit.drawn for unit in units], np.int64),
+        np.array([unit.at_least for unit in units], np.float64).reshape(-1, LEVELS + 1),
+        np.array([unit.weight for unit in units], np.float64),
+    )
+
+
+def counts_of(units: Iterable[Unit], name_of: Callable[[Unit], str]) -> Counts:
+    """Return what reviews say of each tenant or session, and of all together, of units that drew the default level."""
+    found: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for unit in units:
+        if unit.drawn >= DEFAULT:
+            for key in {"", key_of(name_of(unit)) if name_of(unit) else ""}:
+                for at, value in enumerate(own_count(unit)):
+                    found[key][at] += value
+    return {key: (one[0], one[1], one[2]) for key, one in sorted(found.items())}
+
+
+def own_count(unit: Unit) -> Count:
+    """Return what a unit adds to the history of its tenant and session."""
+    if unit.drawn < DEFAULT:
+        return 0.0, 0.0, 0.0
+    return 1.0, float(sum(unit.names[:DEFAULT])), float(unit.candidates[DEFAULT - 1])
+
+
+def fit_policy(data: Mapping[str, Data], candidates: float, ridge: float = RIDGE) -> Policy:
+    """Return the policy that brings most names at a mean of so many candidates per utterance, as the models have it.
+
+    candidates: of all strategies together; of what they cannot reach, the nearest
+    """
+    models = {name: _fit_model(one, ridge) for name, one in data.items()}
+    free = Policy(models, 0.0)
+    worth = {name: expected(free, name, one.units) for name, one in data.items()}
+    utterances = utterance_weight(data)
+
+    def asked(price: float) -> float:
+        levels = {name: (gain - price * cost).argmax(1) for name, (gain, cost) in worth.items()}
+        return sum(float(one.weights @ one.costs(levels[name])) for name, one in data.items()) / utterances
+
+    low, high = math.log(_LEAST_PRICE), math.log(_MOST_PRICE)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if asked(math.exp(middle)) > candidates else (low, middle)
+    return Policy(models, round(math.exp(high), 9))
+
+
+def _fit_model(data: Data, ridge: float) -> Model:
+    tenants = counts_of(data.units, lambda unit: unit.tenant)
+    sessions = counts_of(data.units, lambda unit: unit.session)
+    nothing: tuple[Vector, ...] = ()
+    past = Model(nothing, nothing, tenants, sessions)
+    features = np.array([_own_features(past, unit) for unit in data.units])  # [N, L, F]
+    gain, cost = [], []
+    below = np.zeros(len(data.units))
+    for at in range(LEVELS):
+        seen = data.drawn > at
+        chance = np.where(seen, data.at_least[:, at + 1], 1.0)
+        weights = np.minimum(data.weights / chance, _HEAVIEST)
+        gain.append(fit_counts(features[seen, at], data.names[seen, at], weights[seen], ridge) if seen.any()
+                    else (-_MOST_PRICE, *(0.0,) * (features.shape[2] - 1)))  # fmt: skip
+        more = data.candidates[:, at] - below
+        cost.append(fit_counts(features[:, at], more, np.minimum(data.weights, _HEAVIEST), ridge))
+        below = data.candidates[:, at]
+    return Model(tuple(gain), tuple(cost), tenants, sessions)
+
+
+def _own_features(past: Model, unit: Unit) -> tuple[Vector, ...]:
+    return features_of(unit.context, *history(past, unit.tenant, unit.session, own_count(unit)))
+
+
+def expected(policy: Policy, strategy: str, units: Sequence[Unit]) -> tuple[Floats, Floats]:
+    """Return [N, LEVELS + 1] names and candidates that each level should bring, as a run with the policy sees units."""
+    model = policy.models[strategy]
+    rows = [policy.features(strategy, unit.context, unit.tenant, unit.session) for unit in units]
+    features = np.array(rows, np.float64).reshape(len(units), LEVELS, -1)
+    found = []
+    for weights in (model.gain, model.cost):
+        powers = np.einsum("nlf,lf->nl", features, np.array(weights, np.float64))
+        summed = np.cumsum(np.exp(np.minimum(powers, MOST)), axis=1)
+        found.append(np.concatenate([np.zeros((len(units), 1)), summed], axis=1))
+    return found[0], found[1]
+
+
+def levels_of(policy: Policy | None, strategy: str, units: Sequence[Unit]) -> npt.NDArray[np.int64]:
+    """Return [N] the levels that a policy takes without exploration; None is no policy."""
+    if policy is None or strategy not in policy.models:
+        return np.full(len(units), DEFAULT, np.int64)
+    gain, cost = expected(policy, strategy, units)
+    levels: npt.NDArray[np.int64] = np.round(gain - policy.price * cost, 9).argmax(1)  # the lower of equals
+    return levels
+
+
+def mean_candidates(policy: Policy | None, data: Mapping[str, Data]) -> float:
+    """Return the mean candidates per utterance, by the inverse of the probability of review."""
+    total = sum(float(one.weights @ one.costs(levels_of(policy, name, one.units))) for name, one in data.items())
+    return total / utterance_weight(data)
+
+
+def utterance_weight(data: Mapping[str, Data]) -> float:
+    """Return the weight of all utterances, each once whatever strategies could say something of it."""
+    weights = {unit.utterance_id: unit.weight for one in data.values() for unit in one.units}
+    return sum(weights.values()) or 1.0
