@@ -1,21 +1,22 @@
 """What a policy would have been worth on runs that another one made: off-policy estimates from logged decisions.
 
 A unit i is one decision of a run, for an utterance and a strategy: a level d_i of 0 (off) to L was drawn. Levels nest,
-whatever a level finds every wider one finds too. So the reward r_i(l) is known of every level l <= d_i, and it is
-known with the probability T_i(l) of drawing at least l. With pi_i(l) the probability that a policy takes level l, q_i
-a model of the rewards, and o_i(l) = 1 where d_i >= l, else 0:
+whatever a level finds every wider one finds too. So the reward is a sum of what each level adds, r_i(l) = sum over
+j <= l of a_i(j), and a_i(j) is known of every level j <= d_i, which has the probability T_i(j) of drawing at least j.
+With P_i(j) the probability that a policy takes at least level j, b_i(j) what a model says that it adds, and o_i(j) = 1
+where d_i >= j, else 0:
 
-    w_i     = sum over l of pi_i(l) o_i(l) / T_i(l)                              the importance of the unit
-    IPS     = mean of sum over l of pi_i(l) o_i(l) r_i(l) / T_i(l)
-    SNIPS   = that sum over all units, divided by the sum of w_i
-    DM      = mean of sum over l of pi_i(l) q_i(l)
-    DR      = DM + mean of sum over l of pi_i(l) o_i(l) (r_i(l) - q_i(l)) / T_i(l)
+    IPS     = mean of sum over j of P_i(j) o_i(j) a_i(j) / T_i(j)
+    SNIPS   = the same, but each level's mean divided by the mean of P(j) o(j) / T(j) and times that of P(j)
+    DM      = mean of sum over j of P_i(j) b_i(j)
+    DR      = DM + mean of sum over j of P_i(j) o_i(j) (a_i(j) - b_i(j)) / T_i(j)
+    w_i     = sum over l of pi_i(l) o_i(l) / T_i(l), pi the probability of exactly l: the importance of the unit
 
 IPS and SNIPS are those of Horvitz and Thompson (1952) and Swaminathan and Joachims (2015), DR that of Dudik, Langford
-and Li (2011). With levels that do not nest, o would say that exactly l was drawn and T its probability; here more of
-the data count. Units count by the inverse of the probability with which they were chosen for review (``weights``), and
-every mean is over those weights. Intervals: percentile bootstrap over speakers, whose utterances fail together.
-The effective sample is Kish's, (sum w)^2 / sum of w^2.
+and Li (2011), of each level's part of the reward by itself: what a strict level adds is seen nearly always, and must
+not be weighted by how seldom a wide one is. Units count by the inverse of the probability with which they were chosen
+for review (``weights``), and every mean is over those weights. Intervals: percentile bootstrap over speakers, whose
+utterances fail together. The effective sample is Kish's, (sum w)^2 / sum of w^2.
 """
 
 import dataclasses
@@ -91,48 +92,40 @@ class Estimate:
     high: float
 
 
-@dataclasses.dataclass(frozen=True)
-class _Terms:
-    """[N] of each unit, weighted: what the estimators are sums of."""
-
-    weight: Floats  # of the unit
-    importance: Floats  # times weight
-    ips: Floats
-    dm: Floats
-    dr: Floats
-
-    def columns(self) -> Floats:
-        return np.stack([self.weight, self.importance, self.ips, self.dm, self.dr], axis=1)
-
-
 def chosen(levels: npt.NDArray[np.int64], count: int) -> Floats:
     """Return [N, count] the probabilities of a policy that takes one level of each unit for sure."""
     taken: Floats = np.eye(count, dtype=np.float64)[levels]
     return taken
 
 
-def _terms(logged: Logged, target: Floats, model: Floats) -> _Terms:
+def _parts(logged: Logged, target: Floats, model: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return [N, L + 1] each, by level: P, P o / T, P o a / T and P b."""
     if target.shape != logged.rewards.shape or model.shape != logged.rewards.shape:
         raise InputError(f"the policy's probabilities have the shape {target.shape} and the model's rewards "
                          f"{model.shape}, needed is {logged.rewards.shape}.")  # fmt: skip
-    ratio = np.where(logged.seen, target / np.where(logged.seen, logged.at_least, 1.0), 0.0)
+    wanted = np.cumsum(target[:, ::-1], axis=1)[:, ::-1]
+    ratio = np.where(logged.seen, wanted / np.where(logged.seen, logged.at_least, 1.0), 0.0)
     rewards = np.where(logged.seen, logged.rewards, 0.0)
-    weight, direct = logged.weights, (target * model).sum(1)
-    return _Terms(
-        weight,
-        weight * ratio.sum(1),
-        weight * (ratio * rewards).sum(1),
-        weight * direct,
-        weight * (direct + (ratio * np.where(logged.seen, rewards - model, 0.0)).sum(1)),
-    )
+    added = np.where(logged.seen, np.diff(rewards, axis=1, prepend=0.0), 0.0)
+    return wanted, ratio, ratio * added, wanted * np.diff(model, axis=1, prepend=0.0)
+
+
+def _terms(logged: Logged, target: Floats, model: Floats) -> Floats:
+    """Return [N, 3 + 3 (L + 1)] what the estimators are sums of: 1, DM, DR, and by level P, P o / T and P o a / T."""
+    wanted, ratio, seen, expected = _parts(logged, target, model)
+    corrected = seen - ratio * np.diff(model, axis=1, prepend=0.0)
+    direct = expected.sum(1)
+    columns = [np.ones(len(direct)), direct, direct + corrected.sum(1)]
+    return logged.weights[:, None] * np.concatenate([np.stack(columns, 1), wanted, ratio, seen], axis=1)
 
 
 def _values(sums: Floats) -> Floats:
-    """Return [..., 4] the ESTIMATORS from [..., 5] sums of the terms' columns."""
-    weight, importance, ips, dm, dr = np.moveaxis(sums, -1, 0)
+    """Return [..., 4] the ESTIMATORS from sums of terms."""
+    weight, dm, dr = (sums[..., at] for at in range(3))
+    wanted, ratio, seen = np.split(sums[..., 3:], 3, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        snips = np.where(importance > 0, ips / importance, 0.0)
-        return np.stack([ips / weight, snips, dm / weight, dr / weight], axis=-1)
+        snips = np.where(ratio > 0, seen / ratio * wanted, 0.0).sum(-1)
+    return np.stack([seen.sum(-1), snips, dm, dr], axis=-1) / weight[..., None]
 
 
 def estimates(
@@ -145,9 +138,9 @@ def estimates(
 
     Raises InputError for shapes that do not fit, and without any unit.
     """
-    columns = _terms(logged, target, model).columns()
-    value, draws = _values(columns.sum(0)), _values(_resampled(columns, logged.groups, replicates, seed))
-    low, high = _ends(draws)
+    columns = _terms(logged, target, model)
+    low, high = _ends(_values(_resampled(columns, logged.groups, replicates, seed)))
+    value = _values(columns.sum(0))
     return {name: Estimate(float(value[at]), float(low[at]), float(high[at])) for at, name in enumerate(ESTIMATORS)}
 
 
@@ -156,7 +149,7 @@ def paired_difference(
 ) -> Estimate:
     """Return DR of the new policy minus DR of the old one, on the same resamples: what both share falls out."""
     ours, theirs = _terms(logged, new, model), _terms(logged, old, model)
-    columns = np.stack([ours.weight, ours.dr - theirs.dr], axis=1)
+    columns = np.stack([ours[:, 0], ours[:, 2] - theirs[:, 2]], axis=1)
     drawn = _resampled(columns, logged.groups, replicates, seed)
     low, high = _ends(drawn[:, 1] / drawn[:, 0])
     total = columns.sum(0)
@@ -165,7 +158,8 @@ def paired_difference(
 
 def effective_sample(logged: Logged, target: Floats) -> float:
     """Return how many equally important units would say as much of the policy: (sum w)^2 / sum of w^2."""
-    weights = _terms(logged, target, np.zeros_like(logged.rewards)).importance
+    ratio = np.where(logged.seen, target / np.where(logged.seen, logged.at_least, 1.0), 0.0)
+    weights = logged.weights * ratio.sum(1)
     squares = float((weights**2).sum())
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
 

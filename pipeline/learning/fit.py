@@ -46,8 +46,14 @@ class Data:
     def take(self, which: npt.NDArray[np.bool_]) -> "Data":
         """Return some of the units."""
         kept = [unit for unit, keep in zip(self.units, which.tolist(), strict=True) if keep]
-        arrays = (self.names, self.candidates, self.drawn, self.at_least, self.weights)
-        return Data(kept, *(array[which] for array in arrays))
+        return Data(
+            kept,
+            self.names[which],
+            self.candidates[which],
+            self.drawn[which],
+            self.at_least[which],
+            self.weights[which],
+        )
 
     def rewards(self, price: float) -> Floats:
         """[N, L + 1] names less the price of candidates; of levels above the drawn one it is too low."""

@@ -94,7 +94,7 @@ def reviewed(files: Files, alphabet: Alphabet) -> dict[str, Reviewed]:
     for (audio, run), rows in sorted(found.items(), key=lambda pair: pair[0]):
         is_whole = any(one["whole"] for one in rows)
         said = frozenset(name for one in rows if (name := _said(one, is_whole, alphabet)))
-        probability = max((one["probability"] or 1.0 for one in rows), default=1.0)
+        probability = max((one["probability"] for one in rows if one["probability"]), default=1.0)
         new = Reviewed(run, rows[0]["utterance_id"], said, is_whole, probability)
         if audio not in known or (is_whole and not known[audio].whole):
             known[audio] = new

@@ -81,7 +81,7 @@ class Transcriber:
         """
         if self.shortlister.pilot is None:
             return transcripts
-        decisions = []
+        decisions = list[list[dict[str, Any]] | None]()
         for (scalars, heard), row in zip(read_emissions(emissions), transcripts.to_pylist(), strict=True):
             if heard is None or row["error"] is not None:
                 decisions.append(None)
