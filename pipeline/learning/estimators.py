@@ -116,7 +116,8 @@ def _terms(logged: Logged, target: Floats, model: Floats) -> Floats:
     corrected = seen - ratio * np.diff(model, axis=1, prepend=0.0)
     direct = expected.sum(1)
     columns = [np.ones(len(direct)), direct, direct + corrected.sum(1)]
-    return logged.weights[:, None] * np.concatenate([np.stack(columns, 1), wanted, ratio, seen], axis=1)
+    terms: Floats = logged.weights[:, None] * np.concatenate([np.stack(columns, 1), wanted, ratio, seen], axis=1)
+    return terms
 
 
 def _values(sums: Floats) -> Floats:
@@ -125,7 +126,8 @@ def _values(sums: Floats) -> Floats:
     wanted, ratio, seen = np.split(sums[..., 3:], 3, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         snips = np.where(ratio > 0, seen / ratio * wanted, 0.0).sum(-1)
-    return np.stack([seen.sum(-1), snips, dm, dr], axis=-1) / weight[..., None]
+    values: Floats = np.stack([seen.sum(-1), snips, dm, dr], axis=-1) / weight[..., None]
+    return values
 
 
 def estimates(
