@@ -11,7 +11,10 @@ import pyarrow.compute as pc
 from actors.log import log_row
 from pipeline.census import counting
 from pipeline.errors import RollcallError
+from pipeline.recognition.encode import DeviceWork
 from pipeline.runs.counts import BEFORE, StageCount, Tally
+
+_NONE = DeviceWork()
 
 
 class TooManyErrors(RollcallError):
@@ -81,7 +84,7 @@ class Batch:
         """A batch that raises is not counted, and is done again."""
         self._counting.__exit__(None, None, None)
 
-    def done(self, table: pa.Table, device_seconds: float = 0.0) -> pa.Table:
+    def done(self, table: pa.Table, device: DeviceWork = _NONE) -> pa.Table:
         """Count the batch's output rows (columns ``error`` and ``duration_seconds``) and return them."""
         ended = time.time()
         count = StageCount(
@@ -90,7 +93,9 @@ class Batch:
             audio_seconds=pc.sum(table["duration_seconds"]).as_py() or 0.0,
             busy_seconds=ended - self._began,
             cpu_seconds=self._meter.cpu_seconds() - self._cpu,
-            device_seconds=device_seconds,
+            device_seconds=device.seconds,
+            device_batches=device.batches,
+            padded_seconds=device.padded_seconds,
             bytes_in=self._table.nbytes,
             bytes_out=table.nbytes,
             first_start=self._began,

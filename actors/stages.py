@@ -13,10 +13,10 @@ if TYPE_CHECKING:  # torch is for the workers: the driver imports this module to
 def encode_batch(recogniser: "Recogniser", audio: pa.Table, meter: Meter, adapts: bool = False) -> pa.Table:
     """Return the EMISSIONS rows of AUDIO rows; ``adapts``: the adapter, if there is one, runs here and not later."""
     with Batch(meter, "encode", audio) as batch:
-        before = recogniser.encoder.device_seconds
+        before = recogniser.encoder.work
         emissions = recogniser.encode(audio)
         emissions = recogniser.adapt(emissions) if adapts else emissions
-        return batch.done(emissions, recogniser.encoder.device_seconds - before)
+        return batch.done(emissions, recogniser.encoder.work - before)
 
 
 def decode_batch(recogniser: "Recogniser", emissions: pa.Table, meter: Meter) -> pa.Table:

@@ -40,6 +40,8 @@ from pipeline.recognition.encode import Encoder, pack
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "demo.parquet"
 ROW_SECONDS = 8.0
 """Audio of one row of the network's random input: as long as utterances are."""
+_CPU_SECONDS, _GPU_SECONDS = 120.0, (240.0, 960.0, 3840.0)
+"""Sizes of batches that are measured; a CPU takes each row alone, whatever the size."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="directory (default: the shipped model)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--batch-seconds", type=float, nargs="+", help="padded audio per batch (default: as the job)")
+    parser.add_argument("--batch-seconds", type=float, nargs="+", help="padded audio per batch (default: several)")
     parser.add_argument("--threads", type=int, default=1, help="of the network, on CPUs (default: %(default)s)")
     parser.add_argument("--decoders", type=int, default=len(os.sched_getaffinity(0)), help="processes that read audio")
     parser.add_argument("--rounds", type=int, default=3)
@@ -86,7 +88,8 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     config = AcousticConfig(device=arguments.device, dtype=arguments.dtype, **fields)
     model, table = load_model(config), _audio(arguments.audio, arguments.utterances)
     read = _Reading(table)
-    sizes = arguments.batch_seconds or [config.batch_seconds]
+    device = choose_device(config.device)
+    sizes = arguments.batch_seconds or ([_CPU_SECONDS] if device.type == "cpu" else list(_GPU_SECONDS))
     waveforms = read.waveforms()
     seconds = sum(map(len, waveforms)) / SAMPLE_RATE
     parts: dict[tuple[str, float | None], tuple[float, Callable[[], object]]] = {}

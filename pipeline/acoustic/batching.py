@@ -72,7 +72,7 @@ def pad(waveforms: Sequence[Audio], least: int, width: int, device: torch.device
     width = max(width, *(max(len(waveform), least) for waveform in waveforms)) + MIRRORED
     kind = torch.int16 if all(waveform.dtype == np.int16 for waveform in waveforms) else torch.float32
     pinned = device.type == "cuda"
-    buffer = torch.zeros(len(waveforms), width, dtype=kind, pin_memory=pinned)
+    buffer = torch.empty(len(waveforms), width, dtype=kind, pin_memory=pinned)
     rows = buffer.numpy()
     lengths = [max(len(waveform), least) for waveform in waveforms]
     for row, waveform, length in zip(rows, waveforms, lengths, strict=True):
@@ -80,6 +80,7 @@ def pad(waveforms: Sequence[Audio], least: int, width: int, device: torch.device
             np.divide(waveform, np.float32(_FULL_SCALE), out=row[: len(waveform)], dtype=np.float32)
         else:
             row[: len(waveform)] = waveform
+        row[len(waveform) :] = 0
         row[length : length + MIRRORED] = row[max(0, length - 1 - MIRRORED) : length - 1][::-1]
     samples = buffer.to(device, non_blocking=True)
     counts = torch.tensor(lengths, pin_memory=pinned).to(device, non_blocking=True)

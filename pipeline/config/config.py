@@ -54,7 +54,7 @@ class AcousticConfig(Part):
     phones: str | None = _model(AUTO)  # model of ours that hears phones beside one without; auto: of English
     calibration: str | None = _model(AUTO)  # directory that jobs.calibrate wrote; auto: the one beside the model
     top_k: int = 32  # candidates kept per frame
-    batch_seconds: float = 240.0  # padded audio seconds per forward pass; bounds memory
+    batch_seconds: float = 960.0  # padded audio seconds per forward pass of a GPU; bounds its memory
     dtype: str = "auto"  # bfloat16 where it is fast (autocast), else float32
     device: str = "auto"
 

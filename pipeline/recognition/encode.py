@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -43,10 +44,29 @@ def pack(lengths: Sequence[float], budget: float) -> list[list[int]]:
     return batches
 
 
-class _Stopwatch(threading.local):
-    """Seconds of each thread."""
+@dataclasses.dataclass(frozen=True)
+class DeviceWork:
+    """What the model was given: seconds in which it computed, batches, and their audio in seconds, padding included."""
+
+    seconds: float = 0.0
+    batches: int = 0
+    padded_seconds: float = 0.0
+
+    def __sub__(self, earlier: "DeviceWork") -> "DeviceWork":
+        return DeviceWork(
+            self.seconds - earlier.seconds,
+            self.batches - earlier.batches,
+            self.padded_seconds - earlier.padded_seconds,
+        )
+
+
+class _Done(threading.local):
+    """Of each thread: its work so far, and the padded seconds that fit the device, once it was found too small."""
 
     seconds = 0.0
+    batches = 0
+    padded_seconds = 0.0
+    fits = math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +83,12 @@ class Encoder:
     batch_seconds: float
     list_column: str | None = None
     adapter: "AdapterRunner | None" = None
-    _watch: _Stopwatch = dataclasses.field(default_factory=_Stopwatch, init=False)
+    _done: _Done = dataclasses.field(default_factory=_Done, init=False)
 
     @property
-    def device_seconds(self) -> float:
-        """Time that the calling thread has spent in the model: what keeps a GPU busy, and no reading of audio."""
-        return self._watch.seconds
+    def work(self) -> DeviceWork:
+        """What the calling thread has had the model do so far: what keeps a GPU busy, and no reading of audio."""
+        return DeviceWork(self._done.seconds, self._done.batches, self._done.padded_seconds)
 
     def encode(self, audio: pa.Table) -> pa.Table:
         """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set."""
@@ -103,7 +123,8 @@ class Encoder:
     ) -> list[Emissions | None]:
         emissions: list[Emissions | None] = [None] * len(waveforms)
         found = [(index, waveform) for index, waveform in enumerate(waveforms) if waveform is not None]
-        batches = pack([len(waveform) / SAMPLE_RATE for _, waveform in found], self.batch_seconds)
+        most = min(self.batch_seconds, self._done.fits)
+        batches = pack([len(waveform) / SAMPLE_RATE for _, waveform in found], most)
         groups = [[found[i] for i in batch] for batch in batches]
         for group, results in zip(groups, self._heard([[w for _, w in group] for group in groups]), strict=True):
             for (index, _), result in zip(group, results, strict=True):
@@ -127,9 +148,9 @@ class Encoder:
     def _begun(self, waveforms: Sequence[Pcm]) -> "Results | Exception":
         """Begin with a batch; return why it could not begin, as where it does not fit the memory."""
         try:
-            return self._timed(lambda: self.model.begin(waveforms, query=self._query))
+            return self._begin(waveforms)
         except FAILURES as error:
-            return error
+            return error.with_traceback(None)  # which holds what lies on the device
 
     def _taken(self, begun: "Results | Exception", waveforms: Sequence[Pcm]) -> list[Emissions | Exception]:
         """Wait for a batch; one that failed is done again, halved until only the culprit keeps its exception."""
@@ -137,15 +158,28 @@ class Encoder:
             try:
                 return list(self._timed(begun))
             except FAILURES as error:
-                begun = error
+                begun = error.with_traceback(None)
         if len(waveforms) == 1:
             return [begun]
+        if type(begun).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+            self._done.fits = min(self._done.fits, self._padded(waveforms) / 2)
         middle = len(waveforms) // 2
         return encode_or_split(self._hear, waveforms[:middle]) + encode_or_split(self._hear, waveforms[middle:])
 
     def _hear(self, waveforms: Sequence[Pcm]) -> list[Emissions]:
         """Encode one batch and wait for it."""
-        return self._timed(lambda: self.model.begin(waveforms, query=self._query)())
+        begun = self._begin(waveforms)
+        return self._timed(begun)
+
+    def _begin(self, waveforms: Sequence[Pcm]) -> "Results":
+        begun = self._timed(lambda: self.model.begin(waveforms, query=self._query))
+        self._done.batches += 1 if self.model.together else len(waveforms)
+        self._done.padded_seconds += self._padded(waveforms)
+        return begun
+
+    def _padded(self, waveforms: Sequence[Pcm]) -> float:
+        lengths = [len(waveform) / SAMPLE_RATE for waveform in waveforms]
+        return max(lengths) * len(lengths) if self.model.together else sum(lengths)
 
     @property
     def _query(self) -> "Query | None":
@@ -158,7 +192,7 @@ class Encoder:
         try:
             return work()
         finally:
-            self._watch.seconds += time.perf_counter() - began
+            self._done.seconds += time.perf_counter() - began
 
     def _table(
         self,
@@ -198,7 +232,7 @@ def encode_or_split(
         return list(encode(waveforms))
     except FAILURES as error:
         if len(waveforms) == 1:
-            return [error]
+            return [error.with_traceback(None)]
     middle = len(waveforms) // 2
     return encode_or_split(encode, waveforms[:middle]) + encode_or_split(encode, waveforms[middle:])
 

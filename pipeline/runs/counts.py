@@ -12,6 +12,8 @@ SUMS: Mapping[str, str] = {
     "busy_seconds": "worker time in batches, s",
     "cpu_seconds": "processor time in batches, s",
     "device_seconds": "time inside the acoustic model, s",
+    "device_batches": "batches of the acoustic model",
+    "padded_seconds": "audio in these, padding included, s",
     "bytes_in": "bytes of the tables that came",
     "bytes_out": "bytes of the tables that left",
 }
@@ -32,6 +34,8 @@ class StageCount:
     busy_seconds: float = 0.0  # summed over workers
     cpu_seconds: float = 0.0  # processor time of the workers during their batches
     device_seconds: float = 0.0  # inside the acoustic model, on a GPU or a core; 0 for stages without one
+    device_batches: int = 0
+    padded_seconds: float = 0.0  # of audio in these batches, each as long as its longest
     bytes_in: int = 0  # of the Arrow tables that came
     bytes_out: int = 0
     queue: int = 0  # rows that the stage before has done and this one has not

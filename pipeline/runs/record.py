@@ -52,12 +52,15 @@ def stage_facts(
     ``x_real_time`` is audio seconds per wall second of the whole stage from its first batch to its last,
     ``x_real_time_per_worker`` audio seconds per busy second of one worker, ``real_time_factor`` 1 / x_real_time.
     ``busy_share`` is the share of the stage's wall time that a worker spends in batches, ``gpu_busy_share`` that which
-    it spends inside the acoustic model on a GPU. ``peak_queue_rows`` is the most rows that waited for the stage.
+    it spends inside the acoustic model on a GPU. ``batch_seconds`` is the audio of an average batch of that model with
+    its padding, ``batch_padding`` the share that is padding. ``peak_queue_rows`` is the most rows that waited for the
+    stage.
     """
     facts = {name: _stage(count, workers.get(name, 1)) for name, count in stages.items()}
     for name, count in stages.items():
         on_gpu = on_gpus and count.device_seconds > 0
         capacity = max(count.last_end - count.first_start, 1e-9) * workers.get(name, 1)
+        facts[name] |= _batches(count)
         facts[name]["gpu_busy_share"] = round(min(1.0, count.device_seconds / capacity), 4) if on_gpu else None
     return facts
 
@@ -68,6 +71,16 @@ def candidate_facts(stages: Mapping[str, StageCount]) -> dict[str, dict[str, flo
     for count in stages.values():
         whole.join(count.census)
     return whole.facts()
+
+
+def _batches(count: StageCount) -> dict[str, float | None]:
+    if not count.device_batches:
+        return {"batch_seconds": None, "batch_padding": None}
+    padding = max(0.0, 1 - count.audio_seconds / max(count.padded_seconds, 1e-9))
+    return {
+        "batch_seconds": round(count.padded_seconds / count.device_batches, 2),
+        "batch_padding": round(padding, 4),
+    }
 
 
 def _stage(count: StageCount, workers: int) -> dict[str, float | None]:

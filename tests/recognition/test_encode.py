@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +92,38 @@ def test_audio_to_transcripts_row_by_row(folder: Path) -> None:
     assert first["text"] == " ".join(word["word"] for word in first["words"])
     assert first["list_version"] != last["list_version"] == source.corpus.version
     assert all(0 <= word["start_seconds"] < word["end_seconds"] <= 2.1 for word in first["words"])
+
+
+def test_batches_are_counted_with_their_padding(folder: Path) -> None:
+    model = load_model(AcousticConfig(model=str(folder), dtype="float32"))
+    rows = {str(n): encoded(noise(0.5 + n / 4, seed=n)) for n in range(5)} | {"bad": b"no"}
+    encoder = Encoder(model, 60.0)
+    encoder.encode(audio_table(rows))
+    before = encoder.work
+    assert (before.batches, before.padded_seconds) == (5, 5.0)  # on a CPU each is a batch of its own
+    model.together = True
+    encoder.encode(audio_table(rows))
+    more = encoder.work - before
+    assert (more.batches, more.padded_seconds) == (1, 5 * 1.5)
+    assert more.seconds > 0
+
+
+def test_a_device_that_was_too_small_is_given_less(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(AcousticConfig(model=str(folder), dtype="float32"))
+    model.together = True
+    rows, sizes, real = {str(n): encoded(noise(1.0, seed=n)) for n in range(8)}, [], model.begin
+
+    def begin(waveforms: Sequence[np.ndarray], *args: object, **options: object) -> object:
+        sizes.append(len(waveforms))
+        if len(waveforms) > 4:
+            raise torch.OutOfMemoryError("there are 4 s of memory")
+        return real(waveforms, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model, "begin", begin)
+    encoder = Encoder(model, 60.0)
+    first, second = (encoder.encode(audio_table(rows)) for _ in range(2))
+    assert sizes == [8, 4, 4, 4, 4]
+    assert first["error"].null_count == second["error"].null_count == 8
 
 
 def test_where_a_row_comes_from_travels_along(folder: Path) -> None:

@@ -30,6 +30,13 @@ def test_real_time_factors() -> None:
     assert facts["workers"] == 2
 
 
+def test_sizes_of_real_batches() -> None:
+    count = StageCount(rows=10, audio_seconds=90.0, device_batches=4, padded_seconds=120.0, last_end=1.0)
+    facts = stage_facts({"encode": count, "decode": StageCount(rows=10, last_end=1.0)}, {})
+    assert (facts["encode"]["batch_seconds"], facts["encode"]["batch_padding"]) == (30.0, 0.25)
+    assert facts["decode"]["batch_seconds"] is None
+
+
 @pytest.mark.parametrize(("missing", "unexpected", "repeated"), [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
 def test_any_row_too_few_or_too_many_is_not_reconciled(missing: int, unexpected: int, repeated: int) -> None:
     def outcome(*off: int) -> Outcome:
