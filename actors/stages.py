@@ -1,17 +1,24 @@
-"""The two stages of a run over one table of rows, counted: table in, table out, the same under every executor."""
+"""The stages of a run over one table of rows, counted: table in, table out, the same under every executor."""
 
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from actors.batch import Batch, Meter
+from pipeline.recognition.waveforms import read_audio
 
 if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
     from pipeline.recognition.recogniser import Recogniser
 
 
+def audio_batch(audio: pa.Table, meter: Meter) -> pa.Table:
+    """Return AUDIO rows with their audio decoded, for encoders that leave that to others."""
+    with Batch(meter, "audio", audio) as batch:
+        return batch.done(read_audio(audio))
+
+
 def encode_batch(recogniser: "Recogniser", audio: pa.Table, meter: Meter, adapts: bool = False) -> pa.Table:
-    """Return the EMISSIONS rows of AUDIO rows; ``adapts``: the adapter, if there is one, runs here and not later."""
+    """Return the EMISSIONS rows of AUDIO rows, decoded or not; ``adapts``: an adapter runs here and not later."""
     with Batch(meter, "encode", audio) as batch:
         before = recogniser.encoder.work
         emissions = recogniser.encode(audio)

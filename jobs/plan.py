@@ -5,6 +5,7 @@
 
 The rates come from deploy/rates.yaml, measured on the hardware that it names, or better from the run.json of a sample
 of one's own corpus on one's own machines. Encoders are planned on what those rates were measured on: GPUs, or cores.
+deploy/rates-h200.yaml has what is known of one kind of GPU.
 """
 
 import argparse
@@ -85,6 +86,8 @@ def _print(facts: dict[str, Any], rates: Rates, prices: Prices, console: Console
     gpu = f"{facts['gpu_hours']:,.0f}" if rates.device == "gpu" else "0: the rates are of encoders on cores"
     table.add_row("GPU hours", gpu)
     table.add_row("CPU core hours", f"{facts['cpu_hours']:,.0f}")
+    if facts["cores_per_gpu"]:
+        table.add_row("cores that keep a GPU busy", f"{facts['cores_per_gpu']:,.0f}")
     table.add_row("nodes", ", ".join(f"{count:,} x {name}" for name, count in facts["nodes"].items()))
     table.add_row("wall time", f"{facts['wall_hours']:,.1f} h")
     for name in ("audio", "transcript", "cache"):

@@ -51,6 +51,11 @@ AUDIO = pa.schema(
 AUDIO_REQUIRED = ("utterance_id", "audio")
 """What a user's parquet must have; every other AUDIO column is filled with nulls when it is missing."""
 
+WAVEFORM = pa.schema(
+    [_field("pcm_16khz", pa.list_(pa.int16()), "mono samples, full scale 32,768; null where there is an error")]
+)
+"""Stands in AUDIO rows in place of ``audio`` once that is decoded. It is never written to a file."""
+
 _IDENTITY = [
     _field("audio_sha256", pa.string(), "sha256 of the encoded audio bytes"),
     _field("model_id", pa.string(), "content hash of the acoustic model"),

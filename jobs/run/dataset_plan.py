@@ -11,8 +11,10 @@ from ray.data.checkpoint import CheckpointConfig
 from actors.batch import Meter
 from actors.decoder import DecoderActor
 from actors.encoder import EncoderActor
+from actors.stages import audio_batch
+from jobs.run.encoder_rows import encoder_rows
 from jobs.run.preflight import Transcription
-from jobs.run.session import Workers
+from jobs.run.session import AUDIO_RESOURCE, Workers
 from jobs.run.sink import EmissionSink, FolderSink, TranscriptSink
 from pipeline.acoustic.adapter_files import with_adapter
 from pipeline.runs.checkpoint import begin_attempt
@@ -27,6 +29,8 @@ One CPU is kept free for all of them (jobs.run.session). A read task keeps its s
 while it waits for the actors to take what it has read. If reading took the whole CPU, no write task could start before
 that: no row would be saved until the end of reading, and a run that broke would lose them all.
 """
+_READ_ROWS = 16
+"""Utterances that a task decodes at a time: so that their samples, 4 MB for two minutes, are not in memory twice."""
 
 
 def run_plan(run: Transcription, workers: Workers, meter: Meter) -> None:
@@ -61,14 +65,34 @@ def _encoded(run: Transcription, workers: Workers, meter: Meter, lists: Location
     """EMISSIONS from the audio; with ``lists`` the contextual adapter, if there is one, has run over them."""
     config = with_adapter(run.config) if lists is None else run.config
     audio = _read(run.corpus.files, run.corpus.schema).select_columns(run.audio_columns)
-    return audio.repartition(target_num_rows_per_block=run.block_rows).map_batches(
+    audio = audio.repartition(target_num_rows_per_block=run.block_rows)
+    rows = run.block_rows
+    if workers.readers:
+        audio = _decoded(audio, run, workers, meter)
+        rows = encoder_rows(run, workers.encoders)
+    emissions = audio.map_batches(
         EncoderActor,
         fn_constructor_args=(config, run.list_column, workers.encoder_threads, meter, lists),
         compute=workers.pool(workers.encoders, workers.encoder_gpus or workers.encoder_cpus),
         num_cpus=workers.encoder_cpus,
         num_gpus=workers.encoder_gpus,
-        batch_size=run.block_rows,
+        batch_size=rows,
         batch_format="pyarrow",
+    )
+    return emissions if rows == run.block_rows else emissions.repartition(target_num_rows_per_block=run.block_rows)
+
+
+def _decoded(audio: ray.data.Dataset, run: Transcription, workers: Workers, meter: Meter) -> ray.data.Dataset:
+    """Rows with their audio decoded, for encoders on GPUs: some two minutes of it go into a block."""
+    slots = {AUDIO_RESOURCE: workers.reader_slots} if workers.reader_slots else None
+    return audio.map_batches(
+        audio_batch,
+        fn_kwargs={"meter": meter},
+        compute=workers.reading,
+        num_cpus=workers.reader_cpus,
+        batch_size=min(run.block_rows, _READ_ROWS),
+        batch_format="pyarrow",
+        resources=slots,
     )
 
 

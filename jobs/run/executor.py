@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError
 AUTO, LOCAL, RAY = "auto", "local", "ray"
 LOCAL_SECONDS = 600.0
 """Audio up to which ``auto`` does without Ray: a laptop hears it in about a minute."""
+_GPUS = "/proc/driver/nvidia/gpus"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,3 +77,8 @@ def choose(wanted: str, size: Callable[[], Size], for_ray: str | None = None) ->
 def usable_cores() -> int:
     """Return the cores of this machine that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_gpus() -> int:
+    """Return the GPUs of this machine, by what NVIDIA's driver says; torch, which knows too, takes a second to load."""
+    return len(os.listdir(_GPUS)) if os.path.isdir(_GPUS) else 0

@@ -2,6 +2,7 @@
 
     read -> encode, on a thread a core -> adapt, decode, rescore and write, here
 
+Where there is a GPU the threads only decode audio, and encoding too is done here, a few full batches at a time.
 A few rows are on their way at any time, whatever the size of the corpus. The threads share one model: torch and the
 codecs let go of Python's lock while they compute. What follows takes a tenth of the time and remembers lists, so one
 thread does it, in the order of the corpus.
@@ -22,7 +23,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from actors.batch import LocalMeter
-from actors.stages import decode_batch, encode_batch
+from actors.stages import audio_batch, decode_batch, encode_batch
+from jobs.run.encoder_rows import encoder_rows
 from jobs.run.executor import usable_cores
 from jobs.run.lint import Sounds, begin_lint, lint_facts
 from jobs.run.preflight import Transcription
@@ -55,7 +57,8 @@ Source = Callable[[Collection[str]], Iterator[pa.Table]]
 class LocalExecutor:
     """Works in this process.
 
-    encoders:       threads that encode, None for one per core; one on a GPU, and with a model that takes no more
+    encoders:       threads that encode, None for one per core, and one with a model that takes no more; beside a GPU,
+                    threads that decode audio
     max_error_rate: as LocalMeter's
     """
 
@@ -65,20 +68,25 @@ class LocalExecutor:
 
     def work(self, run: Transcription) -> Work:
         """Do what is left of the run; raises RollcallError."""
-        from pipeline.acoustic.precision import choose_device  # torch takes a second to import
-
         meter = LocalMeter(self.max_error_rate)
         sounds = begin_lint(run, _listen)
         with _single_threaded_torch():
             encodes, decodes = _load(run)
-            gpus = int(encodes is not None and choose_device(run.config.acoustic.device).type == "cuda")
+            gpus = int(encodes is not None and _has_gpu(run))
             several = encodes is not None and encodes.parts.model.takes_threads and not gpus
-            workers = {"encode": (self.encoders or usable_cores()) if several else 1, "decode": 1}
-            with _threads(workers["encode"]) as pool, progress_bars(meter.read, run.corpus.rows, self.console, workers):
-                _carry_out(run, encodes, decodes, meter, pool)
+            threads = (self.encoders or usable_cores()) if several or gpus else 1
+            workers = {"audio": threads, "encode": 1, "decode": 1} if gpus else {"encode": threads, "decode": 1}
+            with _threads(threads) as pool, progress_bars(meter.read, run.corpus.rows, self.console, workers):
+                _carry_out(run, encodes, decodes, meter, pool, gpus > 0)
         ended = time.time()
         model_id = encodes.parts.model.model_id if encodes is not None else _cache_of(run).model_id()
         return Work(model_id, meter.read(), workers, gpus > 0, _resources(gpus), lint_facts(run, sounds), 0, ended)
+
+
+def _has_gpu(run: Transcription) -> bool:
+    from pipeline.acoustic.precision import choose_device  # torch takes a second to import
+
+    return choose_device(run.config.acoustic.device).type == "cuda"
 
 
 def _load(run: Transcription) -> "tuple[Recogniser | None, Recogniser]":
@@ -101,9 +109,13 @@ def _load(run: Transcription) -> "tuple[Recogniser | None, Recogniser]":
 
 
 def _carry_out(
-    run: Transcription, encodes: "Recogniser | None", decodes: "Recogniser", meter: LocalMeter, pool: ThreadPoolExecutor
-) -> None:
+    run: Transcription, encodes: "Recogniser | None", decodes: "Recogniser", meter: LocalMeter,
+    pool: ThreadPoolExecutor, on_gpu: bool,
+) -> None:  # fmt: skip
     """As jobs.run.dataset_plan.run_plan: a cached first pass is written whole before anything is decoded."""
+
+    def read(audio: pa.Table) -> pa.Table:
+        return audio_batch(audio, meter)
 
     def encode(audio: pa.Table) -> pa.Table:
         assert encodes is not None
@@ -112,11 +124,12 @@ def _carry_out(
     def decode(emissions: pa.Table) -> pa.Table:
         return decode_batch(decodes, emissions, meter)
 
+    encoded = _encoded(run, encode, pool) if not on_gpu else _read_ahead(run, read, encode, pool)
     if run.cache is None:
-        _write(run, run.folder, write_transcripts, _encoded(run, encode, pool), decode)
+        _write(run, run.folder, write_transcripts, encoded, decode)
         return
     if encodes is not None:
-        _write(run, run.cache.folder, write_emissions, _encoded(run, encode, pool))
+        _write(run, run.cache.folder, write_emissions, encoded)
         run.cache.folder.end_attempt()
         run.cache.write_record(run.corpus)
     _write(run, run.folder, write_transcripts, _cached(run), decode)
@@ -147,18 +160,24 @@ def _blocks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 def _encoded(run: Transcription, encode: Stage, pool: ThreadPoolExecutor) -> Source:
     """EMISSIONS from the audio, encoded by the pool ahead of whoever takes them."""
-    most = _AHEAD * pool._max_workers
+    return lambda done: _ahead(run, encode, pool, done)
 
-    def source(done: Collection[str]) -> Iterator[pa.Table]:
-        waiting: collections.deque[Future[pa.Table]] = collections.deque()
-        for piece in _read(run.corpus.files, run.audio_columns, min(_PIECE_ROWS, run.block_rows), done):
-            waiting.append(pool.submit(encode, piece))
-            if len(waiting) >= most:
-                yield waiting.popleft().result()
-        while waiting:
+
+def _read_ahead(run: Transcription, read: Stage, encode: Stage, pool: ThreadPoolExecutor) -> Source:
+    """EMISSIONS from the audio, which the pool decodes ahead of the encoder."""
+    rows = encoder_rows(run, encoders=1)
+    return lambda done: map(encode, _blocks(_ahead(run, read, pool, done), rows))
+
+
+def _ahead(run: Transcription, stage: Stage, pool: ThreadPoolExecutor, done: Collection[str]) -> Iterator[pa.Table]:
+    """Yield what is left of the corpus after ``stage``, in its order; the pool works ahead of whoever takes it."""
+    waiting: collections.deque[Future[pa.Table]] = collections.deque()
+    for piece in _read(run.corpus.files, run.audio_columns, min(_PIECE_ROWS, run.block_rows), done):
+        waiting.append(pool.submit(stage, piece))
+        if len(waiting) >= _AHEAD * pool._max_workers:
             yield waiting.popleft().result()
-
-    return source
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _cached(run: Transcription) -> Source:

@@ -2,6 +2,8 @@
 
 encoder hours = audio hours / encode_x          decoder core hours = audio hours / decode_x
 encoders      = encoder hours / (deadline x utilisation), rounded up to whole nodes; decoders likewise
+audio         = audio hours / audio_x core hours for encoders on GPUs: on cores beside them, the rest beside decoders
+cores per GPU = encode_cores + encode_x / audio_x
 wall hours    = the slower of the two stages on the nodes so chosen, as they run at the same time
 cost          = wall hours x nodes x price per hour  +  bytes kept x months x price per GB and month
 """
@@ -16,6 +18,9 @@ from pipeline.errors import ConfigError
 _MB, _GB = 1e6, 1e9
 _BLOCKS_PER_ACTOR = 4  # two tasks in flight per actor, each with its input and its output in the object store
 _STORE_MARGIN = 2.0  # blocks that are read ahead, or wait to be written
+_DECODED_MB = 8 * 960 * 0.032
+"""What an encoder on a GPU is given at once: eight batches of acoustic.batch_seconds, at 32 kB a second."""
+_DECODED_BLOCKS = 4  # of these: two in flight, one that comes together, one that is decoded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +29,8 @@ class Rates:
 
     device:                 "gpu" or "cpu": what one encoder runs on, a GPU or one core
     encode_x, decode_x:     audio hours per hour of one encoder, and of one decoder core
-    encode_cores:           cores that one encoder keeps busy beside its GPU (reading audio); 1 on CPUs
+    encode_cores:           cores that one encoder keeps busy itself, beside its GPU; 1 on CPUs
+    audio_x:                audio hours that a core decodes in an hour for encoders on GPUs; others do it themselves
     audio_mb_per_hour:      as read, per audio hour; so also the two below
     transcript_mb_per_hour: TRANSCRIPTS
     cache_mb_per_hour:      cached first pass
@@ -36,6 +42,7 @@ class Rates:
     encode_x: float
     decode_x: float
     encode_cores: float
+    audio_x: float
     audio_mb_per_hour: float
     transcript_mb_per_hour: float
     cache_mb_per_hour: float
@@ -103,13 +110,15 @@ def rates_from_run(record: Mapping[str, Any], default: Rates, source: str) -> Ra
     hours = audio / 3600
     on_gpu = encode.get("gpu_busy_share") is not None
     cache = (record.get("emissions") or {}).get("mb_per_audio_hour")
+    read = stages.get("audio")
     # Work on cores is counted in processor time, which other work on the same machine hardly changes.
     return Rates(
         device="gpu" if on_gpu else "cpu",
         encode_x=audio / max(encode["busy_seconds" if on_gpu else "cpu_seconds"], 1e-9),
         decode_x=max(decode["audio_seconds"], 1e-9) / max(decode["cpu_seconds"], 1e-9),
         encode_cores=max(encode["cpu_seconds"] / max(encode["busy_seconds"], 1e-9), 0.1) if on_gpu else 1.0,
-        audio_mb_per_hour=encode["bytes_in"] / hours / _MB,
+        audio_x=default.audio_x if read is None else max(read["audio_seconds"], 1e-9) / max(read["cpu_seconds"], 1e-9),
+        audio_mb_per_hour=(read or encode)["bytes_in"] / hours / _MB,
         transcript_mb_per_hour=decode["bytes_out"] / hours / _MB,
         cache_mb_per_hour=cache or default.cache_mb_per_hour,
         block_mb=default.block_mb,
@@ -156,18 +165,22 @@ def plan(wanted: Wanted, rates: Rates, prices: Prices) -> dict[str, Any]:
     usable = wanted.deadline_hours * wanted.utilisation
     on_gpu = rates.device == "gpu"
     host_hours = encoder_hours * rates.encode_cores
+    audio_hours = hours / rates.audio_x if on_gpu else 0.0
     gpu_nodes = math.ceil(encoder_hours / usable / prices.gpu_node.gpus) if on_gpu else 0
-    cpu_work = decoder_hours if on_gpu else decoder_hours + encoder_hours
+    beside = min(audio_hours, max(0.0, gpu_nodes * prices.gpu_node.cores * usable - host_hours))
+    cpu_work = decoder_hours + (audio_hours - beside if on_gpu else encoder_hours)
     cpu_nodes = max(1, math.ceil(cpu_work / usable / prices.cpu_node.cores))
     slowest = max(
         encoder_hours / (gpu_nodes * prices.gpu_node.gpus) if on_gpu else 0.0,
+        (host_hours + beside) / (gpu_nodes * max(1, prices.gpu_node.cores)) if on_gpu else 0.0,
         cpu_work / (cpu_nodes * prices.cpu_node.cores),
     )
     wall = slowest / wanted.utilisation
     return {
         "audio_hours": hours,
         "gpu_hours": encoder_hours if on_gpu else 0.0,
-        "cpu_hours": decoder_hours + host_hours,
+        "cpu_hours": decoder_hours + host_hours + audio_hours,
+        "cores_per_gpu": rates.encode_cores + rates.encode_x / rates.audio_x if on_gpu else 0.0,
         "encode_hours": encoder_hours,
         "decode_hours": decoder_hours,
         "nodes": {prices.gpu_node.name: gpu_nodes, prices.cpu_node.name: cpu_nodes} if on_gpu
@@ -194,6 +207,8 @@ def _store(rates: Rates, prices: Prices, gpu_nodes: int, cpu_nodes: int) -> dict
     if gpu_nodes:
         actors[prices.gpu_node.name], counts[prices.gpu_node.name] = prices.gpu_node.gpus, gpu_nodes
     each = {name: count * _BLOCKS_PER_ACTOR * _STORE_MARGIN * rates.block_mb * _MB for name, count in actors.items()}
+    if gpu_nodes:
+        each[prices.gpu_node.name] += prices.gpu_node.gpus * _DECODED_BLOCKS * _DECODED_MB * _MB
     return {f"per {name}": size for name, size in each.items()} | {
         "total": sum(size * counts[name] for name, size in each.items())
     }
@@ -222,6 +237,7 @@ def _check(wanted: Wanted, rates: Rates, prices: Prices) -> None:
         "deadline": wanted.deadline_hours,
         "encode_x": rates.encode_x,
         "decode_x": rates.decode_x,
+        "audio_x": rates.audio_x,
         "cores of the CPU node": prices.cpu_node.cores,
     }
     for name, value in positive.items():

@@ -17,7 +17,7 @@ from rich.progress import (
 
 from pipeline.runs.counts import StageCount
 
-STAGES = ("encode", "decode")
+STAGES = ("audio", "encode", "decode")
 _POLL_SECONDS = 0.5
 Counts = Callable[[], Mapping[str, StageCount] | None]
 """Returns the counts of every stage at present; None where there is no answer now, which is asked for again."""
@@ -41,7 +41,8 @@ def progress_bars(
     ]
     stop = threading.Event()
     with Progress(*columns, console=console) as progress:
-        bars = {stage: progress.add_task(stage, total=rows, speed="starting") for stage in STAGES}
+        shown = [stage for stage in STAGES if stage != "audio" or stage in (workers or {})]
+        bars = {stage: progress.add_task(stage, total=rows, speed="starting") for stage in shown}
         watcher = threading.Thread(target=_watch, args=(read, progress, bars, stop, workers or {}), daemon=True)
         watcher.start()
         try:

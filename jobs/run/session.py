@@ -11,16 +11,18 @@ from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
 from jobs.cli.command import FAILED
-from jobs.run.executor import usable_cores
+from jobs.run.executor import usable_cores, usable_gpus
 from jobs.run.leftovers import kill_marked, marking
 from pipeline.errors import RollcallError
 
 _STORE_PER_CPU = 160 << 20
 """Bytes of shared memory per local core: some twenty blocks, of which a few are on their way at any time."""
 _MIN_STORE = 320 << 20
+_STORE_PER_GPU = 1 << 30
+"""The same for a local GPU: eight batches of decoded audio are 246 MB, of which four are on their way."""
 BLOCK_BYTES = 8 << 20
 """Largest block of a dataset: about 45 min of Opus or 4 min of WAV. Bounds what is read ahead of the encoders."""
 _IN_FLIGHT = 2  # tasks per actor: one at work, one whose block is on its way
@@ -28,6 +30,13 @@ _START_TRIES = 3
 _FREE_CPUS = 2.0
 """Logical CPUs that no actor of ours takes. One is for the tasks that read, cut and write blocks. The other is for the
 actor with which Ray Data filters finished rows out of a resumed run. Without them a run waits for ever."""
+_CUTTING_CPUS = 1.0
+"""Another where encoders have GPUs: what they write is cut into blocks of its own."""
+AUDIO_RESOURCE = "audio"
+"""Ray's name for cores that decode audio, where nodes offer them apart from their CPUs: one each. Nodes with GPUs do,
+so that their cores decode audio and nothing else runs there (cluster.yaml)."""
+_DECODING_PER_AUDIO = 4
+"""Cores that search and rescore for each that decodes audio; that takes a quarter of the time or less."""
 
 
 class StartError(RollcallError):
@@ -46,6 +55,8 @@ class Workers:
     elastic: The number of actors may change while the run goes on. It then uses nodes that join the cluster, and goes
              on with fewer actors when nodes leave. If off, the run has these numbers of actors from start to end.
     alone:   how many decoders a run from a cached first pass has, and the CPU share of each; no encoders run then
+    readers: tasks that decode audio for the encoders at a time; 0 where encoders do it themselves
+    reader_cpus, reader_slots: CPUs, or AUDIO_RESOURCE, that each of these takes
     """
 
     encoders: int
@@ -56,6 +67,14 @@ class Workers:
     encoder_threads: int = 1
     elastic: bool = False
     alone: tuple[int, float] = (1, 1.0)
+    readers: int = 0
+    reader_cpus: float = 0.0
+    reader_slots: float = 0.0
+
+    @property
+    def reading(self) -> TaskPoolStrategy:
+        """How many tasks decode audio at a time; where the number may change, as many as there is room for."""
+        return TaskPoolStrategy() if self.elastic else TaskPoolStrategy(size=self.readers)
 
     def pool(self, actors: int, takes: float) -> ActorPoolStrategy:
         """Return a pool of ``actors`` that take so many CPUs or GPUs each.
@@ -69,7 +88,8 @@ class Workers:
     @property
     def by_stage(self) -> dict[str, int]:
         """Workers of each stage, under the names that the meter counts by."""
-        return {"encode": self.encoders, "decode": self.decoders}
+        stages = {"audio": self.readers, "encode": self.encoders, "decode": self.decoders}
+        return {name: count for name, count in stages.items() if count}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,28 +104,42 @@ class Wishes:
 def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: bool = False) -> Workers:
     """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()).
 
-    With GPUs: one encoder on each, decoders on the cores left. Encoders ask for no CPU there, so that nodes which offer
-    GPUs and no CPUs run them and nothing else. Without GPUs: an encoder per core, and a decoder per four cores, as
-    decoding takes a tenth of encoding's time or less. ``on_cluster``: the numbers may change while the run goes on,
-    unless the user chose them.
+    With GPUs: one encoder on each. Encoders ask for no CPU there, so that nodes which offer GPUs and no CPUs run them
+    and what decodes audio. That is AUDIO_RESOURCE, where there is some, or a fifth of the cores, which decoders share.
+    Without GPUs: an encoder per core, which decodes its audio itself, and a decoder per four cores, as decoding takes a
+    tenth of encoding's time or less. ``on_cluster``: the numbers may change while the run goes on, unless the user
+    chose them.
     """
     cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
     per_encoder = wishes.gpus_per_encoder if wishes.gpus_per_encoder is not None else float(gpus > 0)
-    available = max(cpus - _FREE_CPUS, 0.0)
-    if per_encoder:
-        encoders = wishes.encoders or max(1, int(gpus / per_encoder))
-        decoders = wishes.decoders or max(1, int(available) - encoders)
-        encoder_cpus, decoder_cpus = 0.0, _share(available, decoders)
-    else:
-        encoders = wishes.encoders or max(1, int(cpus))
-        decoders = wishes.decoders or max(1, int(cpus) // 4)
-        encoder_cpus = decoder_cpus = _share(available, encoders + decoders)
     alone = wishes.decoders or max(1, int(cpus))
-    elastic = on_cluster and wishes.encoders is None and wishes.decoders is None
-    return Workers(
-        encoders, decoders, per_encoder, encoder_cpus, decoder_cpus,
-        elastic=elastic, alone=(alone, _share(available, alone)),
-    )  # fmt: skip
+    workers = _beside_gpus(resources, wishes, per_encoder) if per_encoder else _on_cores(cpus, wishes)
+    return dataclasses.replace(
+        workers,
+        elastic=on_cluster and wishes.encoders is None and wishes.decoders is None,
+        alone=(alone, _share(max(cpus - _FREE_CPUS, 0.0), alone)),
+    )
+
+
+def _beside_gpus(resources: Mapping[str, float], wishes: Wishes, per_encoder: float) -> Workers:
+    available = max(resources.get("CPU", 1.0) - _FREE_CPUS - _CUTTING_CPUS, 0.0)
+    encoders = wishes.encoders or max(1, int(resources.get("GPU", 0.0) / per_encoder))
+    slots = int(resources.get(AUDIO_RESOURCE, 0.0))
+    if slots:
+        decoders = wishes.decoders or max(1, int(available))
+        share = _share(available, decoders)
+        return Workers(encoders, decoders, per_encoder, 0.0, share, readers=slots, reader_slots=1.0)
+    decoders = wishes.decoders or max(1, int(available * _DECODING_PER_AUDIO / (_DECODING_PER_AUDIO + 1)))
+    readers = max(1, int(available) - decoders)
+    share = _share(available, decoders + readers)
+    return Workers(encoders, decoders, per_encoder, 0.0, share, readers=readers, reader_cpus=share)
+
+
+def _on_cores(cpus: float, wishes: Wishes) -> Workers:
+    encoders = wishes.encoders or max(1, int(cpus))
+    decoders = wishes.decoders or max(1, int(cpus) // 4)
+    share = _share(max(cpus - _FREE_CPUS, 0.0), encoders + decoders)
+    return Workers(encoders, decoders, 0.0, share, share)
 
 
 def _share(cpus: float, actors: int) -> float:
@@ -181,7 +215,7 @@ class _LocalOptions(TypedDict, total=False):
 
 def _local_options() -> _LocalOptions:
     cpus = usable_cores()
-    store = max(_MIN_STORE, cpus * _STORE_PER_CPU)
+    store = max(_MIN_STORE, cpus * _STORE_PER_CPU) + usable_gpus() * _STORE_PER_GPU
     return {"num_cpus": max(cpus, int(_FREE_CPUS)), "include_dashboard": False, "object_store_memory": store}
 
 

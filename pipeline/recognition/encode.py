@@ -1,19 +1,19 @@
-"""Audio rows to EMISSIONS rows: decode, pack by padded seconds, encode. Table in, table out, a row per row."""
+"""Rows of audio to EMISSIONS rows: pack by padded seconds, encode. Table in, table out, a row per row."""
 
 import dataclasses
-import hashlib
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
-from pipeline.audio.decode import Pcm, decode_audio, to_pcm
+from pipeline.audio.decode import Pcm
 from pipeline.errors import RowError
 from pipeline.recognition.emission_rows import emission_columns, with_adapter_input, with_phone_clock
+from pipeline.recognition.waveforms import is_read, read_audio, waveforms_of
 from pipeline.schemas import EMISSIONS, ORIGIN, with_origin
 from pipeline.types.emissions import Emissions
 
@@ -25,8 +25,7 @@ Answer = TypeVar("Answer")
 
 FAILURES = (RuntimeError, ValueError, RowError)
 """What a batch fails with; torch's out of memory is a RuntimeError."""
-_READ = ("utterance_id", "audio", "audio_sha256", "error")
-NEEDED = (*_READ, *ORIGIN)
+NEEDED = ("utterance_id", "audio", "audio_sha256", "error", *ORIGIN)
 """AUDIO columns that encoding reads or carries along, where they are there; the list column comes on top."""
 
 
@@ -91,32 +90,20 @@ class Encoder:
         return DeviceWork(self._done.seconds, self._done.batches, self._done.padded_seconds)
 
     def encode(self, audio: pa.Table) -> pa.Table:
-        """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set."""
-        rows = audio.select([name for name in _READ if name in audio.column_names]).to_pylist()
-        decoded = [self._decode(row) for row in rows]
-        waveforms = [None if isinstance(item, str) else item for item in decoded]
-        errors = [item if isinstance(item, str) else None for item in decoded]
-        emissions = self._encode_all(waveforms, errors, [row["utterance_id"] for row in rows])
-        return self._table(audio, rows, waveforms, emissions, errors)
+        """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set.
 
-    def _decode(self, row: dict[str, Any]) -> Pcm | str:
-        """Return the waveform in 16 bits, or why there is none."""
-        name = row["utterance_id"]
-        if row.get("error"):
-            return str(row["error"])
-        data = (row["audio"] or {}).get("bytes")
-        if data is None:
-            return f"{name}: has no audio bytes; `python -m jobs.ingest` embeds the audio in the dataset."
-        try:
-            samples = to_pcm(decode_audio(data, name).samples)
-        except RowError as error:
-            return str(error)
-        if len(samples) > self.model.max_seconds * SAMPLE_RATE:
-            return (
-                f"{name}: audio is {len(samples) / SAMPLE_RATE:.1f} s long, the model takes at most "
-                f"{self.model.max_seconds:g} s; cut it with `python -m jobs.ingest`."
-            )
-        return samples
+        The audio is decoded here, unless that was done before (pipeline.recognition.waveforms).
+        """
+        rows = audio if is_read(audio) else read_audio(audio)
+        names, errors, waveforms = rows["utterance_id"].to_pylist(), rows["error"].to_pylist(), waveforms_of(rows)
+        for index, waveform in enumerate(waveforms):
+            if waveform is not None and len(waveform) > self.model.max_seconds * SAMPLE_RATE:
+                waveforms[index], errors[index] = None, (
+                    f"{names[index]}: audio is {len(waveform) / SAMPLE_RATE:.1f} s long, the model takes at most "
+                    f"{self.model.max_seconds:g} s; cut it with `python -m jobs.ingest`."
+                )  # fmt: skip
+        emissions = self._encode_all(waveforms, errors, names)
+        return self._table(rows, waveforms, emissions, errors)
 
     def _encode_all(
         self, waveforms: Sequence[Pcm | None], errors: list[str | None], names: Sequence[str]
@@ -196,18 +183,17 @@ class Encoder:
 
     def _table(
         self,
-        audio: pa.Table,
-        rows: Sequence[dict[str, Any]],
+        rows: pa.Table,
         waveforms: Sequence[Pcm | None],
         emissions: Sequence[Emissions | None],
         errors: Sequence[str | None],
     ) -> pa.Table:
-        own = audio[self.list_column] if self.list_column else pa.nulls(len(rows), pa.list_(pa.string()))
-        origin = with_origin(audio.select([name for name in ORIGIN if name in audio.column_names]))
+        own = rows[self.list_column] if self.list_column else pa.nulls(len(rows), pa.list_(pa.string()))
+        origin = with_origin(rows.select([name for name in ORIGIN if name in rows.column_names]))
         columns = {
-            "utterance_id": [row["utterance_id"] for row in rows],
+            "utterance_id": rows["utterance_id"].cast(pa.string()),
             "duration_seconds": [None if w is None else len(w) / SAMPLE_RATE for w in waveforms],
-            "audio_sha256": [row.get("audio_sha256") or _sha256(row["audio"]) for row in rows],
+            "audio_sha256": rows["audio_sha256"],
             "model_id": [self.model.model_id] * len(rows),
             "frame_seconds": [self.model.frame_seconds] * len(rows),
             **emission_columns(emissions),
@@ -235,8 +221,3 @@ def encode_or_split(
             return [error.with_traceback(None)]
     middle = len(waveforms) // 2
     return encode_or_split(encode, waveforms[:middle]) + encode_or_split(encode, waveforms[middle:])
-
-
-def _sha256(audio: dict[str, Any] | None) -> str | None:
-    data = (audio or {}).get("bytes")
-    return None if data is None else hashlib.sha256(data).hexdigest()

@@ -1,6 +1,7 @@
 """How much audio a dataset holds, without decoding it: read where ingest wrote it, else estimated."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,17 @@ def audio_length(files: Sequence[Location], columns: Sequence[str], enough: floa
     if _COLUMN in columns:
         return attempt(lambda: _counted(files, enough), files[0], "read")
     return attempt(lambda: _estimated(files), files[0], "read")
+
+
+def mean_seconds(files: Sequence[Location], columns: Sequence[str]) -> float:
+    """Return how long a row is on average, from the first file and the last; 0.0 where they have no audio.
+
+    columns: those that every file has
+    Raises StorageError for files that cannot be read.
+    """
+    some = list({file.path: file for file in (files[0], files[-1])}.values())
+    rows = attempt(lambda: sum(_rows(file) for file in some), files[0], "read")
+    return audio_length(some, columns, math.inf).seconds / max(1, rows)
 
 
 def _counted(files: Sequence[Location], enough: float) -> AudioLength:
@@ -78,6 +90,10 @@ def _seconds(audio: dict[str, Any] | None) -> float | None:
         return decode_audio(data, "sample").duration_seconds
     except RowError:
         return None
+
+
+def _rows(file: Location) -> int:
+    return int(pq.read_metadata(file.path, filesystem=file.arrow()).num_rows)
 
 
 def _audio_bytes(file: Location) -> int:

@@ -18,8 +18,8 @@ SUMS: Mapping[str, str] = {
     "bytes_out": "bytes of the tables that left",
 }
 """Fields of StageCount that add up, and what each is."""
-BEFORE: Mapping[str, str] = {"decode": "encode"}
-"""The stage whose rows a stage waits for."""
+BEFORE: Mapping[str, str] = {"encode": "audio", "decode": "encode"}
+"""The stage whose rows a stage waits for; where encoders read audio themselves there is no ``audio``."""
 _JUDGED_FROM = 100
 """Utterances of a stage before its error rate says anything."""
 

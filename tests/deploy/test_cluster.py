@@ -36,13 +36,17 @@ def test_the_head_does_no_work_and_every_group_is_bounded(cluster: dict[str, Any
     assert {"gpu_encoder", "cpu_decoder"} <= set(groups)
 
 
-def test_gpu_nodes_offer_no_cpus_so_that_only_encoders_run_there(cluster: dict[str, Any]) -> None:
-    groups = cluster["available_node_types"]
-    assert groups["gpu_encoder"]["resources"] == {"CPU": 0, "GPU": 1}
-    assert "GPU" not in groups["cpu_decoder"]["resources"]
-    workers = choose_workers({"CPU": 16.0, "GPU": 1.0}, Wishes())
-    assert (workers.encoder_cpus, workers.encoder_gpus) == (0.0, 1.0)
-    assert workers.decoder_cpus > 0
+def test_gpu_nodes_encode_and_decode_audio_and_do_nothing_else(cluster: dict[str, Any]) -> None:
+    gpu, cpu = (cluster["available_node_types"][name]["resources"] for name in ("gpu_encoder", "cpu_decoder"))
+    assert (gpu["CPU"], gpu["GPU"]) == (0, 1)
+    assert "GPU" not in cpu
+    at_the_start = choose_workers({name: float(count) for name, count in cpu.items()}, Wishes(gpus_per_encoder=1))
+    assert at_the_start.reader_slots == 1, "before there is a GPU node"
+    whole = choose_workers({"CPU": 14.0, "GPU": 1.0, "audio": 9.0}, Wishes())
+    for workers in (at_the_start, whole):
+        assert (workers.encoder_cpus, workers.encoder_gpus, workers.reader_cpus) == (0.0, 1.0, 0.0)
+        assert workers.decoder_cpus > 0
+    assert whole.readers == gpu["audio"] + cpu["audio"]
 
 
 def test_token_authentication_is_on_and_spilling_has_a_place(cluster: dict[str, Any]) -> None:

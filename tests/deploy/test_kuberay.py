@@ -1,5 +1,6 @@
 """The manifests of deploy/kuberay: only fields that Kubernetes and KubeRay 1.7 know, and what the jobs need of them."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from jobs import submit
+from jobs.run.session import AUDIO_RESOURCE
 from jobs.run.submission import Submission
 from jobs.transcribe import build_parser
 
@@ -147,7 +149,15 @@ def test_clusters_have_the_groups_that_the_jobs_are_written_for(name: str) -> No
     assert cluster["authOptions"]["mode"] == "token"
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
     groups = {group["groupName"]: group for group in cluster["workerGroupSpecs"]}
-    assert groups["gpu-encoder"]["rayStartParams"] == {"num-cpus": "0", "num-gpus": "1"}
+    started = groups["gpu-encoder"]["rayStartParams"]
+    assert (started["num-cpus"], started["num-gpus"]) == ("0", "1")
+    for group in groups.values():  # cores that decode audio come on top of CPUs, so together they are the pod's
+        start = group["rayStartParams"]
+        (written,) = shlex.split(start["resources"])  # as the shell hands it to `ray start`
+        audio = json.loads(written)[AUDIO_RESOURCE]
+        (container,) = group["template"]["spec"]["containers"]
+        own = int(start.get("num-gpus", "0"))  # a core for each encoder
+        assert audio + int(start["num-cpus"]) + own == int(container["resources"]["limits"]["cpu"])
     assert all(group["minReplicas"] <= group["replicas"] <= group["maxReplicas"] for group in groups.values())
     assert "nvidia.com/gpu" not in str(groups["cpu-decoder"])
     program, _, module, *arguments = shlex.split(job["entrypoint"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from jobs.run import local_run
 from jobs.run.executor import LOCAL, RAY, Choice, Size, choose
 from jobs.transcribe import main
 from pipeline.errors import ConfigError
@@ -128,6 +129,25 @@ def test_with_an_adapter(tmp_path: Path, tiny: Path) -> None:
     )
     assert here == ray
     assert [row["text"] for row in here] != [row["text"] for row in plain]
+
+
+def test_beside_a_gpu_the_threads_decode_audio_and_full_batches_are_encoded(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = str(write_corpus(tmp_path / "a.parquet", noises(21) | {"bad": b"no audio"}))
+    cores = run(tmp_path, tiny, "--audio", audio)
+    monkeypatch.setattr(local_run, "_has_gpu", lambda _: True)
+    capsys.readouterr()
+    (tmp_path / "gpu").mkdir()
+    gpu = run(tmp_path / "gpu", tiny, "--audio", audio, "--cache-emissions", "--num-encoders", "2")
+    assert transcripts(gpu["transcripts"]) == transcripts(cores["transcripts"])
+    assert [(name, facts["workers"], facts["rows"], facts["errors"]) for name, facts in gpu["stages"].items()] == [
+        ("audio", 2, 22, 1),
+        ("encode", 1, 22, 1),
+        ("decode", 1, 22, 1),
+    ]
+    logged = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert [(line["stage"], line["utterance_id"]) for line in logged] == [("audio", "bad")]
 
 
 def test_rows_with_errors_are_done_again(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from pipeline.entities.lists import load_entities
 from pipeline.recognition.recogniser import Recogniser
 from tests.support.attempts import Attempt, compare, read_rows, transcript_files, watched
 from tests.support.local_cluster import LocalCluster, local_cluster, transcribe, workers
-from tests.support.transcribing import noises, write_corpus
+from tests.support.transcribing import GREEDY, noises, read_json, write_corpus
 from tests.support.workers import RAY
 
 pytestmark = RAY
@@ -28,10 +28,10 @@ FILES = UTTERANCES // BLOCK
 
 @pytest.fixture
 def cluster() -> Iterator[LocalCluster]:
-    """As cluster.yaml has it: a head that does no work, and a node with CPUs only."""
+    """As cluster.yaml has it: a head that does no work, and a node without GPUs."""
     with local_cluster() as nodes:
         nodes.add("head", cpus=0)
-        nodes.add("cpu", cpus=4)
+        nodes.add("cpu", cpus=4, audio=1)
         yield nodes
 
 
@@ -54,8 +54,9 @@ def test_nodes_come_and_go_and_the_rows_are_those_of_one_process(
 ) -> None:
     audio, output = write_corpus(tmp_path / "a.parquet", noises(UTTERANCES, 0.5)), tmp_path / "out"
     command = ["--audio", str(audio), "--output", str(output), "--model", str(tiny), "--block-rows", str(BLOCK)]
-    command += ["--config", str(tiny.parent / "greedy.yaml"), "--preset", "baseline", "--gpus-per-encoder", "1"]
-    command += ["--patience", "2"]
+    command += ["--config", str(tmp_path / "small.yaml"), "--preset", "baseline", "--gpus-per-encoder", "1"]
+    command += ["--patience", "2", "--summary", str(tmp_path / "s.json")]
+    (tmp_path / "small.yaml").write_text(GREEDY + "acoustic: {batch_seconds: 8}\n")  # an encoder gets 60 rows at once
 
     def files(count: int) -> None:
         attempt.wait(lambda: len(transcript_files(output)) >= count)
@@ -65,7 +66,7 @@ def test_nodes_come_and_go_and_the_rows_are_those_of_one_process(
         attempt.wait(lambda: bool(workers(cluster.raylet("cpu"), "DecoderActor")))
         assert not transcript_files(output), "there is no GPU yet"
 
-        cluster.add("gpu", cpus=0, gpus=1)  # a node that joins is used
+        cluster.add("gpu", cpus=0, gpus=1, audio=1)  # a node that joins is used
         files(2)
         assert workers(cluster.raylet("gpu"), "EncoderActor")
         assert not workers(cluster.raylet("gpu"), "DecoderActor")
@@ -76,10 +77,14 @@ def test_nodes_come_and_go_and_the_rows_are_those_of_one_process(
         files(FILES // 4)
 
         cluster.kill("gpu")  # one that leaves costs time only; another takes what was not encoded yet
-        cluster.add("another", cpus=0, gpus=1)
+        cluster.add("another", cpus=0, gpus=1, audio=1)
+        attempt.wait(lambda: bool(workers(cluster.raylet("another"), "EncoderActor")))  # once Ray knows of the loss
         files(FILES // 2)
         attempt.kill()
         attempt.finish()
+    stages = read_json(tmp_path / "s.json")["stages"]
+    assert list(stages) == ["audio", "encode", "decode"]
+    assert stages["encode"]["batch_seconds"] is not None
     assert compare(alone(audio, tiny), read_rows(output)) == {"lost": 0, "repeated": 0, "differing": 0}
     assert attempt.number == 2, "only the driver that was killed had to be started again"
     assert seen["whole"] >= FILES / 2

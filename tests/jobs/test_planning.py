@@ -12,7 +12,7 @@ from jobs.run.planning import Node, Prices, Rates, Wanted, plan
 from pipeline.errors import ConfigError
 
 RATES = Rates(
-    device="gpu", encode_x=1000.0, decode_x=100.0, encode_cores=2.0, audio_mb_per_hour=30.0,
+    device="gpu", encode_x=1000.0, decode_x=100.0, encode_cores=2.0, audio_x=500.0, audio_mb_per_hour=30.0,
     transcript_mb_per_hour=2.0, cache_mb_per_hour=12.0, block_mb=8.0, source="a test",
 )  # fmt: skip
 PRICES = Prices("USD", Node("gpu", 8, 2, 4.0), Node("cpu", 10, 0, 1.0), 0.02, "a test")
@@ -23,14 +23,23 @@ def test_a_plan_by_hand() -> None:
     facts = plan(WANTED, RATES, PRICES)
     assert facts["gpu_hours"] == 1000  # 10^6 h at 1000 x real time
     assert facts["decode_hours"] == 10_000
-    assert facts["cpu_hours"] == 12_000  # and two cores beside each GPU
+    assert facts["cpu_hours"] == 14_000  # and two cores beside each GPU, and 2,000 h to decode audio
+    assert facts["cores_per_gpu"] == 4  # two, and 1000 / 500
     assert facts["nodes"] == {"gpu": 10, "cpu": 20}  # 1000 h / (50 h x 2 GPUs), 10000 h / (50 h x 10 cores)
     assert facts["wall_hours"] == 100
     assert facts["audio_bytes"] == 30e12
     assert facts["cache_bytes"] == 12e12
-    assert facts["object_store_bytes"] == {"per cpu": 640e6, "per gpu": 128e6, "total": 20 * 640e6 + 10 * 128e6}
+    gpu = 128e6 + 2 * 4 * 245.76e6  # for each of two GPUs four times eight batches of 960 s at 32 kB/s
+    assert facts["object_store_bytes"] == {"per cpu": 640e6, "per gpu": gpu, "total": 20 * 640e6 + 10 * gpu}
     assert facts["cost"]["compute"] == 100 * (10 * 4 + 20 * 1)
     assert facts["cost"]["storage"] == pytest.approx(14_000 * 3 * 0.02)  # 2 TB and 12 TB, three months
+
+
+def test_audio_that_the_cores_beside_gpus_cannot_decode_is_decoded_beside_decoders() -> None:
+    facts = plan(WANTED, dataclasses.replace(RATES, audio_x=250.0), PRICES)
+    # 4,000 core hours of audio; ten nodes have 8 cores for 50 h, less 2,000 h of encoders: 2,000 h are left over
+    assert facts["nodes"] == {"gpu": 10, "cpu": 24}
+    assert facts["cores_per_gpu"] == 6
 
 
 def test_without_gpus_everything_runs_on_cores() -> None:
@@ -81,6 +90,12 @@ def test_rates_of_a_run(tmp_path: Path) -> None:
     path.write_text(json.dumps(record(gpu_busy_share=0.9)))
     rates = read_rates(str(path))
     assert (rates.device, rates.encode_x, rates.encode_cores) == ("gpu", 72.0, 2.0)  # by the time that the GPU is taken
+    assert rates.audio_x == read_rates(None).audio_x
+    apart = record(gpu_busy_share=0.9, bytes_in=9e9)
+    apart["stages"]["audio"] = {"audio_seconds": 36.0, "cpu_seconds": 0.1, "bytes_in": 300_000}
+    path.write_text(json.dumps(apart))
+    rates = read_rates(str(path))
+    assert (rates.audio_x, rates.audio_mb_per_hour) == (pytest.approx(360.0), pytest.approx(30.0))
     path.write_text(json.dumps({"stages": {}}))
     with pytest.raises(ConfigError, match="whole run"):
         read_rates(str(path))
@@ -94,6 +109,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["cpu_hours"] > 0
     assert "rates: " in out.err
     assert read_rates(None).source in out.err
+
+
+def test_what_is_known_of_an_h200(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--hours", "1000000", "--rates", str(DEPLOY / "rates-h200.yaml"), "--json"]) == 0
+    assert 30 <= json.loads(capsys.readouterr().out)["cores_per_gpu"] <= 60
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,11 @@ class LocalCluster:
         """For RAY_ADDRESS."""
         return str(self._cluster.address)
 
-    def add(self, name: str, cpus: int, gpus: int = 0, dashboard_port: int | None = None) -> None:
-        """Start a node; the first one is the head, and may have a dashboard. ``gpus`` are only counted."""
+    def add(self, name: str, cpus: int, gpus: int = 0, audio: int = 0, dashboard_port: int | None = None) -> None:
+        """Start a node; the first one is the head, and may have a dashboard. ``gpus`` are only counted.
+
+        audio: cores apart from ``cpus`` that decode audio, as cluster.yaml has them
+        """
         first: dict[str, Any] = {}
         if not self._nodes:
             first = {"include_dashboard": dashboard_port is not None, "_system_config": _HEALTH}
@@ -53,7 +56,7 @@ class LocalCluster:
         for tries_left in reversed(range(_START_TRIES)):
             before = set(family(os.getpid()))
             try:
-                self._nodes[name] = self._start(cpus, gpus, first)
+                self._nodes[name] = self._start(cpus, gpus, first | ({"resources": {"audio": audio}} if audio else {}))
                 return
             except Exception as error:  # Ray has no class of its own for it
                 if not tries_left or "timed out during startup" not in str(error):
