@@ -65,6 +65,9 @@ class Catalog:
     tokens: [N, J] subword ids; sizes: [N]
     phones: [N, I] columns of the phone head; phone_sizes: [N], 0 where no pronunciation is known
     keys:   [H, J, N, K]; values: [J, N, U]
+
+    Where every utterance of a batch has spellings of its own, all of these have a dimension B in front; what pads the
+    fewer ones has size 0.
     """
 
     tokens: torch.Tensor
@@ -77,6 +80,19 @@ class Catalog:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether every utterance has spellings of its own."""
+        return self.sizes.dim() == 2
+
+    def said_by(self, log_probs: torch.Tensor) -> torch.Tensor:
+        """Return [B, T, J, N] of [B, T, V]: what belongs to each subword."""
+        return _columns(log_probs, self.tokens)
+
+    def heard_by(self, phones: torch.Tensor) -> torch.Tensor:
+        """Return [B, T, I, N] of [B, T, P]: what belongs to each phone."""
+        return _columns(phones, self.phones)
+
     def rows(self, index: torch.Tensor) -> "Catalog":
         """Return the spellings at ``index`` [n], cut to the longest of them."""
         longest, sounds = int(self.sizes[index].max()), int(self.phone_sizes[index].max())
@@ -88,6 +104,15 @@ class Catalog:
             self.keys[:, :longest, index],
             self.values[:longest, index],
         )
+
+
+def _columns(values: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Return [B, T, J, N], the columns ``ids`` [N, J] or [B, N, J] of ``values`` [B, T, V]."""
+    batch, frames, _ = values.shape
+    size, flat = (ids.shape[-1], ids.shape[-2]), ids.transpose(-1, -2).flatten(-2)  # [J * N] or [B, J * N]
+    if ids.dim() == 2:
+        return values[:, :, flat].view(batch, frames, *size)
+    return values.gather(2, flat[:, None].expand(-1, frames, -1)).view(batch, frames, *size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,13 +171,16 @@ class OutputLayer(nn.Module):
         self.register_buffer("bias", bias.detach().float().clone())
         self.register_buffer("fold", fold.detach().long().clone())
         self._plain = bool((fold == torch.arange(len(fold))).all())
+        self._kept: torch.Tensor | None = None
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Return [..., V] log-probs of states [..., D]."""
         logits = nn.functional.linear(states, self.weight, self.bias)  # [..., R]
         if self._plain:
             return logits.log_softmax(-1)
-        kept = torch.nonzero(self.fold >= 0)[:, 0]
+        if self._kept is None or self._kept.device != logits.device:  # found once, as a GPU would be waited for
+            self._kept = torch.nonzero(self.fold >= 0)[:, 0]
+        kept = self._kept
         probs = logits[..., kept].softmax(-1)
         summed = torch.zeros_like(logits).index_add(-1, self.fold[kept], probs)
         return summed.clamp_min(1e-9).log()
@@ -183,12 +211,13 @@ class CatalogEncoder(nn.Module):
         self.value = nn.Linear(2 * shape.hidden + shape.embedding, shape.value)
         self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, spelled: "Spelled") -> Catalog:
-        """Encode padded spellings."""
+    def forward(self, spelled: "Spelled", lengths: torch.Tensor | None = None) -> Catalog:
+        """Encode padded spellings; ``lengths`` are their sizes on the host, where a device would be waited for."""
         tokens, sizes = spelled.tokens, spelled.sizes
+        lengths = sizes.cpu() if lengths is None else lengths
         count, longest = tokens.shape
         embedded = self.embedding(tokens)  # [N, J, E]
-        packed = nn.utils.rnn.pack_padded_sequence(embedded, sizes.cpu(), batch_first=True, enforce_sorted=False)
+        packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         read, _ = nn.utils.rnn.pad_packed_sequence(self.reader(packed)[0], batch_first=True, total_length=longest)
         inside = (torch.arange(longest, device=sizes.device) < sizes[:, None])[..., None]  # [N, J, 1]
         entity = self.whole(read.masked_fill(~inside, NEVER).amax(1))  # [N, H * K], one vector per entity
@@ -256,23 +285,21 @@ class ContextualAdapter(nn.Module):
         x = nn.functional.silu(self.from_query(query) + self.from_last(last)) * valid  # [B, T, F]
         x = self.dropout(self.frame_norm(x + self.neighbours(x.transpose(1, 2)).transpose(1, 2)))
         queries = self.queries(x).view(batch, count, self.shape.heads, self.shape.key).transpose(1, 2)
-        padding = None if bool((lengths == count).all()) else ~valid[..., 0]
+        padding = None if batch == 1 else ~valid[..., 0]  # an utterance alone has none
         no_bias = self.no_bias(x).transpose(1, 2)[..., None]
         return Frames(last, self.output(last), phones, x, queries, no_bias, padding)
 
     def scores(self, frames: Frames, catalog: Catalog, members: torch.Tensor | None) -> torch.Tensor:
         """Return attention scores [B, H, J, T, N]; ``members`` [B, N] says whose list holds which spelling."""
-        keys = catalog.keys[None] * self.shape.key**-0.5  # [1, H, J, N, K]
+        keys = (catalog.keys if catalog.is_own else catalog.keys[None]) * self.shape.key**-0.5  # [1 or B, H, J, N, K]
         match = frames.queries[:, :, None] @ keys.transpose(-1, -2)  # [B, H, J, T, N]
         heard = frames.log_probs.clamp(min=_LEAST_LOG_PROB) + _NEUTRAL_LOG_PROB  # [B, T, V]
-        batch, count, _ = heard.shape
-        heard = heard[:, :, catalog.tokens.T.reshape(-1)].view(batch, count, *catalog.tokens.T.shape)  # [B, T, J, N]
-        match = match + self.trust[:, None, None, None] * heard.transpose(1, 2)[:, None]
+        match = match + self.trust[:, None, None, None] * catalog.said_by(heard).transpose(1, 2)[:, None]
         if frames.padding is not None:  # nothing is said there, whatever the base's log-probs of padding are
             match = match.masked_fill(frames.padding[:, None, None, :, None], NEVER)
         chain = chain_scores(match, catalog.sizes, self.shape.window)
         scores = self.chain_weight[:, None, None, None] * chain + self.match_weight[:, None, None, None] * match
-        if frames.phones is not None and catalog.phones.shape[1]:
+        if frames.phones is not None and catalog.phones.shape[-1]:
             weight = self.phone_weight[:, None, None, None]
             scores = scores + weight * self._heard_phones(frames.phones, frames.padding, catalog)[:, None, None]
         scores = torch.where(chain > NEVER / 2, scores, NEVER)
@@ -283,13 +310,13 @@ class ContextualAdapter(nn.Module):
         heard = phones.clamp(min=_LEAST_LOG_PROB) + self.phone_neutral  # [B, T, P]
         if padding is not None:
             heard = heard.masked_fill(padding[..., None], NEVER)
-        batch, count, _ = heard.shape
-        match = heard[:, :, catalog.phones.T.reshape(-1)].view(batch, count, *catalog.phones.T.shape)  # [B, T, I, N]
+        match = catalog.heard_by(heard)  # [B, T, I, N]
         chain = chain_scores(match.transpose(1, 2)[:, None], catalog.phone_sizes, self.shape.phone_window)
         best = chain[:, 0].amax(1)[:, None]  # [B, 1, T, N]
         near = torch.maximum(latest_max(best, _NEAR), latest_max(best.flip(2), _NEAR).flip(2))
         near = torch.maximum(near, best)[:, 0]  # phones peak some frames beside subwords
-        return torch.where(catalog.phone_sizes > 0, near, 0.0)
+        known = catalog.phone_sizes > 0
+        return torch.where(known[:, None] if catalog.is_own else known, near, 0.0)
 
     def attend(self, frames: Frames, catalog: Catalog, members: torch.Tensor | None = None) -> Attention:
         """Return where every frame looks; see ``scores`` for ``members``."""
@@ -312,8 +339,9 @@ class ContextualAdapter(nn.Module):
         """Return [B, T, 1], how strongly a frame is moved, from its audio and how sure the attention is."""
         odds = torch.log((1 - no_bias).clamp(min=1e-6)) - torch.log(no_bias.clamp(min=1e-6))
         base, blank = frames.log_probs, self.shape.blank
-        written = torch.arange(self.shape.vocabulary, device=base.device) != blank
-        facts = [odds.clamp(-_ODDS_RANGE, _ODDS_RANGE), base[..., blank], base[..., written].amax(-1)]
+        is_blank = torch.arange(self.shape.vocabulary, device=base.device) == blank
+        written = base.masked_fill(is_blank, float("-inf")).amax(-1)
+        facts = [odds.clamp(-_ODDS_RANGE, _ODDS_RANGE), base[..., blank], written]
         hints = torch.stack(facts, -1) / _ODDS_RANGE
         strength: torch.Tensor = nn.functional.softplus(self.gate(torch.cat([frames.encoded, hints], -1)))
         return strength

@@ -33,9 +33,10 @@ def _later(x: torch.Tensor, frames: int) -> torch.Tensor:
 def chain_scores(match: torch.Tensor, sizes: torch.Tensor, window: int) -> torch.Tensor:
     """Return [B, H, J, T, N], the score of the best whole reading through each cell of ``match`` of that shape.
 
-    ``sizes`` [N] are the lengths of the spellings; cells beyond them are NEVER.
+    ``sizes`` [N], or [B, N] where each utterance has spellings of its own, are their lengths; cells beyond them are
+    NEVER.
     """
-    if match.device.type == "cpu":
+    if match.device.type == "cpu" and sizes.dim() == 1:
         scores: torch.Tensor = _Compiled.apply(match, sizes, window)  # type: ignore[no-untyped-call]
         return scores
     return chain_of_tensors(match, sizes, window)
@@ -43,7 +44,7 @@ def chain_scores(match: torch.Tensor, sizes: torch.Tensor, window: int) -> torch
 
 def chain_of_tensors(match: torch.Tensor, sizes: torch.Tensor, window: int) -> torch.Tensor:
     """As ``chain_scores``, with tensor operations."""
-    longest = match.shape[2]
+    longest, sizes = match.shape[2], sizes.view(-1, 1, 1, sizes.shape[-1])  # [1 or B, 1, 1, N]
     left, right = [match[:, :, 0]], [match[:, :, longest - 1]]
     for j in range(1, longest):
         left.append(match[:, :, j] + latest_max(left[-1], window))
@@ -51,8 +52,8 @@ def chain_of_tensors(match: torch.Tensor, sizes: torch.Tensor, window: int) -> t
         following = latest_max(right[-1].flip(2), window).flip(2)  # [B, H, T, N]
         right.append(match[:, :, j] + torch.where(sizes > j + 1, following, 0.0))
     both = torch.stack(left, 2) + torch.stack(right[::-1], 2) - match
-    inside = torch.arange(longest, device=sizes.device)[:, None] < sizes  # [J, N]
-    return torch.where(inside[None, None, :, None], both, NEVER)
+    inside = torch.arange(longest, device=sizes.device)[:, None] < sizes  # [1 or B, 1, J, N]
+    return torch.where(inside[:, :, :, None], both, NEVER)
 
 
 class _Compiled(torch.autograd.Function):

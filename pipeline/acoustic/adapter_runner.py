@@ -6,21 +6,26 @@ from the encoder or from a file, they are rounded before they get here, so the r
 
 import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from pipeline.acoustic.adapter import Catalog, ContextualAdapter, Frames, pad_spellings
-from pipeline.acoustic.adapter_spelling import Speller, Spelling
+from pipeline.acoustic.adapter_batch import (
+    KEPT_SHARE,
+    LEAST_SHARE,
+    Adapted,
+    BatchedAdapter,
+    Listened,
+    spelled_rows,
+    unheard,
+)
+from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.types.emissions import SparseLogProbs
 from pipeline.types.entity import EntityList
 
-LEAST_SHARE = 1e-3
-"""Frames that give less of their attention to the list keep the base's output as it is, to the bit."""
-KEPT_SHARE = 1e-2
-"""A subword with this share of a frame's attention is kept among its candidates whatever its log-probability."""
 _CELLS = 1 << 23  # frames x subwords x spellings x heads that are looked at together: 32 MB per tensor
 _KEPT_LISTS = 64
 
@@ -47,27 +52,20 @@ class Looked:
     value: torch.Tensor
 
 
-@dataclasses.dataclass(frozen=True)
-class Adapted:
-    """What the adapter says of one utterance.
-
-    tokens:   the candidates of the first pass with the entities raised; None where nothing is
-    attended: [E, 3] of each entity the highest share of any frame's attention, the sum of its shares in frames, and
-              the frame that attends to it most; NaN for one that cannot be attended to
-    """
-
-    tokens: SparseLogProbs | None
-    attended: npt.NDArray[np.float16]
-
-
 class AdapterRunner:
-    """Loaded once per worker; deterministic. Lists that were seen lately keep their embeddings, by content version."""
+    """Loaded once per worker; deterministic. Lists that were seen lately keep their embeddings, by content version.
+
+    together: whether utterances given at once are one padded batch; on CPUs each is taken alone, so that nothing else
+              has a part in its bytes
+    """
 
     def __init__(self, adapter: ContextualAdapter, speller: Speller, prior: float = 0.0, device: str = "cpu") -> None:
         """``prior``: nats added to the score of ``<no-bias>``."""
         self._adapter, self.speller, self._prior = adapter.to(device).eval(), speller, prior
         self._device = torch.device(device)
         self._lists: collections.OrderedDict[str, EncodedList | None] = collections.OrderedDict()
+        self._batched = BatchedAdapter(self._adapter, speller, prior, self._device)
+        self.together = self._device.type != "cpu"
 
     def query(self, states: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
         """Return the list-independent query [T, Q] of states [L + 1, T, D]."""
@@ -79,6 +77,14 @@ class AdapterRunner:
         with torch.inference_mode():
             return self._adapter.query_of(states.float()).to(torch.float16)
 
+    def adapt_all(self, utterances: Sequence[Listened]) -> list[Adapted]:
+        """Adapt each utterance to its list, see ``adapt``; together, where that is faster."""
+        batched = self._batched.adapt(utterances) if self.together else [None] * len(utterances)
+        return [
+            self.adapt(one.first, one.last, one.query, one.phones, one.entities) if said is None else said
+            for one, said in zip(utterances, batched, strict=True)
+        ]
+
     def adapt(
         self, first: SparseLogProbs, last: npt.NDArray[np.float16], query: npt.NDArray[np.float16],
         phones: npt.NDArray[np.float16] | None, entities: EntityList,
@@ -89,7 +95,7 @@ class AdapterRunner:
         """
         listed = self.encode(entities)
         if listed is None or first.frames == 0:
-            return Adapted(None, np.full((len(entities), 3), np.nan, np.float16))
+            return unheard(entities)
         with torch.inference_mode():
             frames = self.frames(last, query, phones)
             looked = self.look(frames, listed.catalog)
@@ -116,12 +122,7 @@ class AdapterRunner:
         return encoded
 
     def _encode(self, entities: EntityList) -> EncodedList | None:
-        rows: list[tuple[Spelling, int]] = [
-            (row, number)
-            for number, entity in enumerate(entities.entities)
-            if entity.weight > 0
-            for row in self.speller.rows(entity)
-        ]
+        rows = spelled_rows(self.speller, entities)
         if not rows:
             return None
         rows.sort(key=lambda row: (len(row[0][0]), row))  # like lengths together: little is padded

@@ -87,16 +87,21 @@ def pad(waveforms: Sequence[Audio], least: int, width: int, device: torch.device
     return Padded(samples.float() / _FULL_SCALE if kind == torch.int16 else samples, counts)
 
 
-def rank(log_probs: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def rank(log_probs: torch.Tensor, k: int, first: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Return int16 ids and float16 values [..., k] of the best of [..., V] log-probs; equal ones by the lower id.
 
     Sorted by one whole number each, the log-prob's own bits (it is at most 0) before the id: no two are equal, so what
-    is chosen does not depend on how a device sorts.
+    is chosen does not depend on how a device sorts. What ``first`` [..., V] says is chosen before all others.
     """
     count = log_probs.shape[-1]
     bits = log_probs.clamp(max=0.0).contiguous().view(torch.int32) & 0x7FFFFFFF
     order = torch.arange(count - 1, -1, -1, device=log_probs.device)
-    best = (order - (bits.long() << 16)).topk(min(k, count), dim=-1).values
+    ranked = order - (bits.long() << 16)  # at least -2**47
+    if first is None:
+        best = ranked.topk(min(k, count), dim=-1).values
+    else:
+        best = (ranked + (first.long() << 48)).topk(min(k, count), dim=-1).values
+        best = torch.where(best > 1 << 46, best - (1 << 48), best).sort(dim=-1, descending=True).values
     ids = (count - 1) - (best & 0xFFFF)
     return ids.to(torch.int16), log_probs.gather(-1, ids).to(torch.float16)
 
@@ -113,18 +118,22 @@ def start(heard: Heard, frames: Sequence[int], k: int, query: Query | None = Non
     if heard.states is not None:
         states = heard.states.to(torch.float16)
         results |= {"states": states} if query is None else {"last": states[:, -1], "query": query(states)}
-    wait = _fetch(results)
+    wait = fetch(results)
 
     def take() -> list[Emissions]:
-        arrays = wait()
-        return [_row(arrays, number, count) for number, count in enumerate(frames)]
+        return sliced(wait(), frames)
 
     return take
 
 
+def sliced(arrays: dict[str, npt.NDArray[np.generic]], frames: Sequence[int]) -> list[Emissions]:
+    """Return the emissions of each row of a batch, as views; ``frames`` says how long each is."""
+    return [_row(arrays, number, count) for number, count in enumerate(frames)]
+
+
 def start_phones(phones: torch.Tensor, frames: Sequence[int]) -> Callable[[], list[npt.NDArray[np.float16]]]:
     """Begin to copy back phone log-probs [B, T, P] alone; return what waits for [T, P] of each row."""
-    wait = _fetch({"phones": phones.to(torch.float16)})
+    wait = fetch({"phones": phones.to(torch.float16)})
 
     def take() -> list[npt.NDArray[np.float16]]:
         rows = wait()["phones"].astype(np.float16, copy=False)
@@ -133,7 +142,7 @@ def start_phones(phones: torch.Tensor, frames: Sequence[int]) -> Callable[[], li
     return take
 
 
-def _fetch(results: dict[str, torch.Tensor]) -> Callable[[], dict[str, npt.NDArray[np.generic]]]:
+def fetch(results: dict[str, torch.Tensor]) -> Callable[[], dict[str, npt.NDArray[np.generic]]]:
     """Begin to copy tensors to the host, once each; return what waits for that."""
     event = None
     if next(iter(results.values())).is_cuda:

@@ -36,27 +36,77 @@ class AdapterPass:
         heard, shortlists, failed = list[Emissions | None](), list[Shortlist | None](), list[str | None]()
         for scalars, one in read_emissions(emissions):
             name = scalars["utterance_id"]
-            adapted, shortlist, error = one, None, None
+            shortlist, error = None, None
             try:
                 if one is not None:
-                    adapted, shortlist = self.row(one, self.lists.of(name, scalars["entities"]))
+                    shortlist = self._shortlist(one, self.lists.of(name, scalars["entities"]))
             except FAILURES as failure:
-                error = f"{name}: the adapter failed ({type(failure).__name__}: {failure})."
-            heard.append(adapted)
+                error = _said(name, failure)
+            heard.append(one)
             shortlists.append(shortlist)
             failed.append(error)
+        names = emissions["utterance_id"].to_pylist()
+        for at, result in self._attended(heard, shortlists).items():
+            if isinstance(result, Emissions):
+                heard[at] = result
+            else:
+                shortlists[at], failed[at] = None, _said(names[at], result)
         return with_adapter_output(_with_errors(emissions, failed), heard, shortlists)
 
     def row(self, heard: Emissions, entities: EntityList) -> tuple[Emissions, Shortlist]:
         """Return one utterance as the adapter hears it, and the shortlist of ``entities`` that it was given."""
-        if heard.last is None or heard.query is None:
-            raise ValueError("the first pass carries no states for it; cache it anew with this configuration")
-        shortlist = self.shortlister.shortlist(heard, entities)
+        shortlist = self._shortlist(heard, entities)
         if not shortlist.entities.entities:
             return heard, shortlist
+        return self._adapted([heard], [shortlist])[0], shortlist
+
+    def _shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
+        if heard.last is None or heard.query is None:
+            raise ValueError("the first pass carries no states for it; cache it anew with this configuration")
+        return self.shortlister.shortlist(heard, entities)
+
+    def _attended(
+        self, heard: Sequence[Emissions | None], shortlists: Sequence[Shortlist | None]
+    ) -> dict[int, Emissions | Exception]:
+        """Return what the adapter makes of each utterance that has a shortlist, or why it cannot; all at once first."""
+        there = {
+            at: (one, shortlist)
+            for at, (one, shortlist) in enumerate(zip(heard, shortlists, strict=True))
+            if one is not None and shortlist is not None and shortlist.entities.entities
+        }
+        if self.runner.together:
+            try:
+                pairs = list(there.values())
+                adapted = self._adapted([one for one, _ in pairs], [shortlist for _, shortlist in pairs])
+                return dict(zip(there, adapted, strict=True))
+            except FAILURES:
+                pass  # one after the other, to find out whose it is
+        results: dict[int, Emissions | Exception] = {}
+        for at, (one, shortlist) in there.items():
+            try:
+                results[at] = self._adapted([one], [shortlist])[0]
+            except FAILURES as failure:
+                results[at] = failure
+        return results
+
+    def _adapted(self, heard: Sequence[Emissions], shortlists: Sequence[Shortlist]) -> list[Emissions]:
+        from pipeline.acoustic.adapter_batch import Listened  # with torch, as the runner is
+
+        listened = [
+            Listened(one.tokens, one.last, one.query, one.phone_log_probs, shortlist.entities)
+            for one, shortlist in zip(heard, shortlists, strict=True)
+            if one.last is not None and one.query is not None  # which _shortlist has seen to
+        ]
         with step("adapter"):
-            said = self.runner.adapt(heard.tokens, heard.last, heard.query, heard.phone_log_probs, shortlist.entities)
-        return dataclasses.replace(heard, adapted=said.tokens, attended=said.attended), shortlist
+            said = self.runner.adapt_all(listened)
+        return [
+            dataclasses.replace(one, adapted=adapted.tokens, attended=adapted.attended)
+            for one, adapted in zip(heard, said, strict=True)
+        ]
+
+
+def _said(name: str, failure: Exception) -> str:
+    return f"{name}: the adapter failed ({type(failure).__name__}: {failure})."
 
 
 def _with_errors(emissions: pa.Table, failed: Sequence[str | None]) -> pa.Table:

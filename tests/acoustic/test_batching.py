@@ -1,15 +1,10 @@
 """The batch path on a CPU that stands in for a GPU: nothing leaks from padding, and the device is asked for nothing."""
 
-import contextlib
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.acoustic import checkpoint
 from pipeline.acoustic.adapter_runner import AdapterRunner
@@ -22,6 +17,7 @@ from pipeline.types.emissions import Emissions
 from tests.support.sparse import sparsify
 from tests.support.tiny_adapter import eager
 from tests.support.tiny_model import BACKBONE, tiny_model, tiny_network, tiny_tokeniser
+from tests.support.waits import counted
 
 CPU = torch.device("cpu")
 
@@ -126,40 +122,6 @@ def test_equal_log_probs_are_ranked_by_the_lower_id() -> None:
             expected = sparsify(values[row].numpy(), 32)
             assert np.array_equal(ids[row].numpy(), expected.ids)
             assert np.array_equal(kept[row].numpy(), expected.values)
-
-
-WAITING = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::equal", "aten::masked_select")
-
-
-class Waits(TorchDispatchMode):
-    """Counts the operations that a GPU's host has to wait for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name
-        by_mask = name == "aten::index" and any(one is not None and one.dtype == torch.bool for one in args[1])
-        if name in WAITING or by_mask:
-            self.found[name] += 1
-        return func(*args, **(kwargs or {}))
-
-
-@contextlib.contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """Count copies between host and device, and waits: copies of results (.cpu, .numpy, .tolist) and of inputs."""
-    waits = Waits()
-    for name in ("cpu", "numpy", "tolist", "item"):
-        real = getattr(torch.Tensor, name)
-
-        def counting(tensor: torch.Tensor, *args: Any, _real: Any = real, _name: str = name, **options: Any) -> Any:
-            waits.found[_name] += 1
-            return _real(tensor, *args, **options)
-
-        monkeypatch.setattr(torch.Tensor, name, counting)
-    with waits:
-        yield waits.found
 
 
 def test_a_batch_costs_eight_copies_at_most(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.explain import main as explain
+from pipeline.acoustic.adapter_batch import BatchedAdapter
 from pipeline.acoustic.adapter_files import resolved, with_adapter
 from pipeline.acoustic.loading import load_model
 from pipeline.config import PRESETS, AcousticConfig, AdapterConfig, RunConfig, baseline
@@ -22,6 +23,7 @@ from pipeline.recognition.emission_rows import read_emissions, shortlist_of
 from pipeline.recognition.encode import Encoder
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.recognition.transcribe import Transcriber
+from pipeline.recognition.waveforms import read_audio
 from pipeline.rescoring.stage import RescoringStage
 from pipeline.retrieval.shortlist import Shortlister
 from pipeline.runs.emission_cache import CacheIdentity, acoustic_identity, write_emissions
@@ -31,6 +33,7 @@ from pipeline.types.hypothesis import Hypothesis, Word
 from tests.support.audio_files import encoded, noise
 from tests.support.tiny_adapter import eager, save_beside
 from tests.support.tiny_model import tiny_model
+from tests.support.waits import counted
 
 HOSTILE = '<script>alert("x")</script> & co'
 
@@ -118,6 +121,69 @@ def test_the_search_is_given_what_is_attended_to_and_the_rest_is_still_marked(ba
     assert seen[-1] is three
     with pytest.raises(ValueError, match="saw 1 plausible entities, here are 3"):
         transcriber.hypotheses(heard, three)
+
+
+def test_all_at_once_as_one_by_one_and_a_batch_that_fails_is_done_row_by_row(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = recogniser(config(base), "quirinus", "zebedee")
+    emissions = ours.encode(audio("a", "b", "c"))
+    alone = ours.adapt(emissions)
+    runner = ours.parts.adapter
+    assert runner is not None
+    runner.together = True
+    names = ("utterance_id", "error", "shortlist", "shortlist_version")
+    together = ours.adapt(emissions)
+    assert together.select(names).equals(alone.select(names))
+    for (_, one), (_, other) in zip(read_emissions(together), read_emissions(alone), strict=True):
+        assert one is not None
+        assert other is not None
+        np.testing.assert_allclose(one.biased.values, other.biased.values, atol=1e-2)
+
+    def fails(self: BatchedAdapter, utterances: object) -> object:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(BatchedAdapter, "adapt", fails)
+    assert ours.adapt(emissions)["error"].null_count == 0
+    runner.together = False
+    assert ours.adapt(emissions).equals(alone)
+
+
+def test_a_block_of_512_utterances_costs_eight_copies_and_waits_a_batch(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(base)
+    small = dataclasses.replace(settings, acoustic=dataclasses.replace(settings.acoustic, batch_seconds=30.0))
+    ours = recogniser(small, "quirinus", "zebedee")
+    assert ours.parts.adapter is not None
+    ours.parts.model.together = ours.parts.adapter.together = True
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    sounds = [encoded(noise(0.1 + number / 40, seed=number)) for number in range(16)]
+    rows = pa.array([{"bytes": sounds[number % 16], "path": None} for number in range(512)], kind)
+    audio = read_audio(pa.table({"utterance_id": [f"{number}" for number in range(512)], "audio": rows}))
+    ours.adapt(ours.encode(audio.slice(0, 4)))  # what is loaded or encoded once
+    begun, begin = [], BatchedAdapter._begin
+
+    def counting(self: BatchedAdapter, group: list[object], *more: object) -> object:
+        begun.append(len(group))
+        return begin(self, group, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BatchedAdapter, "_begin", counting)
+    monkeypatch.setattr("pipeline.acoustic.adapter_batch._CELLS", 1 << 14)
+    before = ours.encoder.work.batches
+    with counted(monkeypatch) as found:
+        emissions = ours.encode(audio)
+        encoding = found.total()
+        adapted = ours.adapt(emissions)
+    batches = ours.encoder.work.batches - before
+    copied_in = 2  # samples and lengths; features and spellings
+    assert batches >= 4
+    assert encoding + copied_in * batches <= 8 * batches
+    assert len(begun) >= 4
+    assert sum(begun) == 512
+    assert found.total() - encoding + copied_in * len(begun) <= 8 * len(begun)
+    assert adapted["error"].null_count == 512
+    assert adapted["adapted_ids"].null_count < 512  # the shortest have too few frames for any name
 
 
 def test_a_first_pass_without_states_is_an_error_of_its_row(base: Path) -> None:
