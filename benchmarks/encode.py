@@ -5,9 +5,11 @@
     python -m benchmarks.encode --job                           the real job too, from its run.json
 
 Needs neither Ray nor what only searching needs (kenlm, pyctcdecode) without ``--job``. Every figure is times real time,
-the median of ``--rounds`` that take turns. The shares are of the whole encoder's time: what reads audio, what the
-network takes, and what lies between. On CPUs one thread computes, as in a job's encoder; ``--decoders`` processes read
-audio beside one another, as a job's would.
+the median of ``--rounds`` that take turns; of processor time where one thread computes, which other work hardly
+changes. The shares are of the whole encoder's time: what reads audio, what the network takes, and what lies between. On
+CPUs one thread computes, as in a job's encoder; ``--decoders`` processes read audio beside one another, as a job's do.
+``host beside a GPU`` is what would be left to do for a host whose GPU does all that the network and its features are:
+decoded rows into one buffer per batch, results cut into rows and columns.
 """
 
 import argparse
@@ -23,12 +25,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from benchmarks.table import show
-from pipeline.acoustic.features import MEL_BINS
+from pipeline.acoustic.batching import pad, sliced
+from pipeline.acoustic.features import FFT_SAMPLES, MEL_BINS
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.model import RollcallCtc
@@ -36,6 +41,8 @@ from pipeline.acoustic.precision import autocast, choose_device, choose_dtype
 from pipeline.audio.decode import Pcm, decode_audio, to_pcm
 from pipeline.config import AcousticConfig
 from pipeline.recognition.encode import Encoder, pack
+from pipeline.recognition.waveforms import read_audio
+from pipeline.types.emissions import Emissions
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "demo.parquet"
 ROW_SECONDS = 8.0
@@ -72,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1, help="of the network, on CPUs (default: %(default)s)")
     parser.add_argument("--decoders", type=int, default=len(os.sched_getaffinity(0)), help="processes that read audio")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", metavar="PART", help="names of the table's rows (default: all)")
     parser.add_argument("--against", type=Path, help="another checkout that has this benchmark; measured in turns")
     parser.add_argument("--job", action="store_true", help="run jobs.transcribe on the same audio too")
     parser.add_argument("--preset", default="baseline", help="of the job (default: %(default)s)")
@@ -101,8 +109,14 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             parts["network alone", size] = rows * ROW_SECONDS, _network(model, config, rows)
         parts["model", size] = seconds, _model(model, batches)
         parts["encoder with audio", size] = seconds, _encoder(model, size, table)
-    rows = _medians(parts, arguments.rounds)
-    if arguments.decoders > 1:
+    beside, decoded = Encoder(_Hosted(model), config.batch_seconds), read_audio(table)  # type: ignore[arg-type]
+    parts["host beside a GPU", None] = seconds, lambda: beside.encode(decoded)
+    parts = {name: part for name, part in parts.items() if arguments.parts is None or name[0] in arguments.parts}
+    alone = device.type == "cpu" and arguments.threads == 1
+    rows = _medians(parts, arguments.rounds, time.process_time if alone else time.perf_counter)
+    for row in rows:
+        row["ms an utterance"] = round(1000 * seconds / len(waveforms) / row["x_real_time"], 3)
+    if arguments.decoders > 1 and arguments.parts is None:
         rows.append(_row(f"reading audio, {arguments.decoders} processes", None, read.together(arguments.decoders)))
     return _with_shares(rows)
 
@@ -168,17 +182,47 @@ def _encoder(model: CtcModel, size: float, table: pa.Table) -> Callable[[], obje
     return lambda: encoder.encode(table)
 
 
+class _Hosted:
+    """Does what a host does for a batch of ``model``'s, and has results of the right shapes from nowhere."""
+
+    together = True
+
+    def __init__(self, model: CtcModel) -> None:
+        self._model = model
+        (one,) = model.encode([np.zeros(SAMPLE_RATE, np.int16)], with_states=True)
+        self._columns: dict[str, tuple[int, type[np.generic]]] = {
+            "ids": (one.tokens.ids.shape[1], np.int16),
+            "values": (one.tokens.values.shape[1], np.float16),
+        }
+        if one.phone_log_probs is not None:
+            self._columns["phone_log_probs"] = one.phone_log_probs.shape[1], np.float16
+        self._arrays: dict[str, npt.NDArray[np.generic]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def begin(self, waveforms: Sequence[Pcm], query: object = None) -> Callable[[], list[Emissions]]:
+        frames = [max(1, int(len(one) / SAMPLE_RATE / self._model.frame_seconds)) for one in waveforms]
+        pad(waveforms, FFT_SAMPLES, 0, torch.device("cpu"))
+        shape = (len(frames), max(frames))
+        for name, (columns, kind) in self._columns.items():
+            there = self._arrays.get(name)
+            if there is None or there.shape[0] < shape[0] or there.shape[1] < shape[1]:
+                self._arrays[name] = np.zeros((*shape, columns), kind)
+        return lambda: sliced(self._arrays, frames)
+
+
 def _medians(
-    parts: dict[tuple[str, float | None], tuple[float, Callable[[], object]]], rounds: int
+    parts: dict[tuple[str, float | None], tuple[float, Callable[[], object]]], rounds: int, clock: Callable[[], float]
 ) -> list[dict[str, Any]]:
     """Measure the parts in turns, after one round that is not counted."""
     found: dict[tuple[str, float | None], list[float]] = {name: [] for name in parts}
     for turn in range(rounds + 1):
         for name, (seconds, work) in parts.items():
-            began = time.perf_counter()
+            began = clock()
             work()
             if turn:
-                found[name].append(seconds / (time.perf_counter() - began))
+                found[name].append(seconds / max(clock() - began, 1e-9))
     return [_row(*name, statistics.median(speeds)) for name, speeds in found.items()]
 
 
@@ -187,11 +231,11 @@ def _row(what: str, size: float | None, speed: float) -> dict[str, Any]:
 
 
 def _with_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to each row of one thread its share of the time of the encoder with audio, at the same batch size."""
+    """Add to each part of the encoder with audio its share of that one's time, at the same batch size."""
     whole = {row["batch_seconds"]: row["x_real_time"] for row in rows if row["what"] == "encoder with audio"}
     for row in rows:
-        size = row["batch_seconds"] or next(iter(whole))
-        if size in whole and "processes" not in row["what"]:
+        size = row["batch_seconds"] or next(iter(whole), None)
+        if size in whole and "processes" not in row["what"] and "host" not in row["what"]:
             row["share"] = f"{whole[size] / row['x_real_time']:.0%}"
     return rows
 
@@ -254,12 +298,25 @@ def _job(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def job_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each stage of a run.json."""
-    rows = []
+    """Return a row for each stage of a run.json, and one for the whole: audio hours in an hour, from start to end."""
+    rows = [
+        {
+            "what": "job: whole, with its start",
+            "batch_seconds": "",
+            "x_real_time": round(3600 * record["audio_hours"] / record["wall_seconds"], 1),
+        },
+        {
+            "what": "job: whole, from its first batch",
+            "batch_seconds": "",
+            "x_real_time": round(3600 * record["audio_hours"] / max(record["work_seconds"], 1e-9), 1),
+        },
+    ]
     for name, stage in record["stages"].items():
-        row = {"what": f"job: {name}", "batch_seconds": "", "x_real_time": stage["x_real_time"]}
-        row |= {"share": f"{stage['busy_share']:.0%} at work", "workers": stage["workers"]}
-        row["waited"] = f"{1 - stage['busy_share']:.0%}"
+        row = {"what": f"job: {name}", "batch_seconds": stage.get("batch_seconds") or ""}
+        row |= {"x_real_time": stage["x_real_time"], "workers": stage["workers"]}
+        row["x of its processor time"] = round(stage["audio_seconds"] / max(stage["cpu_seconds"], 1e-9), 1)
+        row |= {"at work": f"{stage['busy_share']:.0%}", "waited": f"{1 - stage['busy_share']:.0%}"}
+        row["most rows waiting for it"] = stage["peak_queue_rows"]
         if stage.get("gpu_busy_share") is not None:
             row["gpu_busy"] = f"{stage['gpu_busy_share']:.0%}"
             row["audio h per GPU h"] = round(stage["x_real_time"] / stage["workers"], 1)

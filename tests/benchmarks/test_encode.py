@@ -62,13 +62,35 @@ def test_every_part_is_measured_where_searching_is_not_installed(corpus: Path, t
     rows = run(corpus, tiny_model(tmp_path), "--batch-seconds", "2", "60", "--decoders", "2")
     named = {(row["what"], row["batch_seconds"]) for row in rows}
     sized = {(what, size) for what in ("network alone", "model", "encoder with audio") for size in (2.0, 60.0)}
-    assert named == sized | {("reading audio, one thread", ""), ("reading audio, 2 processes", "")}
+    more = ("reading audio, one thread", "reading audio, 2 processes", "host beside a GPU")
+    assert named == sized | {(what, "") for what in more}
     assert all(float(str(row["x_real_time"])) > 0 for row in rows)
     shares = {row["what"]: row["share"] for row in rows if row["batch_seconds"] == 60.0}
     assert shares["encoder with audio"] == "100%"
+    host = next(row for row in rows if row["what"] == "host beside a GPU")
+    assert 0 < float(str(host["ms an utterance"])) < 50
+    assert "share" not in host
 
 
 def test_two_checkouts_take_turns(corpus: Path, tmp_path: Path) -> None:
     rows = run(corpus, tiny_model(tmp_path), "--against", str(ROOT), "--decoders", "1")
     assert {"what", "before", "after", "times"} <= rows[0].keys()
     assert rows[0]["what"] == "reading audio, one thread"
+
+
+def test_the_real_job_says_what_its_stages_do_and_wait_for(corpus: Path, tmp_path: Path) -> None:
+    target = tmp_path / "rows.json"
+    command = [sys.executable, "-m", "benchmarks.encode", "--audio", str(corpus), "--model", str(tiny_model(tmp_path))]
+    command += ["--device", "cpu", "--rounds", "1", "--decoders", "1", "--json", str(target), "--job"]
+    subprocess.run(
+        [*command, "--executor", "local"], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        check=True, timeout=300,
+    )  # fmt: skip
+    rows = {row["what"]: row for row in json.loads(target.read_text())["rows"]}
+    start, whole = rows["job: whole, with its start"], rows["job: whole, from its first batch"]
+    assert 0 < start["x_real_time"] < whole["x_real_time"]
+    encode, decode = rows["job: encode"], rows["job: decode"]
+    assert encode["batch_seconds"] == 1.5, "on a CPU a batch is an utterance, here of 1.5 s on average"
+    for stage in (encode, decode):
+        assert stage["x of its processor time"] > 0
+        assert int(stage["at work"][:-1]) + int(stage["waited"][:-1]) == pytest.approx(100, abs=1)
