@@ -1,5 +1,6 @@
 """The whole transcription as a Ray Data plan: audio -> EMISSIONS -> TRANSCRIPTS. With a cache between them, as two."""
 
+import functools
 import posixpath
 from collections.abc import Sequence
 
@@ -86,8 +87,7 @@ def _decoded(audio: ray.data.Dataset, run: Transcription, workers: Workers, mete
     """Rows with their audio decoded, for encoders on GPUs: some two minutes of it go into a block."""
     slots = {AUDIO_RESOURCE: workers.reader_slots} if workers.reader_slots else None
     return audio.map_batches(
-        audio_batch,
-        fn_kwargs={"meter": meter},
+        functools.partial(audio_batch, meter=meter),
         compute=workers.reading,
         num_cpus=workers.reader_cpus,
         batch_size=min(run.block_rows, _READ_ROWS),

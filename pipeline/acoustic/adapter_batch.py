@@ -5,6 +5,7 @@ Two copies go in and two come back for each batch, and between them nothing asks
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -104,8 +105,8 @@ class SpellingTable:
 
     def _append(self, new: Catalog) -> None:
         """Keep what was encoded, with the spellings in front: keys [N, H, J, K], values [N, J, U]."""
-        parts = (new.tokens, new.sizes, new.phones, new.phone_sizes, new.keys.permute(2, 0, 1, 3),
-                 new.values.transpose(0, 1))  # fmt: skip
+        keys, values = new.keys.permute(2, 0, 1, 3), new.values.transpose(0, 1)
+        parts: tuple[torch.Tensor, ...] = (new.tokens, new.sizes, new.phones, new.phone_sizes, keys, values)
         if self._parts is None:
             parts = tuple(torch.cat([torch.zeros_like(part[:1]), part]) for part in parts)
         else:
@@ -194,19 +195,19 @@ class BatchedAdapter:
         def take() -> list[Adapted]:
             arrays = wait()
             pairs = zip(arrays["found"], arrays["attended"], utterances, rows, strict=True)
-            return [_taken(found, attended, one, row) for found, attended, one, row in pairs]  # type: ignore[arg-type]
+            return [_taken(found, attended, one, row) for found, attended, one, row in pairs]
 
         return take
 
     def _frames(self, utterances: Sequence[Listened], longest: int, lengths: torch.Tensor) -> Frames:
         """Copy a batch in and encode it; ``lengths`` [B] are there already."""
         parts = [[one.last, one.query, *self._phones(one)] for one in utterances]
-        widths = [part.shape[1] for part in parts[0]]
-        buffer = torch.zeros(len(parts), longest, sum(widths), dtype=torch.float16, pin_memory=self._pinned)
+        ends = list(itertools.accumulate(part.shape[1] for part in parts[0]))
+        buffer = torch.zeros(len(parts), longest, ends[-1], dtype=torch.float16, pin_memory=self._pinned)
         array = buffer.numpy()
         for row, arrays in zip(array, parts, strict=True):
             np.concatenate(arrays, axis=1, out=row[: len(arrays[0])])
-        last, query, *phones = buffer.to(self._device, non_blocking=True).float().split(widths, -1)
+        last, query, *phones = buffer.to(self._device, non_blocking=True).float().tensor_split(ends[:-1], -1)
         frames = self._adapter.frames(last, query, lengths, phones[0] if phones else None)
         return dataclasses.replace(frames, no_bias=frames.no_bias + self._prior)
 
