@@ -43,10 +43,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=1, help="in each round, of different parts as far as there are")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--gpus", type=int, default=0, help="that each node offers to encoders, whether it has them or not"
+    )
+    parser.add_argument(
+        "--texts", action="store_true", help="compare texts, not all bytes: on GPUs the last bits of a row may differ"
+    )
     parser.add_argument("--json", type=Path)
     arguments, options = parser.parse_known_args(argv)
-    with tempfile.TemporaryDirectory() as folder, two_nodes() as cluster:
-        rounds = Rounds(cluster, ["--audio", arguments.audio, *options], Path(folder), random.Random(arguments.seed))
+    with tempfile.TemporaryDirectory() as folder, two_nodes(arguments.gpus) as cluster:
+        command, chance = ["--audio", arguments.audio, *options], random.Random(arguments.seed)
+        rounds = Rounds(cluster, command, Path(folder), chance, arguments.gpus, arguments.texts)
         kinds = itertools.cycle(arguments.kinds)
         rows = []
         for number in range(arguments.rounds):
@@ -57,11 +64,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def two_nodes() -> Iterator[LocalCluster]:
+def two_nodes(gpus: int) -> Iterator[LocalCluster]:
     """A head and a second node with the same resources."""
     with local_cluster() as cluster:
-        cluster.add("head", _CPUS)
-        cluster.add(SECOND, _CPUS)
+        cluster.add("head", _CPUS, gpus)
+        cluster.add(SECOND, _CPUS, gpus)
         yield cluster
 
 
@@ -69,10 +76,15 @@ class Rounds:
     """The undisturbed run, and rounds that are compared with it.
 
     command: arguments of jobs.transcribe but for the output
+    gpus:    of each node
+    texts:   only texts are compared
     """
 
-    def __init__(self, cluster: LocalCluster, command: list[str], folder: Path, chance: random.Random) -> None:
+    def __init__(
+        self, cluster: LocalCluster, command: list[str], folder: Path, chance: random.Random, gpus: int, texts: bool
+    ) -> None:
         self._cluster, self._command, self._folder, self._chance = cluster, command, folder, chance
+        self._gpus, self._texts = gpus, texts
         whole = folder / "undisturbed"
         Attempt(lambda errors: transcribe(cluster.address, [*command, "--output", str(whole)], errors)).finish()
         self._expected = read_rows(whole)
@@ -99,12 +111,12 @@ class Rounds:
         folder = RunFolder(open_filesystem(str(next(output.iterdir()))))
         facts = {"round": number, "killed": ", ".join(killed), "files": self._files, "attempts": attempt.number}
         facts |= {"seconds": round(time.time() - began), "files_read": seen["whole"], "partial": seen["partial"]}
-        return facts | compare(self._expected, read_rows(output)) | {"problems": len(problems(folder))}
+        return facts | compare(self._expected, read_rows(output), self._texts) | {"problems": len(problems(folder))}
 
     def _kill(self, kind: str, attempt: "Attempt") -> None:
         if kind == "raylet":
             self._cluster.kill(SECOND)
-            self._cluster.add(SECOND, _CPUS)
+            self._cluster.add(SECOND, _CPUS, self._gpus)
         elif kind == "driver":
             attempt.kill()
         else:
