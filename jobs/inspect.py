@@ -83,6 +83,8 @@ def _show(found: ModelFacts, language: LanguageModelMatch | None, verdicts: Sequ
 
 
 def _phones(found: ModelFacts) -> str:
+    if found.heard_letters:
+        return f"its own {found.heard_letters} letters in their place, as there are no pronunciations in its language"
     if found.phones:
         return f"{found.phones}, of {'its own output' if found.phones_of is None else found.phones_of}"
     if found.language is None:

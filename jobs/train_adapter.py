@@ -22,8 +22,10 @@ from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
 from pipeline.acoustic.adapter_files import BESIDE
 from pipeline.acoustic.adapter_spelling import Speller
+from pipeline.acoustic.companion_files import settled
+from pipeline.acoustic.letter_units import letter_pronouncer
 from pipeline.acoustic.loading import load_model
-from pipeline.config import AcousticConfig
+from pipeline.config import LETTERS, AcousticConfig
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ConfigError
 from pipeline.lexicon.pronunciation import Pronouncer
@@ -67,7 +69,8 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     ]
     training, held_out = keep_out(options, utterances, lambda one: one.row.speaker)
     training.sort(key=lambda one: one.frames)
-    pronouncer = Pronouncer()
+    heard = settled(AcousticConfig(model=options.model, language=options.language)).phones
+    pronouncer = letter_pronouncer(model.tokens) if heard == LETTERS else Pronouncer()
     states = training[0].row.states
     shape = AdapterShape(
         levels=states.shape[0], width=states.shape[2], vocabulary=len(model.tokens.pieces), blank=model.tokens.blank,

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jobs.cli.command import is_terminal
 from jobs.run.executor import usable_cores
 from pipeline.acoustic.loading import load_tokens
-from pipeline.config import RunConfig
+from pipeline.config import LETTERS, RunConfig
 from pipeline.entities.catalog import Catalog, cache_folder, save_catalog, write_catalog
 from pipeline.entities.lists import EntitySource
 from pipeline.retrieval.catalog import Progress as Told
@@ -35,6 +35,8 @@ def catalogued(source: EntitySource, output: Location, config: RunConfig) -> Ent
     corpus = source.corpus
     if not isinstance(corpus, Catalog) and len(corpus) <= LARGE:
         return source
+    if config.acoustic.phones == LETTERS:
+        return source  # names are as they are spelled, which every worker reads off in seconds
     below = Path(output.path) / CATALOGS if output.is_local else cache_folder()
     built = corpus if isinstance(corpus, Catalog) else write_catalog(corpus, below / corpus.version)
     tokens = load_tokens(config.acoustic) if config.cut is not None else None

@@ -95,6 +95,8 @@ def _record(run: Transcription, outcome: Outcome, work: Work) -> dict[str, Any]:
 def _phones(run: Transcription) -> dict[str, str] | None:
     """Return which model beside the run's heard the phones; None where they are its own, or there are none."""
     beside = run.config.acoustic.phones
+    if beside == configuration.LETTERS:
+        return {"of": "the model's own letters"}
     return None if beside is None else {"of": beside, "model": model_fingerprint(beside)}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.acoustic.calibration_files import cautious
-from pipeline.acoustic.companion_files import settled
+from pipeline.acoustic.companion_files import by_letters, settled
 from pipeline.config import AdapterConfig, RunConfig, absolute_paths
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ConfigError, ModelError
@@ -44,7 +44,8 @@ def resolved(config: RunConfig) -> RunConfig:
     Without an adapter where an optional one is missing.
     Raises ConfigError if the adapter was trained on another base, ModelError if it or the base cannot be read.
     """
-    config = cautious(absolute_paths(dataclasses.replace(config, acoustic=settled(config.acoustic))))
+    config = by_letters(dataclasses.replace(config, acoustic=settled(config.acoustic)))
+    config = cautious(absolute_paths(config))
     folder = adapter_folder(config)
     if config.adapter is None or folder is None:
         return dataclasses.replace(config, adapter=None)

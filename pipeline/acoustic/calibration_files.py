@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.acoustic.companion_files import settled
 from pipeline.config import AUTO, AcousticConfig, GuardConfig, RunConfig, override
 from pipeline.config.config_file import with_file
-from pipeline.config.fingerprint import content_hash, model_fingerprint
+from pipeline.config.fingerprint import content_hash, model_fingerprint, phones_fingerprint
 from pipeline.errors import ConfigError, ModelError
 
 FORMAT = "rollcall-calibration-1"
@@ -121,7 +121,7 @@ def fitted_with(config: RunConfig) -> dict[str, str | None]:
     acoustic, language = config.acoustic, config.language_model
     return {
         "model": model_fingerprint(acoustic.model),
-        "phones": None if acoustic.phones is None else model_fingerprint(acoustic.phones),
+        "phones": phones_fingerprint(acoustic.phones),
         "language_model": None if language is None else content_hash(language.path),
     }
 

@@ -24,7 +24,8 @@ _FOREIGN_SHARE = 0.05
 _DELIMITERS = ("|", " ", "<space>")
 _SPLITTING = frozenset(" -\u2010\u2011\u2013\u2014/_")
 """Signs in whose place a text, once normalised, has a space."""
-_MARKUP = re.compile(r"<.*>|\[.*\]")
+MARKUP = re.compile(r"<.*>|\[.*\]")
+"""Pieces that are no text, such as <pad> and [UNK]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ def fold_tokens(tokenizer: Any, vocabulary_size: int, blank: int | None) -> Fold
     raw = _within_head(raw, vocabulary_size, getattr(tokenizer, "word_delimiter_token", None))
     delimiter = _delimiter(tokenizer, raw)
     _check_blank(tokenizer, raw, vocabulary_size, blank)
-    special = set(tokenizer.all_special_ids) | {id_ for id_, piece in raw.items() if _MARKUP.fullmatch(piece)}
+    special = set(tokenizer.all_special_ids) | {id_ for id_, piece in raw.items() if MARKUP.fullmatch(piece)}
     special = {id_ for id_ in special if id_ in raw and raw[id_] != delimiter} | {blank}
     spoken = {id_: piece for id_, piece in raw.items() if id_ not in special}
     alphabet = _alphabet([piece for piece in spoken.values() if piece != delimiter])
@@ -101,7 +102,7 @@ def _within_head(raw: Mapping[int, str], vocabulary_size: int, delimiter: str | 
     ``<s>`` and ``</s>``, which CTC never writes, and a delimiter that the vocabulary lacks. Raises ModelError for any
     other piece."""
     above = [piece for id_, piece in sorted(raw.items()) if id_ >= vocabulary_size]
-    beyond = [piece for piece in above if piece != delimiter and not _MARKUP.fullmatch(piece)]
+    beyond = [piece for piece in above if piece != delimiter and not MARKUP.fullmatch(piece)]
     if beyond:
         raise ModelError(
             f"the tokenizer has ids up to {max(raw)}, the CTC head only {vocabulary_size} outputs; beyond it are "
@@ -197,7 +198,7 @@ class _Native:
 
     def __init__(self, tokenizer: Any, raw: Mapping[int, str], fold: npt.NDArray[np.int64], rest: _Segmenter) -> None:
         self._tokenizer, self._fold, self._rest = tokenizer, fold, rest
-        letters = "".join(piece for piece in raw.values() if not _MARKUP.fullmatch(piece))
+        letters = "".join(piece for piece in raw.values() if not MARKUP.fullmatch(piece))
         self._upper = not any(character.islower() for character in letters)
 
     def best(self, text: str) -> list[int]:

@@ -8,18 +8,24 @@ from pathlib import Path
 
 from pipeline.acoustic import model_files
 from pipeline.acoustic.interface import CtcModel
-from pipeline.config import AUTO, AcousticConfig
+from pipeline.config import AUTO, LETTERS, AcousticConfig
 from pipeline.types.tokens import Tokens
 
 
 def load_model(config: AcousticConfig) -> CtcModel:
     """Return the loaded model of ``config.model``, with the phones of ``config.phones`` beside it where that is set.
 
+    These are another model's, or its own letters.
+
     Raises ModelError or ConfigError with what to do about it.
     """
     model = _load_alone(config)
     if config.phones in (None, AUTO):
         return model
+    if config.phones == LETTERS:
+        from pipeline.acoustic.letters import WithLetters
+
+        return WithLetters(model)
     from pipeline.acoustic.companion import PhoneFront, WithPhones
 
     return WithPhones(model, PhoneFront(Path(config.phones), config))

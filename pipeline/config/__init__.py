@@ -2,6 +2,7 @@
 
 from pipeline.config.config import (
     AUTO,
+    LETTERS,
     PARTS,
     PRONUNCIATIONS,
     SWITCHES,
@@ -49,6 +50,7 @@ __all__ = [
     "AUTO",
     "BOLD",
     "BOLD_CLASS",
+    "LETTERS",
     "PARTS",
     "PRESETS",
     "PRONUNCIATIONS",

@@ -42,6 +42,10 @@ class Part:
 
 AUTO = "auto"
 """Value that is settled when a run begins, by what the model is."""
+LETTERS = "letters"
+"""Value of ``acoustic.phones``: the model's own letters take the place of phones (pipeline.lexicon.letters)."""
+WORDS = (AUTO, LETTERS)
+"""Values of path fields that are no paths."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +55,7 @@ class AcousticConfig(Part):
     model: str = _model(str(MODELS / "base_en_ctc"))  # directory of ours or of transformers, or a hub id
     tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
     language: str | None = None  # of the model, if it does not say; of a model of many, the one that it is set to
-    phones: str | None = _model(AUTO)  # model of ours that hears phones beside one without; auto: of English
+    phones: str | None = _model(AUTO)  # model of ours that hears phones beside one without; letters; auto: by language
     calibration: str | None = _model(AUTO)  # directory that jobs.calibrate wrote; auto: the one beside the model
     top_k: int = 32  # candidates kept per frame
     batch_seconds: float = 960.0  # padded audio seconds per forward pass of a GPU; bounds its memory
@@ -336,7 +340,7 @@ def absolute_paths(config: RunConfig) -> RunConfig:
     """
     for part, field, _ in path_fields():
         path = getattr(getattr(config, part), field, None)
-        if path not in (None, AUTO) and Path(path).exists():
+        if path is not None and path not in WORDS and Path(path).exists():
             settled: dict[str, Any] = {field: str(Path(path).absolute())}
             config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **settled)})
     return config

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config.config import AUTO, PRONUNCIATIONS, RunConfig, path_fields, pronounces, to_dict
+from pipeline.config.config import AUTO, PRONUNCIATIONS, WORDS, RunConfig, path_fields, pronounces, to_dict
 from pipeline.errors import ModelError
 from pipeline.schemas import TRANSCRIPTS_FORMAT
 
@@ -114,10 +114,16 @@ def config_fingerprint(config: RunConfig, transcripts_format: int = TRANSCRIPTS_
     for part, key, kind in path_fields():
         if content.get(part) and content[part].get(key) is not None and (part, key) not in _NOT_IN_OUTPUT:
             named = content[part][key]  # preflight has filled in an adapter that lies beside its base
-            content[part][key] = model_fingerprint(named) if kind == "model" else content_hash(named)
+            if named not in WORDS:
+                content[part][key] = model_fingerprint(named) if kind == "model" else content_hash(named)
     for part, key in _NOT_IN_OUTPUT:
         del content[part][key]
     return fingerprint(content)
+
+
+def phones_fingerprint(phones: str | None) -> str | None:
+    """Return what stands for ``acoustic.phones``: None, that they are letters, or the hash of the model."""
+    return phones if phones is None or phones in WORDS else model_fingerprint(phones)
 
 
 def phonetic_data() -> list[str]:

@@ -25,7 +25,7 @@ from pipeline.entities.spelling import spellings
 from pipeline.entities.text_rows import NAMED, REFUSED, named_rows, text_rows
 from pipeline.errors import InputError, RowError
 from pipeline.lexicon.phones import parse_phones
-from pipeline.text import ENGLISH, Alphabet
+from pipeline.text import ENGLISH, Alphabet, normalise
 from pipeline.types.entity import Entity, EntityList, Rejected
 
 COLUMNS = ("entity", "aliases", "pronunciations", "weight", "tags")
@@ -100,18 +100,27 @@ def _entity(entry: Any, fields: Mapping[str, Any], row: int, rejected: list[Reje
     if not forms:
         raise RowError(problem)
     text, *aliases = dict.fromkeys(forms)
-    pronunciations = tuple(_pronunciations(entry, _texts(fields, "pronunciations"), row, rejected))
+    pronunciations = tuple(_pronunciations(entry, _texts(fields, "pronunciations"), row, rejected, alphabet))
     tags = tuple(sorted(set(_texts(fields, "tags"))))
     return Entity(text, entry.strip(), tuple(aliases), pronunciations, _weight(fields.get("weight")), tags)
 
 
-def _pronunciations(entry: str, given: list[str], row: int, rejected: list[Rejected]) -> dict[str, None]:
-    """Return those that are ARPAbet, each once; the others are rejected, without them the sound is guessed."""
+def _pronunciations(
+    entry: str, given: list[str], row: int, rejected: list[Rejected], alphabet: Alphabet
+) -> dict[str, None]:
+    """Return those that are ARPAbet, each once, in capitals; others are rejected, without them the sound is guessed.
+
+    Beside other letters than those of English they may be spelled as they sound, which is kept in small letters.
+    """
     kept: dict[str, None] = {}
     for one in given:
         try:
             parse_phones(one)
         except InputError as error:
+            spelled = "" if alphabet == ENGLISH else normalise(one, alphabet)
+            if spelled:
+                kept[spelled] = None
+                continue
             rejected.append(Rejected(row, entry[:_SHOWN], f"{BAD_PRONUNCIATION}{error}"))
         else:
             kept[" ".join(one.upper().split())] = None

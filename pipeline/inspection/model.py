@@ -10,7 +10,8 @@ from pipeline.acoustic import model_files
 from pipeline.acoustic.adapter_files import BESIDE, CONFIG, base_of
 from pipeline.acoustic.companion_files import settled
 from pipeline.acoustic.hugging_face_files import checkpoint_language, languages, read_json, weight_files
-from pipeline.config import AUTO, AcousticConfig, RunConfig
+from pipeline.acoustic.letter_units import columns_of
+from pipeline.config import AUTO, LETTERS, AcousticConfig, RunConfig
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ModelError
 from pipeline.text import ENGLISH, Alphabet
@@ -28,6 +29,7 @@ class ModelFacts:
     blank:     id of the CTC blank
     lacks:     letters of a to z that it writes words of, and has no piece for
     phones:    that are heard, 0 without any; phones_of: the model that hears them, None for its own head
+    heard_letters: letters that are heard in place of phones, 0 where they are not
     language:  as the checkpoint says; languages: that it can be set to
     adapter:   directory of the adapter that was trained on it; no_adapter: why there is none
     calibration: directory of what was fitted to it; None where there is none
@@ -48,6 +50,7 @@ class ModelFacts:
     layers: int
     phones: int
     phones_of: str | None
+    heard_letters: int
     language: str | None
     languages: tuple[str, ...]
     adapter: str | None
@@ -100,6 +103,7 @@ def _own(config: AcousticConfig) -> tuple[Tokens, dict[str, Any]]:
         "max_seconds": MAX_SECONDS,
         "layers": int(content["backbone"]["layers"]) + head.blocks,
         "phones": len(content["phones"]),
+        "heard_letters": 0,
         "phones_of": None,
         "language": checkpoint_language(folder) or "en",
         "languages": (),
@@ -111,7 +115,9 @@ def _of_transformers(config: AcousticConfig) -> tuple[Tokens, dict[str, Any]]:
 
     read = read_checkpoint(config)
     read.check_head()
-    beside = settled(config).phones
+    heard = settled(config).phones
+    letters = len(columns_of(read.folded.tokens).units.names) if heard == LETTERS else 0
+    beside = None if heard == LETTERS else heard
     return read.folded.tokens, {
         "kind": CLASSES[read.family],
         "weights": _millions(tensor_shapes(weight_files(read.directory))),
@@ -119,6 +125,7 @@ def _of_transformers(config: AcousticConfig) -> tuple[Tokens, dict[str, Any]]:
         "frame_seconds": read.timing.frame_seconds,
         "max_seconds": read.timing.max_seconds,
         "layers": read.layers,
+        "heard_letters": letters,
         "phones": 0 if beside is None else len(read_json(Path(beside) / model_files.CONFIG).get("phones", ())),
         "phones_of": beside,
         "language": config.language or checkpoint_language(read.directory),

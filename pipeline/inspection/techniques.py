@@ -14,6 +14,8 @@ from pipeline.text import ENGLISH
 Answer = Literal["yes", "partly", "no"]
 _PHONES = ("shortlist", "cut", "phone_fusion", "rescoring", "lexicon", "g2g", "guard")
 """Parts that listen to phones."""
+_TWICE = ("phone_fusion", "rescoring")
+"""Those that weigh phones against what the search heard: letters are what it heard."""
 _WRITABLE = 0.98
 """Share of the language model's words that the model must be able to write for the two to belong together."""
 
@@ -98,7 +100,13 @@ def _adapter(found: ModelFacts) -> Verdict:
 def _by_phones(found: ModelFacts, config: RunConfig) -> Iterator[Verdict]:
     parts = [part for part in _PHONES if getattr(config, part) is not None]
     for part in parts:
-        if not found.phones:
+        if found.heard_letters and part in _TWICE:
+            yield Verdict(part, "no", "letters say nothing that the search has not heard")
+        elif found.heard_letters and part == "guard" and found.calibration is None:
+            yield Verdict(part, "partly", "was fitted on phones of the default model; `rollcall calibrate` fits it")
+        elif found.heard_letters:
+            yield Verdict(part, "yes", f"listens to {found.heard_letters} letters in place of phones")
+        elif not found.phones:
             yield Verdict(part, "no", "listens to phones, and there are none")
         elif found.alphabet != ENGLISH:
             yield Verdict(part, "partly", "pronunciations are English")

@@ -15,13 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InputError
-from pipeline.lexicon.phones import PHONE_IDS, Pronunciation
+from pipeline.lexicon.phones import ARPABET, Pronunciation, Units
 
 IMPOSSIBLE = 1e9
 """Cost of an alignment that does not fit, in nats: more phones than frames."""
-
-_COLUMN = {phone: id_ + 1 for phone, id_ in PHONE_IDS.items()}
-_NAME = {column: phone for phone, column in _COLUMN.items()}
 
 
 class AlignedPhone(NamedTuple):
@@ -63,13 +60,14 @@ class Alignment:
     cost: float
     word_costs: npt.NDArray[np.float64]
     _phones: _Phones | None = None  # None where nothing is said
+    _units: Units = ARPABET
 
     @functools.cached_property
     def words(self) -> tuple[AlignedWord, ...]:
         """The words with their phones and times; most alignments are only asked for costs."""
         found: list[list[AlignedPhone]] = [[] for _ in self.word_costs]
         for owner, column, start, end, cost in zip(*map(np.ndarray.tolist, self._phones or ()), strict=True):
-            found[owner].append(AlignedPhone(_NAME[column], start, end, cost))
+            found[owner].append(AlignedPhone(self._units.names[column - 1], start, end, cost))
         words, at = [], 0
         for said, total in zip(found, self.word_costs.tolist(), strict=True):
             begin = said[0].start_frame if said else at
@@ -177,15 +175,19 @@ def _viterbi(log_probs, columns, first, predecessors, initial, final):  # type: 
     return cost, path
 
 
-def align_words(log_probs: npt.NDArray[np.float32], words: Sequence[Sequence[Pronunciation]]) -> Alignment:
+def align_words(
+    log_probs: npt.NDArray[np.float32], words: Sequence[Sequence[Pronunciation]], units: Units = ARPABET
+) -> Alignment:
     """Align ``words``, each a sequence of alternative pronunciations, to [T, 40] log-probs (column 0 blank).
+
+    With other ``units`` than phones there are as many columns as these are, and one.
 
     A word with no pronunciation takes no time. Where the words do not fit into T frames the cost is IMPOSSIBLE.
     Raises InputError if the log-probs do not have the columns of a phone head.
     """
-    if log_probs.ndim != 2 or log_probs.shape[1] != len(PHONE_IDS) + 1:
-        raise InputError(f"phone log-probs must be [T, {len(PHONE_IDS) + 1}], got {list(log_probs.shape)}.")
-    flat, starts, owners = _flat(words)
+    if log_probs.ndim != 2 or log_probs.shape[1] != len(units.names) + 1:
+        raise InputError(f"phone log-probs must be [T, {len(units.names) + 1}], got {list(log_probs.shape)}.")
+    flat, starts, owners = _flat(words, units)
     if not len(log_probs):
         return _nothing(words, IMPOSSIBLE if len(owners) else 0.0)
     values = np.ascontiguousarray(log_probs, np.float32)
@@ -194,20 +196,20 @@ def align_words(log_probs: npt.NDArray[np.float32], words: Sequence[Sequence[Pro
     if not np.isfinite(cost):
         return _nothing(words, IMPOSSIBLE)
     phones = _Phones(*_read_phones(values, columns, of_word, path))
-    return Alignment(float(cost), np.bincount(phones.word, phones.cost, len(words)).astype(np.float64), phones)
+    return Alignment(float(cost), np.bincount(phones.word, phones.cost, len(words)).astype(np.float64), phones, units)
 
 
 def _nothing(words: Sequence[Sequence[Pronunciation]], cost: float) -> Alignment:
     return Alignment(cost, np.zeros(len(words)))
 
 
-def _flat(words: Sequence[Sequence[Pronunciation]]) -> tuple[npt.NDArray[np.int64], ...]:
+def _flat(words: Sequence[Sequence[Pronunciation]], units: Units) -> tuple[npt.NDArray[np.int64], ...]:
     """Return (columns of all phones, where each pronunciation starts [V + 1], the word of each [V])."""
-    columns, starts, owners = [], [0], []
+    columns, starts, owners, ids = [], [0], [], units.ids
     for number, variants in enumerate(words):
         for pronunciation in variants:
             if pronunciation:
-                columns += [_COLUMN[phone] for phone in pronunciation]
+                columns += [ids[phone] + 1 for phone in pronunciation]
                 starts.append(len(columns))
                 owners.append(number)
     return np.array(columns, np.int64), np.array(starts, np.int64), np.array(owners, np.int64)

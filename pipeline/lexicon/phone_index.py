@@ -7,17 +7,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.lexicon.phones import PHONE_IDS, Pronunciation, phone_ids, substitution_costs
-
-_GAP = 0.7  # an inserted or dropped phone, where 1 is the substitution of unrelated phones
-_WEAK_GAP = 0.4  # of the sounds that come and go in connected speech
-_WEAK = ("AH", "IH", "HH", "ER", "R", "T", "D")
-
-
-def gap_costs() -> npt.NDArray[np.float32]:
-    """[39] cost of inserting or dropping each phone."""
-    weak = {PHONE_IDS[phone] for phone in _WEAK}
-    return np.array([_WEAK_GAP if id_ in weak else _GAP for id_ in range(len(PHONE_IDS))], np.float32)
+from pipeline.lexicon.phones import ARPABET, Pronunciation, Units
 
 
 @numba.njit(cache=True)
@@ -62,18 +52,18 @@ class Match:
 class PhoneIndex:
     """Pronunciations of many keys, searched together."""
 
-    def __init__(self, pronunciations: Iterable[tuple[str, Pronunciation]]) -> None:
+    def __init__(self, pronunciations: Iterable[tuple[str, Pronunciation]], units: Units = ARPABET) -> None:
         self._entries = [(key, phones) for key, phones in pronunciations if phones]
-        ids = [phone_ids(phones) for _, phones in self._entries]
+        self._units, ids = units, [units.ids_of(phones) for _, phones in self._entries]
         self._flat = np.concatenate(ids) if ids else np.zeros(0, np.int64)
         self._starts = np.cumsum([0, *map(len, ids)])
-        self._costs = substitution_costs(), gap_costs()
+        self._costs = units.substitutions, units.gaps
 
     def nearest(self, heard: Pronunciation, limit: float, count: int) -> list[Match]:
         """Return the ``count`` nearest keys within ``limit``, nearest first, each key once, ties by key."""
         if not heard or not self._entries:
             return []
-        found = _distances(phone_ids(heard), self._flat, self._starts, *self._costs, limit)
+        found = _distances(self._units.ids_of(heard), self._flat, self._starts, *self._costs, limit)
         near = [self._match(int(k), float(found[k])) for k in np.nonzero(np.isfinite(found))[0]]
         near.sort(key=lambda match: (match.distance, match.key))
         once = {match.key: match for match in reversed(near)}
@@ -90,21 +80,21 @@ def distances_between(
     """Return [N] weighted edits of phone ids to each of N others, per phone of the longer; inf above ``limit``."""
     starts = np.cumsum([0, *map(len, others)])
     flat = np.concatenate(others) if len(others) else np.zeros(0, np.int64)
-    found: npt.NDArray[np.float64] = _distances(one, flat, starts, substitution_costs(), gap_costs(), limit)
+    found: npt.NDArray[np.float64] = _distances(one, flat, starts, ARPABET.substitutions, ARPABET.gaps, limit)
     return found
 
 
-def nearest_distance(some: Sequence[Pronunciation], others: Sequence[Pronunciation]) -> float:
+def nearest_distance(some: Sequence[Pronunciation], others: Sequence[Pronunciation], units: Units = ARPABET) -> float:
     """Smallest weighted edit distance between two sets of pronunciations, in substitutions of unrelated phones."""
-    flat = [phone_ids(one) for one in others]
+    flat = [units.ids_of(one) for one in others]
     starts = np.cumsum([0, *map(len, flat)])
-    both = substitution_costs(), gap_costs()
+    both = units.substitutions, units.gaps
     found = [np.inf]
     for one in some:
         if not one and () in others:
             return 0.0
         relative = _distances(
-            phone_ids(one), np.concatenate(flat) if flat else np.zeros(0, np.int64), starts, *both, 9.0
+            units.ids_of(one), np.concatenate(flat) if flat else np.zeros(0, np.int64), starts, *both, 9.0
         )
         found += [float(d) * max(len(one), len(other)) for d, other in zip(relative, others, strict=True)]
     return min(found)

@@ -1,5 +1,10 @@
-"""The 39 ARPAbet phones of CMUdict without stress, and how far apart they sound."""
+"""The 39 ARPAbet phones of CMUdict without stress, and how far apart they sound.
 
+What pronunciations are made of is a value, Units: these phones, or the letters of a model whose language has no
+pronunciations here (pipeline.lexicon.letters).
+"""
+
+import dataclasses
 import functools
 
 import numpy as np
@@ -61,9 +66,49 @@ def substitution_costs() -> npt.NDArray[np.float32]:
     return np.array([[_distance(a, b) for b in PHONES] for a in PHONES], np.float32)
 
 
+_GAP = 0.7  # an inserted or dropped phone, where 1 is the substitution of unrelated phones
+_WEAK_GAP = 0.4  # of the sounds that come and go in connected speech
+_WEAK = ("AH", "IH", "HH", "ER", "R", "T", "D")
+
+
+@functools.cache
+def gap_costs() -> npt.NDArray[np.float32]:
+    """[39] cost of inserting or dropping each phone."""
+    return np.array([_WEAK_GAP if phone in _WEAK else _GAP for phone in PHONES], np.float32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Units:
+    """What pronunciations are made of; column k + 1 of the log-probs that they are laid on is names[k], 0 the blank.
+
+    substitutions: [N, N] 0 equal to 1 unrelated, symmetric; gaps: [N] cost of inserting or dropping each
+    """
+
+    names: tuple[str, ...]
+    substitutions: npt.NDArray[np.float32]
+    gaps: npt.NDArray[np.float32]
+
+    @functools.cached_property
+    def ids(self) -> dict[str, int]:
+        """The index of each name."""
+        return {name: id_ for id_, name in enumerate(self.names)}
+
+    def ids_of(self, pronunciation: Pronunciation) -> npt.NDArray[np.int64]:
+        """Return indices into ``names``."""
+        return np.array([self.ids[name] for name in pronunciation], np.int64)
+
+
+MOST_UNITS = 63
+"""Different phones, or letters, that a list's index can hold: six bits for each (pipeline.retrieval.sound_index)."""
+
+
 def phone_ids(pronunciation: Pronunciation) -> npt.NDArray[np.int64]:
     """Return indices into PHONES."""
-    return np.array([PHONE_IDS[phone] for phone in pronunciation], np.int64)
+    return ARPABET.ids_of(pronunciation)
+
+
+ARPABET = Units(PHONES, substitution_costs(), gap_costs())
+"""The phones of English: what every pronunciation is made of unless something else is said."""
 
 
 def parse_phones(text: str) -> Pronunciation:

@@ -11,7 +11,7 @@ from pipeline.config import PRONUNCIATIONS
 from pipeline.errors import ModelError
 from pipeline.lexicon import spoken
 from pipeline.lexicon.g2p import LETTERS, load_g2p
-from pipeline.lexicon.phones import PHONES, Pronunciation, parse_phones
+from pipeline.lexicon.phones import ARPABET, PHONES, Pronunciation, Units, parse_phones
 from pipeline.text import ENGLISH, normalise
 from pipeline.types.entity import Entity, EntityList
 
@@ -21,6 +21,7 @@ _MIN_RELATIVE = 0.03  # guesses this much less likely than the best are noise mo
 _MOST_REMEMBERED = 200_000  # words and phrases, some 60 MB; those of a language are met again and again
 _LATER_READING = 0.5  # weight of a second way to read a token (as a word, digit by digit) against the first
 _TOKEN = re.compile(r"(?:[A-Za-z]\.){2,}[A-Za-z]?|\d+(?:st|nd|rd|th)\b|\d+|[A-Za-z']+|&")
+_WITH_STRESS = {*PHONES, *(phone + stress for phone in PHONES for stress in "012")}
 _SIBILANTS = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 
@@ -29,6 +30,9 @@ Weighted = list[tuple[Pronunciation, float]]
 
 class Pronouncer:
     """Pronounces anything that can stand in a transcript or an entity list; deterministic; remembers words."""
+
+    units: Units = ARPABET
+    """What its pronunciations are made of."""
 
     def __init__(self, models: Path = PRONUNCIATIONS, n_best: int = 5) -> None:
         """Load CMUdict and the G2P model from ``models``; raises ModelError if either is missing or corrupt."""
@@ -52,8 +56,9 @@ class Pronouncer:
 
     def entity(self, entity: Entity) -> tuple[Pronunciation, ...]:
         """Return the pronunciations of an entity: its own if the user gave some, else those of its spellings."""
-        if entity.pronunciations:
-            return tuple(dict.fromkeys(parse_phones(given) for given in entity.pronunciations))
+        in_phones = [one for one in entity.pronunciations if not is_spelled(one)]
+        if in_phones:
+            return tuple(dict.fromkeys(parse_phones(given) for given in in_phones))
         same = normalise(entity.display_as, ENGLISH) == normalise(entity.text, ENGLISH)
         shown = entity.display_as if same else entity.text
         found = [phones for text in (shown, *entity.aliases) for phones in self.pronounce(text)]
@@ -128,6 +133,15 @@ class Pronouncer:
             (phones, weight * _LATER_READING**k) for k, reading in enumerate(readings) for phones, weight in reading
         ]
         return _best(weighted, self._n_best)
+
+
+def is_spelled(pronunciation: str) -> bool:
+    """Whether a pronunciation of an entity is in small letters, spelled as it sounds, and not ARPAbet.
+
+    >>> is_spelled("SH W AO R T S"), is_spelled("schworz"), is_spelled("z eh l")
+    (False, True, False)
+    """
+    return pronunciation.islower() and not set(pronunciation.upper().split()) <= _WITH_STRESS
 
 
 def _best(found: Weighted, count: int) -> Weighted:

@@ -13,8 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.lexicon.phone_index import gap_costs
-from pipeline.lexicon.phones import PHONE_IDS, Pronunciation, substitution_costs
+from pipeline.lexicon.phones import PHONE_IDS, Pronunciation, gap_costs, substitution_costs
 from pipeline.trie import build_trie
 
 _FIRST_CODE = ord("A")  # phones as characters of a trie

@@ -16,8 +16,9 @@ import pyarrow as pa
 from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.interface import CtcModel
+from pipeline.acoustic.letter_units import letter_pronouncer
 from pipeline.acoustic.loading import load_model, load_tokens
-from pipeline.config import RunConfig
+from pipeline.config import LETTERS, RunConfig
 from pipeline.decoding.build import build_decoder
 from pipeline.decoding.interface import Decoder
 from pipeline.decoding.language_model import read_words
@@ -54,7 +55,8 @@ class Parts:
 
     @functools.cached_property
     def pronouncer(self) -> Pronouncer:
-        return Pronouncer()
+        """What says how words are pronounced, in phones or in the model's letters."""
+        return letter_pronouncer(self.tokens) if self.config.acoustic.phones == LETTERS else Pronouncer()
 
     @functools.cached_property
     def sounds(self) -> Sounds:

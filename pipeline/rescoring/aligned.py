@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.lexicon.alignment import AlignedWord, Alignment, align_words
-from pipeline.lexicon.phones import PHONES, Pronunciation
+from pipeline.lexicon.phones import ARPABET, Pronunciation, Units
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.types.emissions import on_clock
 from pipeline.types.hypothesis import Hypothesis
@@ -44,11 +44,11 @@ def floored(log_probs: npt.NDArray[np.float16], floor: float) -> npt.NDArray[np.
     return np.maximum(log_probs.astype(np.float32), np.float32(floor))
 
 
-def heard_phones(log_probs: npt.NDArray[np.float32], start: int, end: int) -> Pronunciation:
+def heard_phones(log_probs: npt.NDArray[np.float32], start: int, end: int, units: Units = ARPABET) -> Pronunciation:
     """Greedy CTC reading of [T, 40] log-probs over frames [start, end)."""
     columns = log_probs[start:end].argmax(axis=1)
     changed = np.concatenate([[True], columns[1:] != columns[:-1]]) if len(columns) else np.zeros(0, bool)
-    return tuple(PHONES[column - 1] for column in columns[changed] if column)
+    return tuple(units.names[column - 1] for column in columns[changed] if column)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Aligned:
     """A hypothesis with the alignment of its units to ``log_probs`` [T, 40]. Remembers its fits.
 
     rate: frames of ``log_probs`` per frame of the hypothesis' words
+    made_of: the columns of ``log_probs``
     """
 
     hypothesis: Hypothesis
@@ -88,6 +89,7 @@ class Aligned:
     alignment: Alignment
     log_probs: npt.NDArray[np.float32]
     rate: float = 1.0
+    made_of: Units = ARPABET
     _fits: dict[tuple[int, int, tuple[Variants, ...]], Fit] = dataclasses.field(default_factory=dict, compare=False)
 
     def cost_of(self, start: int, end: int) -> float:
@@ -115,7 +117,7 @@ class Aligned:
 
     def heard(self, first: int, last: int) -> Pronunciation:
         """What the phone head reads in the frames of units [first, last)."""
-        return heard_phones(self.log_probs, *self.frames(first, last))
+        return heard_phones(self.log_probs, *self.frames(first, last), self.made_of)
 
     def least(self, first: int, last: int) -> float:
         """Cost in nats of the best path through the frames of units [first, last), whatever it says."""
@@ -136,7 +138,7 @@ class Aligned:
         before, after = max(0, first - 1), min(len(self.units), last + 1)
         start, end = self.frames(before, after)
         left, right = self._said(before, first), self._said(last, after)
-        local = align_words(self.log_probs[start:end], [*left, *others, *right])
+        local = align_words(self.log_probs[start:end], [*left, *others, *right], self.made_of)
         there = float(self.alignment.word_costs[before:after].sum())
         return Fit(there - local.cost, local.words[len(left) : len(left) + len(others)], start)
 
@@ -153,5 +155,5 @@ def align_hypothesis(
 ) -> Aligned:
     """Align a hypothesis; the cost is IMPOSSIBLE where its words do not fit into the frames. ``rate``: see Aligned."""
     units = units_of(hypothesis, pronouncer, listed)
-    alignment = align_words(log_probs, [unit.pronunciations for unit in units])
-    return Aligned(hypothesis, units, alignment, log_probs, rate)
+    alignment = align_words(log_probs, [unit.pronunciations for unit in units], pronouncer.units)
+    return Aligned(hypothesis, units, alignment, log_probs, rate, pronouncer.units)

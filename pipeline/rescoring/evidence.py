@@ -143,7 +143,7 @@ class Evidence:
             _attention(emissions, entities),
             -log_probs.max(axis=1),
             [word.text for word in unbiased.words],
-            PhoneIndex((text, one) for text, variants in listed.items() for one in variants),
+            PhoneIndex(((text, one) for text, variants in listed.items() for one in variants), self._pronouncer.units),
             listed,
             self._fitting(emissions.phone_log_probs, entities),
             emissions,
@@ -203,7 +203,7 @@ class Evidence:
         names = {span.entity for span in proposal.spans}
         rivals = [one for one in scene.index.nearest(heard, _RIVAL_DISTANCE, _MOST_RIVALS) if one.key not in names]
         readings = _joined([variants for _, variants in units])
-        difference = nearest_distance(readings, self._readings(scene.texts[first:last]))
+        difference = nearest_distance(readings, self._readings(scene.texts[first:last]), self._pronouncer.units)
         return {
             "gain": fit.gain,
             "gain_per_phone": fit.gain / max(2, len(excess)),
@@ -216,7 +216,7 @@ class Evidence:
             "short": max(0, 5 - len(excess)),
             "difference": difference,
             "homophone": difference < _SAME_SOUND,
-            "misheard": nearest_distance(readings, [heard]),
+            "misheard": nearest_distance(readings, [heard], self._pronouncer.units),
             "rivals": math.log1p(len(rivals)),
             "rival_distance": min((one.distance for one in rivals), default=_RIVAL_DISTANCE),
         }

@@ -107,7 +107,8 @@ class LexiconLookup(Technique):
     def _index_of(self, entities: EntityList, listed: dict[str, Variants]) -> PhoneIndex:
         if self._index is None or self._index[0] != entities.version:
             wanted = (entity.text for entity in entities.entities if entity.weight > 0)
-            self._index = (entities.version, PhoneIndex((text, one) for text in wanted for one in listed[text]))
+            said = ((text, one) for text in wanted for one in listed[text])
+            self._index = (entities.version, PhoneIndex(said, self._pronouncer.units))
         return self._index[1]
 
     def _replacements(

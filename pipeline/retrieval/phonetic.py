@@ -37,7 +37,7 @@ import numpy.typing as npt
 
 from pipeline.config import RunConfig, ShortlistConfig
 from pipeline.entities.catalog import Catalog
-from pipeline.lexicon.phones import substitution_costs
+from pipeline.lexicon.phones import ARPABET
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_sound
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex, build_index, encode
@@ -89,7 +89,8 @@ class Phonetic(Strategy):
         self._size: int | None = None
         self._said: dict[str, tuple[Entity, bytes]] = {}
         self._compiled: dict[int, tuple[EntityList, SoundIndex]] = {}
-        self._confused = (substitution_costs() * np.float32(config.confusion)).astype(np.float32)
+        self._units = pronouncer.units
+        self._confused = (self._units.substitutions * np.float32(config.confusion)).astype(np.float32)
 
     @classmethod
     def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
@@ -171,11 +172,12 @@ class Phonetic(Strategy):
     def compile(self, entities: EntityList) -> SoundIndex:
         """Return the list's pronunciations as an index, built at most once while the list object is remembered.
 
-        That of a catalog is mapped from its files.
+        That of a catalog is mapped from its files, where it is one of phones.
         """
         kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
         if kept is None:
-            found = open_sound(entities) if isinstance(entities, Catalog) else None
+            catalogued = isinstance(entities, Catalog) and self._units is ARPABET
+            found = open_sound(entities) if catalogued else None
             kept = entities, build_index(self.pronounce(entities)) if found is None else found
         self._compiled[id(entities)] = kept
         while len(self._compiled) > self._keep:
@@ -190,7 +192,7 @@ class Phonetic(Strategy):
             # than all else that is done for most of them.
             kept = known.get(entity.text)
             if kept is None or (kept[0] is not entity and not _said_alike(kept[0], entity)):
-                kept = known[entity.text] = entity, encode(self._pronouncer.entity(entity))
+                kept = known[entity.text] = entity, encode(self._pronouncer.entity(entity), self._units)
             said.append(kept[1])
         return said
 

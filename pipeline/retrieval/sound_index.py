@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 
 from pipeline.compiled import array_kernel
 from pipeline.errors import InputError
-from pipeline.lexicon.phones import PHONE_IDS, Pronunciation
+from pipeline.lexicon.phones import ARPABET, Pronunciation, Units
 
 WIDTH = 6
 """Most phones of a block."""
 HALF = WIDTH // 2
-_BITS = 6  # of a phone in the code of a block
+_BITS = 6  # of a phone in the code of a block; MOST_UNITS of pipeline.lexicon.phones follows from it
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
@@ -95,9 +95,10 @@ def open_index(folder: Path) -> SoundIndex:
     return SoundIndex(*map(np.asarray, arrays))
 
 
-def encode(pronunciations: Sequence[Pronunciation]) -> bytes:
+def encode(pronunciations: Sequence[Pronunciation], units: Units = ARPABET) -> bytes:
     """Return pronunciations as bytes: a byte per phone, its index into PHONES plus 1, and 0 after each."""
-    return b"".join(bytes(PHONE_IDS[phone] + 1 for phone in one) + b"\0" for one in pronunciations)
+    ids = units.ids
+    return b"".join(bytes(ids[phone] + 1 for phone in one) + b"\0" for one in pronunciations)
 
 
 def build_index(said: Sequence[bytes]) -> SoundIndex:

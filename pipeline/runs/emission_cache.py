@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import AUTO, AcousticConfig, AdapterConfig
-from pipeline.config.fingerprint import fingerprint, model_fingerprint
+from pipeline.config.fingerprint import fingerprint, model_fingerprint, phones_fingerprint
 from pipeline.errors import InputError
 from pipeline.schemas import ADAPTER_INPUT, EMISSIONS, PHONE_CLOCK
 from pipeline.storage import Location, exists, read_bytes
@@ -107,7 +107,7 @@ def acoustic_identity(config: AcousticConfig, adapter: AdapterConfig | None = No
         if kept[name] in (None, AUTO):
             del kept[name]
         elif name == "phones":
-            kept[name] = model_fingerprint(kept[name])
+            kept[name] = phones_fingerprint(kept[name])
     plain: dict[str, Any] = json.loads(json.dumps(kept))  # as read back from a file: tuples are lists
     if adapter is not None and adapter.model is not None:
         plain[ADAPTER] = model_fingerprint(adapter.model)

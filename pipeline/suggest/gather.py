@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.lexicon.phones import PHONES
 from pipeline.runs.columns import batches_of
 from pipeline.runs.reader import Run
 from pipeline.storage import Location
@@ -15,6 +16,7 @@ MOST_SPANS = 300_000
 """Held at once, some 300 MB; of more, those that language expects least stay."""
 _COLUMNS = ("utterance_id", "words", "nbest", "entities", "duration_seconds", "error")
 _PHONES = ("phones", "phone_log_probs")
+_WIDTH = len(PHONES) + 1  # and the blank
 _ROWS = 64  # of phones held at once
 Phones = npt.NDArray[np.float16]
 
@@ -52,12 +54,15 @@ def gather(run: Run, cached: Sequence[Location], doubts: Doubts, most: int = MOS
 
 
 def _phones_of(files: Sequence[Location], ids: Mapping[str, object]) -> dict[str, Phones]:
-    """Return the phone log-probabilities [T, P] of utterances, as far as the files have them."""
+    """Return the phone log-probabilities [T, P] of utterances, as far as the files have them.
+
+    What a model hears of its own letters (acoustic.phones: letters) are none.
+    """
     found: dict[str, Phones] = {}
     for batch in batches_of(files, ids, _PHONES, _ROWS):
         names, widths = (batch[name].to_pylist() for name in ("utterance_id", "phones"))
         for name, width, values in zip(names, widths, batch["phone_log_probs"], strict=True):
-            if width and values.is_valid:
+            if width == _WIDTH and values.is_valid:
                 flat = values.values.to_numpy(zero_copy_only=False)
                 found[name] = np.array(flat, np.float16).reshape(-1, width)
     return found

@@ -13,7 +13,6 @@ from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.entities.matching import find_entities
 from pipeline.errors import RowError
 from pipeline.lexicon.phone_index import PhoneIndex
-from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.training.adapter_alignment import align_tokens
 from pipeline.training.adapter_states import StateRow
@@ -85,12 +84,13 @@ class SoundAlikes:
 
     def __init__(self, vocabulary: Sequence[str], pronouncer: Pronouncer, limit: float = 0.4, count: int = 12) -> None:
         self._pronouncer, self._limit, self._count = pronouncer, limit, count
-        self._index = PhoneIndex((word, said[0]) for word in vocabulary if (said := pronouncer.pronounce(word)))
+        said = ((word, found[0]) for word in vocabulary if (found := pronouncer.pronounce(word)))
+        self._index = PhoneIndex(said, pronouncer.units)
         self.of = functools.lru_cache(maxsize=None)(self._of)
 
     def _of(self, word: str) -> tuple[str, ...]:
         said = self._pronouncer.pronounce(word)
-        if not said or any(phone not in PHONE_IDS for phone in said[0]):
+        if not said or any(phone not in self._pronouncer.units.ids for phone in said[0]):
             return ()
         near = self._index.nearest(said[0], self._limit, self._count)
         return tuple(match.key for match in near if match.key != word)

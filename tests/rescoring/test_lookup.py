@@ -120,8 +120,7 @@ def test_index_agrees_with_plain_dynamic_programming() -> None:
 
 
 def plain_distance(first: tuple[str, ...], second: tuple[str, ...]) -> float:
-    from pipeline.lexicon.phone_index import gap_costs
-    from pipeline.lexicon.phones import phone_ids, substitution_costs
+    from pipeline.lexicon.phones import gap_costs, phone_ids, substitution_costs
 
     a, b, gap, swap = phone_ids(first), phone_ids(second), gap_costs(), substitution_costs()
     table = np.full((len(a) + 1, len(b) + 1), np.inf)
