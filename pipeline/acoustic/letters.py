@@ -38,7 +38,8 @@ class WithLetters:
         """Return [T, 1 + letters]; what stands between words counts as silence, as the blank does."""
         dense = tokens.dense(len(self.tokens.pieces))
         silence = np.logaddexp.reduce(dense[:, self._silent], axis=1)
-        return np.concatenate([silence[:, None], dense[:, self._letters]], axis=1).astype(np.float16)
+        heard: npt.NDArray[np.float32] = np.concatenate([silence[:, None], dense[:, self._letters]], axis=1)
+        return heard.astype(np.float16)
 
     def encode(self, waveforms: Sequence[Audio], with_states: bool = False) -> list[Emissions]:
         """Return the emissions of each mono 16 kHz waveform."""

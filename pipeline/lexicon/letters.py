@@ -79,8 +79,8 @@ class LetterPronouncer(Pronouncer):
         return tuple(dict.fromkeys(letters for text in given if (letters := self._spell(text))))
 
     def spell(self, pronunciation: Pronunciation, count: int) -> list[tuple[str, float]]:
-        """Return nothing: the only spelling of letters is the one that they are."""
-        return []
+        """Return the spelling that the letters are: what is searched for where a name is not said as it is written."""
+        return [("".join(pronunciation), 1.0)]
 
     def knows(self, word: str) -> bool:
         """Return False, as there is no dictionary."""

@@ -176,8 +176,8 @@ class Phonetic(Strategy):
         """
         kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
         if kept is None:
-            catalogued = isinstance(entities, Catalog) and self._units is ARPABET
-            found = open_sound(entities) if catalogued else None
+            mapped = entities if isinstance(entities, Catalog) and self._units is ARPABET else None
+            found = None if mapped is None else open_sound(mapped)
             kept = entities, build_index(self.pronounce(entities)) if found is None else found
         self._compiled[id(entities)] = kept
         while len(self._compiled) > self._keep:

@@ -25,11 +25,11 @@ def list_drawer(config: ListConfig, texts: Sequence[Sequence[str]], pronouncer: 
     """
     if pronouncer.units is ARPABET:
         common = frozenset(common_words(LanguageModelConfig().path, COMMON))
-        known = read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz").keys()
+        known = set(read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz"))
     else:
         counts = Counter(word for words in texts for word in words)
         common = frozenset(word for word, _ in counts.most_common(len(counts) // _COMMON_SHARE))
-        known = counts.keys()
+        known = set(counts)
     rare = sorted({word for words in texts for word in words} - common)
     dictionary = sorted(word for word in known if word.isalpha() and len(word) > 2)
     others = [word for word in dictionary if word not in common]

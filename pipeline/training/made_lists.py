@@ -18,6 +18,7 @@ MIXED = ListConfig(most_distractors=1000, only_distractors=0.1, adversarial=0.35
 """Lists of 10 to 1,000: on some nothing is said, on some much sounds alike."""
 _FILLED = ListConfig(most_distractors=0, only_distractors=0.1, adversarial=0.35)
 """What stands on a list of a given size before it is filled up with others."""
+_TRIES = 20  # words drawn for each entry, as many are there already
 _ALIKE = 100  # entries of a list of sound-alikes
 
 
@@ -34,11 +35,13 @@ class ListMaker:
         return _list_of(self._drawer.draw(words, _generator("mixed", utterance_id)))
 
     def filled(self, utterance_id: str, words: Sequence[str], size: int) -> EntityList:
-        """Return a list of exactly ``size`` entries: some of what is said, sound-alikes, and others."""
+        """Return a list of ``size`` entries, fewer of very few texts: some of what is said, sound-alikes, others."""
         generator = _generator(f"filled {size}", utterance_id)
         chosen = dict.fromkeys(self._first.draw(words, generator)[:size])
-        while len(chosen) < size:
+        tries = _TRIES * size if self._drawer.pool else 0  # a few words make no list of a hundred
+        while len(chosen) < size and tries > 0:
             chosen.setdefault(self._drawer.distractor(generator))
+            tries -= 1
         return _list_of(list(chosen))
 
     def alike(self, utterance_id: str, words: Sequence[str]) -> EntityList:

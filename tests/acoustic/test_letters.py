@@ -14,13 +14,16 @@ from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.companion_files import settled
 from pipeline.acoustic.letter_units import columns_of, letter_pronouncer
 from pipeline.acoustic.letters import WithLetters
-from pipeline.config import LETTERS, AcousticConfig, ShortlistConfig, joint, override
+from pipeline.config import LETTERS, AcousticConfig, G2gConfig, ShortlistConfig, joint, override
 from pipeline.entities.lists import load_entities
 from pipeline.errors import ConfigError
 from pipeline.lexicon.alignment import align_words
-from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.technique import Sounds
+from pipeline.rescoring.variants import SpellingVariants
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.text import Alphabet
+from pipeline.training.made_lists import ListMaker
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import WORD_START, Tokens
@@ -125,6 +128,19 @@ def test_pronunciations_as_they_sound_are_for_letters_and_arpabet_for_phones(tmp
     assert phones.entity(leicester) == phones.pronounce("Leicester")
     plain = load_entities(str(tmp_path / "names.csv")).corpus  # beside the letters of English only ARPAbet is one
     assert [reason.reason for reason in plain.rejected if "lester" in reason.reason]
+
+
+def test_what_sounds_otherwise_is_searched_for_as_it_sounds() -> None:
+    letters = letter_pronouncer(TOKENS)
+    variants = SpellingVariants(G2gConfig(confusions=None), Sounds(letters, ListPronouncer(letters), letters.knows))
+    leicester = Entity("leicester", "Leicester", pronunciations=("lester",))
+    assert variants.variants(leicester) == ["lester"]
+    assert variants.variants(Entity("köln", "Köln")) == []
+
+
+def test_few_words_make_a_short_list() -> None:
+    maker = ListMaker([["grüße"], ["aus", "köln"]], letter_pronouncer(TOKENS))
+    assert 1 < len(maker.filled("u", ["aus", "köln"], 100)) < 20
 
 
 def test_who_hears_phones_and_who_letters(tmp_path: Path) -> None:
