@@ -96,9 +96,9 @@ def _part(audio: Path, options: argparse.Namespace, measured: bool) -> Path:
     return path
 
 
-def _heard_by(corpus: LabelledSet, config: RunConfig) -> LabelledSet:
-    """Return the set without phones where a system has none."""
-    if config.acoustic.phones is not None:
+def _heard_by(corpus: LabelledSet, system: str) -> LabelledSet:
+    """Return the set without phones, or letters in their place, for a system that has none."""
+    if system not in (OWN, BEFORE):
         return corpus
     found = (Labelled(one.reference, dataclasses.replace(one.heard, phone_log_probs=None)) for one in corpus.utterances)
     return dataclasses.replace(corpus, utterances=tuple(found))
@@ -114,7 +114,7 @@ def measure(options: argparse.Namespace) -> None:
             if system in known:
                 continue
             transcriber = Recogniser.load(config, encodes=False).transcriber
-            found = row(system, name, evaluate(transcriber, _heard_by(corpus, config)))
+            found = row(system, name, evaluate(transcriber, _heard_by(corpus, system)))
             known[system] = found
             lines.add({**found, **_closed(known[OWN], found), "model": options.model, "width": options.width})
 

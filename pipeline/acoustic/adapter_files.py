@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.acoustic.calibration_files import cautious
 from pipeline.acoustic.companion_files import by_letters, settled
 from pipeline.config import AdapterConfig, RunConfig, absolute_paths
 from pipeline.config.fingerprint import model_fingerprint
@@ -38,14 +37,12 @@ def adapter_folder(config: RunConfig) -> Path | None:
 
 
 def resolved(config: RunConfig) -> RunConfig:
-    """Return ``config`` as a run uses it: paths absolute, whose phones are heard, the adapter's directory filled in,
-    and whether the guard judges a model that it was not fitted on.
+    """Return ``config`` as a run uses it: paths absolute, whose phones are heard, the adapter's directory filled in.
 
     Without an adapter where an optional one is missing.
     Raises ConfigError if the adapter was trained on another base, ModelError if it or the base cannot be read.
     """
-    config = by_letters(dataclasses.replace(config, acoustic=settled(config.acoustic)))
-    config = cautious(absolute_paths(config))
+    config = absolute_paths(by_letters(dataclasses.replace(config, acoustic=settled(config.acoustic))))
     folder = adapter_folder(config)
     if config.adapter is None or folder is None:
         return dataclasses.replace(config, adapter=None)

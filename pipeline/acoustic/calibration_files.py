@@ -83,6 +83,7 @@ def calibration_folder(acoustic: AcousticConfig) -> Path | None:
 def configured(preset: RunConfig, file: str | None = None, acoustic: Mapping[str, Any] | None = None) -> RunConfig:
     """Return ``preset`` with the model's calibration, then the YAML ``file``, then values of ``acoustic`` put over it.
 
+    A guard that judges a model which it was not fitted on is ``cautious``.
     Raises ConfigError for a calibration of another model, and as ``with_file`` and ``override`` do.
     """
     given = {"acoustic": dict(acoustic or {})}
@@ -92,7 +93,7 @@ def configured(preset: RunConfig, file: str | None = None, acoustic: Mapping[str
         preset = _calibrated(preset, folder, named)
     config = override(with_file(preset, file), given)
     where = None if folder is None else str(folder)
-    return dataclasses.replace(config, acoustic=dataclasses.replace(config.acoustic, calibration=where))
+    return _cautious(dataclasses.replace(config, acoustic=dataclasses.replace(config.acoustic, calibration=where)))
 
 
 def _calibrated(preset: RunConfig, folder: Path, named: RunConfig) -> RunConfig:
@@ -126,7 +127,7 @@ def fitted_with(config: RunConfig) -> dict[str, str | None]:
     }
 
 
-def cautious(config: RunConfig) -> RunConfig:
+def _cautious(config: RunConfig) -> RunConfig:
     """Return ``config`` with ``guard.cautious`` where a guard with the shipped weights judges another model than ours.
 
     A bound that a user set himself stands.

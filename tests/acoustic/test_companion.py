@@ -111,7 +111,7 @@ def test_whose_phones_are_heard_is_settled_by_the_language(folders: dict[str, Pa
     save_wav2vec(tmp_path, "wav2vec2-layer")
     (tmp_path / "README.md").write_text(ENGLISH_CARD)
     assert settled(AcousticConfig(str(tmp_path))).phones == shipped
-    assert settled(AcousticConfig(str(tmp_path), language="de")).phones is None
+    assert settled(AcousticConfig(str(tmp_path), language="de")).phones == LETTERS
 
 
 def test_the_fingerprint_holds_both_models(folders: dict[str, Path]) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from jobs.transcribe import main
 from pipeline.acoustic.adapter_files import resolved
+from pipeline.acoustic.calibration_files import configured
 from pipeline.acoustic.companion_files import settled
 from pipeline.acoustic.letter_units import columns_of, letter_pronouncer
 from pipeline.acoustic.letters import WithLetters
-from pipeline.config import LETTERS, AcousticConfig, G2gConfig, ShortlistConfig, joint, override
+from pipeline.config import LETTERS, AcousticConfig, G2gConfig, ShortlistConfig, joint
 from pipeline.entities.lists import load_entities
 from pipeline.errors import ConfigError
 from pipeline.lexicon.alignment import align_words
@@ -158,7 +159,7 @@ def test_who_hears_phones_and_who_letters(tmp_path: Path) -> None:
     assert phones("english", "it") == LETTERS
     assert phones("mms", "deu") == LETTERS
     assert phones("subwords", "de") is None
-    config = resolved(override(joint(), {"acoustic": {"model": str(tmp_path / "german"), "language": "de"}}))
+    config = resolved(configured(joint(), None, {"model": str(tmp_path / "german"), "language": "de"}))
     assert (config.phone_fusion, config.rescoring) == (None, None)
     assert config.g2g is not None
     assert config.g2g.confusions is None
