@@ -3,21 +3,22 @@
 import pyarrow as pa
 
 from actors.batch import Meter
-from actors.stages import decode_batch
+from actors.stages import decode_batch, told
 from pipeline.config import RunConfig
 from pipeline.entities import snapshot
-from pipeline.storage import Location
+from pipeline.runs.folder import RunFolder
 
 
 class DecoderActor:
     """Transcribes; runs the adapter first on a first pass that comes from a cache."""
 
-    def __init__(self, config: RunConfig, lists: Location, config_fingerprint: str, meter: Meter) -> None:
+    def __init__(self, config: RunConfig, folder: RunFolder, config_fingerprint: str, meter: Meter) -> None:
         # Here, as the driver, which only names this class, needs no models in its memory.
         from pipeline.recognition.recogniser import Recogniser
 
         recogniser = Recogniser.load(config, config_fingerprint=config_fingerprint, encodes=False, adapts=False)
-        self._recogniser = recogniser.with_lists(snapshot.load(lists, recogniser.parts.tokens.alphabet))
+        recogniser = recogniser.with_lists(snapshot.load(folder.lists, recogniser.parts.tokens.alphabet))
+        self._recogniser = told(recogniser, folder)
         self._meter = meter
 
     def __call__(self, emissions: pa.Table) -> pa.Table:

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from actors.batch import Batch, Meter
 from pipeline.recognition.waveforms import read_audio
+from pipeline.runs.folder import RunFolder
 
 if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
     from pipeline.recognition.recogniser import Recogniser
@@ -30,3 +31,12 @@ def decode_batch(recogniser: "Recogniser", emissions: pa.Table, meter: Meter) ->
     """Return the TRANSCRIPTS rows of EMISSIONS rows."""
     with Batch(meter, "decode", emissions) as batch:
         return batch.done(recogniser.transcribe(emissions))
+
+
+def told(recogniser: "Recogniser", folder: RunFolder) -> "Recogniser":
+    """Return the recogniser as the run of ``folder`` has it: with a session, told what was clear in its recordings."""
+    if recogniser.parts.config.session is None:
+        return recogniser
+    from pipeline.recognition.recordings import read_recordings
+
+    return recogniser.with_recordings(read_recordings(folder.recordings))

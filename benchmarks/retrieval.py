@@ -7,6 +7,9 @@
 
 A set is a cached first pass and its audio with references; its names are those that stand in the audio's column
 ``entities``, else the words of the catalog that are said. Catalogs are kept below --catalogs.
+
+With --session the run with a session stands beside those without. Utterances whose ids are the same up to the last
+``-`` are one recording, which for LibriSpeech is a chapter. A mention is repeated where the name was said before in it.
 """
 
 import argparse
@@ -17,15 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.table import show
 from jobs.run.catalogs import build
 from pipeline.acoustic.loading import load_tokens
-from pipeline.config import RunConfig, baseline, joint, without
+from pipeline.config import CutConfig, LexicalConfig, RunConfig, SessionConfig, baseline, joint, without
 from pipeline.entities.lists import load_entities
 from pipeline.entities.loading import entity_of
 from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.recordings import Recordings, clear_row
+from pipeline.schemas import CLEAR
 from pipeline.scoring.alignment import MATCH, align
 from pipeline.text import ENGLISH
 from pipeline.tuning.evaluation import Labelled, LabelledSet, load_labelled_set, sample
@@ -41,6 +47,41 @@ class Task:
     corpus: LabelledSet
     catalog: EntityList
     said: dict[str, frozenset[str]]
+
+    def repeated(self) -> dict[str, frozenset[str]]:
+        """Return the names of each utterance that are said earlier in its recording."""
+        before: dict[str, set[str]] = {}
+        found = {}
+        for one in self.corpus.utterances:  # sorted by their ids
+            name = one.reference.utterance_id
+            known = before.setdefault(_recording(name), set())
+            found[name] = self.said[name] & known
+            known |= self.said[name]
+        return found
+
+    def told(self, config: RunConfig) -> "Task":
+        """Return the task with every utterance told what was clear earlier in its recording."""
+        transcriber = Recogniser.load(config, encodes=False).transcriber
+        rows = [_row(one) for one in self.corpus.utterances]
+        clear = [
+            clear_row(row, transcriber.clear(one.heard, self.catalog))
+            for row, one in zip(rows, self.corpus.utterances, strict=True)
+        ]
+        recordings = Recordings(pa.Table.from_pylist(clear, CLEAR))
+        utterances = tuple(
+            dataclasses.replace(one, heard=dataclasses.replace(one.heard, earlier=recordings.earlier(row)))
+            for row, one in zip(rows, self.corpus.utterances, strict=True)
+        )
+        return dataclasses.replace(self, corpus=dataclasses.replace(self.corpus, utterances=utterances))
+
+
+def _recording(utterance_id: str) -> str:
+    return utterance_id.rpartition("-")[0]
+
+
+def _row(one: Labelled) -> dict[str, Any]:
+    name = one.reference.utterance_id
+    return {"utterance_id": name, "recording_id": _recording(name)}
 
 
 def load_task(emissions: str, audio: str, catalog: EntityList, utterances: int | None) -> Task:
@@ -82,8 +123,8 @@ def recognised(name: str, task: Task, config: RunConfig, entities: EntityList) -
 
     A name is found if its words stand in the transcript, and written falsely if it is marked there and nobody said it.
     """
-    recogniser = Recogniser.load(config, encodes=False)
-    found = said = false = errors = words = 0
+    recogniser, repeated = Recogniser.load(config, encodes=False), task.repeated()
+    found = said = false = errors = words = again = again_found = 0
     seconds = 0.0
     for one in task.corpus.utterances:
         began = time.process_time()
@@ -93,12 +134,15 @@ def recognised(name: str, task: Task, config: RunConfig, entities: EntityList) -
         names = task.said[one.reference.utterance_id]
         spoken, written = _phrases(reference), _phrases(text.split())
         said, found = said + len(names), found + len(names & written)
+        more = repeated[one.reference.utterance_id]
+        again, again_found = again + len(more), again_found + len(more & written)
         false += sum(entity not in spoken for entity in marked)
         errors += sum(step.operation != MATCH for step in align(reference, text.split()))
         words += len(reference)
     return {
         "system": name, "recall": found / max(1, said), "written falsely": false,
         "F1": 2 * found / max(1, found + false + said), "WER %": 100 * errors / max(1, words),
+        "repeated": again, "of these found": again_found,
         "x real time": task.corpus.seconds / max(seconds, 1e-9),
     }  # fmt: skip
 
@@ -123,7 +167,10 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, help="about this many of each set; default all")
     parser.add_argument("--bounds", type=float, nargs="+", default=[joint().cut.bound])  # type: ignore[union-attr]
     parser.add_argument("--phonetic", action="store_true", help="the shortlist without a cut too")
+    parser.add_argument("--lexical", action="store_true", help="what is nearly written beside the cut too")
+    parser.add_argument("--cut", metavar="WEIGHTS", help="weights of the cut in place of the shipped ones")
     parser.add_argument("--end-to-end", action="store_true", help="the whole recogniser too")
+    parser.add_argument("--session", action="store_true", help="with --end-to-end, each bound with a session too")
     parser.add_argument("--json", type=Path, help="write the rows here too")
     options = parser.parse_args()
     sets = dict(one.split("=", 1) for one in options.set)
@@ -133,20 +180,33 @@ def main() -> None:
         catalog = build(load_entities(path, alphabet=ENGLISH).corpus, options.catalogs / name, options.catalogs, tokens)
         emissions, audio = sets[name].split(":")
         task = load_task(emissions, audio, catalog, options.utterances)
-        systems = {f"ranked {bound:g}": _bounded(bound) for bound in options.bounds}
-        systems |= {"phonetic": without(joint(), "cut")} if options.phonetic else {}
+        systems = _systems(options)
         rows = [retrieved(system, task, config) for system, config in systems.items()]
         show(f"{name}: shortlists", rows, options.json)
         if options.end_to_end:
             ends = [recognised("no list", task, baseline(), EMPTY)]
             ends += [recognised(system, task, config, catalog) for system, config in systems.items()]
+            for bound in options.bounds if options.session else ():
+                config = dataclasses.replace(_bounded(bound, options.cut), session=SessionConfig())
+                ends.append(recognised(f"ranked {bound:g}, session", task.told(config), config, catalog))
             show(f"{name}: end to end", ends, options.json)
 
 
-def _bounded(bound: float) -> RunConfig:
-    config = joint()
-    assert config.cut is not None
-    return dataclasses.replace(config, cut=dataclasses.replace(config.cut, bound=bound))
+def _systems(options: argparse.Namespace) -> dict[str, RunConfig]:
+    """Return what is measured by name."""
+    plain = {f"ranked {bound:g}": _bounded(bound, options.cut) for bound in options.bounds}
+    systems = dict(plain)
+    systems |= {"phonetic": without(joint(), "cut")} if options.phonetic else {}
+    if options.lexical:
+        systems |= {
+            f"{name}, lexical": dataclasses.replace(one, lexical=LexicalConfig()) for name, one in plain.items()
+        }
+    return systems
+
+
+def _bounded(bound: float, weights: str | None) -> RunConfig:
+    cut = CutConfig(bound=bound)
+    return dataclasses.replace(joint(), cut=cut if weights is None else dataclasses.replace(cut, weights=weights))
 
 
 if __name__ == "__main__":

@@ -125,6 +125,23 @@ ADAPTER_OUTPUT = pa.schema(
 )
 """What the adapter writes in place of ADAPTER_INPUT. It depends on the list, so a cached first pass never holds it."""
 
+CLEAR = pa.schema(
+    [
+        _UTTERANCE_ID,
+        _field("recording", pa.string(), "the recording or session that it is of, with its tenant; null for none"),
+        _field("start_seconds", pa.float64(), "where the utterance starts in its recording", "s"),
+        _field("names", pa.list_(pa.string()), "names of its list that are clear in it without biasing, sorted"),
+    ]
+)
+"""What a run with a session notes of each utterance before any is decoded."""
+
+EARLIER = pa.schema(
+    [
+        _field("earlier", pa.list_(pa.string()), "names that were clear earlier in the recording"),
+    ]
+)
+"""A further column of EMISSIONS rows for runs with a session. It depends on the list, so no cache holds it."""
+
 WORD = pa.struct(
     [
         _field("word", pa.string(), "as written"),

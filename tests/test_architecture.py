@@ -31,7 +31,7 @@ SHELVES = (
 
 RUN_FILES = {
     "run.json", "cache.json", "latest.json", "changes.parquet", "changes.html",
-    "_checkpoint", "_attempt", "_writing", "_changes", "_forgetting.json",
+    "_checkpoint", "_attempt", "_writing", "_changes", "_forgetting.json", "_recordings",
 }  # fmt: skip
 """Names of files and folders of a run that nothing outside of ``pipeline/runs`` may put together."""
 

@@ -15,6 +15,7 @@ from actors.encoder import EncoderActor
 from actors.stages import audio_batch
 from jobs.run.encoder_rows import encoder_rows
 from jobs.run.preflight import Transcription
+from jobs.run.recordings import clear_settings, note_on_ray
 from jobs.run.session import AUDIO_RESOURCE, Workers
 from jobs.run.sink import EmissionSink, FolderSink, TranscriptSink
 from pipeline.acoustic.adapter_files import with_adapter
@@ -48,12 +49,15 @@ def run_plan(run: Transcription, workers: Workers, meter: Meter) -> None:
         _write(_encoded(run, workers, meter, None), EmissionSink(begin_attempt(cache.folder)))
         cache.folder.end_attempt()
         cache.write_record(run.corpus)
+    clear = clear_settings(run)
+    if clear is not None and cache is not None:
+        note_on_ray(clear, cache.folder.files(), *workers.alone)
     checkpoint_finished_rows(run.folder)
     emissions = _encoded(run, workers, meter, run.folder.lists) if cache is None else _cached(run)
     size, cpus = (workers.decoders, workers.decoder_cpus) if cache is None else workers.alone
     transcripts = emissions.map_batches(
         DecoderActor,
-        fn_constructor_args=(run.config, run.folder.lists, run.config_fingerprint, meter),
+        fn_constructor_args=(run.config, run.folder, run.config_fingerprint, meter),
         compute=workers.pool(size, cpus),
         num_cpus=cpus,
         batch_size=run.block_rows,

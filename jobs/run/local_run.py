@@ -23,12 +23,13 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from actors.batch import LocalMeter
-from actors.stages import audio_batch, decode_batch, encode_batch
+from actors.stages import audio_batch, decode_batch, encode_batch, told
 from jobs.run.encoder_rows import encoder_rows
 from jobs.run.executor import usable_cores
 from jobs.run.lint import Sounds, begin_lint, lint_facts
 from jobs.run.preflight import Transcription
 from jobs.run.progress import progress_bars
+from jobs.run.recordings import clear_settings, note_here
 from jobs.run.transcribe_run import Work
 from pipeline.acoustic.adapter_files import with_adapter
 from pipeline.entities import snapshot
@@ -122,9 +123,10 @@ def _carry_out(
         return encode_batch(encodes, audio, meter)
 
     def decode(emissions: pa.Table) -> pa.Table:
-        return decode_batch(decodes, emissions, meter)
+        return decode_batch(recogniser, emissions, meter)
 
     encoded = _encoded(run, encode, pool) if not on_gpu else _read_ahead(run, read, encode, pool)
+    recogniser = decodes
     if run.cache is None:
         _write(run, run.folder, write_transcripts, encoded, decode)
         return
@@ -132,6 +134,10 @@ def _carry_out(
         _write(run, run.cache.folder, write_emissions, encoded)
         run.cache.folder.end_attempt()
         run.cache.write_record(run.corpus)
+    clear = clear_settings(run)
+    if clear is not None:
+        note_here(clear, run.cache.folder.files())
+        recogniser = told(decodes, run.folder)
     _write(run, run.folder, write_transcripts, _cached(run), decode)
 
 

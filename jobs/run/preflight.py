@@ -121,7 +121,21 @@ def prepare(arguments: argparse.Namespace, say: Callable[[str], None]) -> Transc
         corpus, source, list_column, config, settled, folder, arguments.block_rows, model, cache, unmatched, audio,
         alphabet,
     )  # fmt: skip
-    return run if arguments.cache_emissions is None else _caching(run, arguments.cache_emissions, output, options)
+    run = run if arguments.cache_emissions is None else _caching(run, arguments.cache_emissions, output, options)
+    _check_session(run)
+    return run
+
+
+def _check_session(run: Transcription) -> None:
+    """Raise ConfigError for a session that could not act."""
+    if run.config.session is None:
+        return
+    if run.config.cut is None or run.config.shortlist is None:
+        raise ConfigError("session adds to the log odds of the cut, and there is none; set shortlist and cut, or leave "
+                          "session out.")  # fmt: skip
+    if run.cache is None:
+        raise ConfigError("session looks at whole recordings before it decodes, so it needs a first pass on disk; add "
+                          "--cache-emissions, or give one with --emissions.")  # fmt: skip
 
 
 def read_source(arguments: argparse.Namespace, options: Options, alphabet: Alphabet) -> EntitySource:

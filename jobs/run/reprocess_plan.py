@@ -6,7 +6,8 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from actors.reprocessor import Reprocessor, ReprocessorSettings
+from actors.reprocessor import Reprocessor, ReprocessorSettings, cached_files
+from jobs.run.recordings import note_on_ray
 from jobs.run.session import Wishes, choose_workers, ray_session
 from pipeline.reprocess.part import Part
 
@@ -19,6 +20,8 @@ def run_parts(settings: ReprocessorSettings, parts: Sequence[Part], workers: int
     rows = [{"written": part.written.path, "emissions": [file.path for file in part.emissions]} for part in parts]
     with ray_session():
         size, cpus = choose_workers(ray.cluster_resources(), Wishes(decoders=workers)).alone
+        for clear in settings.clear():
+            note_on_ray(clear, cached_files(parts), size, cpus)
         DataContext.get_current().checkpoint_config = None  # of an earlier plan in this process
         done = ray.data.from_items(rows, override_num_blocks=max(1, min(len(rows), 16 * size))).map_batches(
             Reprocessor,

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from actors.reprocessor import Reprocessor, ReprocessorSettings, Target
+from actors.reprocessor import Reprocessor, ReprocessorSettings, Target, cached_files
 from jobs.cli.policy import with_policy
 from jobs.run.catalogs import catalogued
 from jobs.run.preflight import source_version
+from jobs.run.recordings import note_here
 from pipeline import config as configuration
 from pipeline import storage
 from pipeline.config import RunConfig
@@ -187,7 +188,7 @@ def reprocess(old: OldRun, news: list[NewRun], spread: Spread | None = None) -> 
         old.config,
         old.config_fingerprint,
         tuple(Target(new.version, new.folder.lists) for new in news),
-        old.folder.lists,
+        old.folder,
         old.record["list_column"] is not None,
         old.folder.root,
         old.cache.folder.root,
@@ -214,6 +215,8 @@ def _check_alone(new: NewRun, parts: list[Part]) -> None:
 
 def _work_here(settings: ReprocessorSettings, parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
     """Yield the totals of every part and target."""
+    for clear in settings.clear():
+        note_here(clear, cached_files(parts))
     worker = Reprocessor(settings)
     for part in parts:
         yield from worker.work(part)

@@ -115,6 +115,21 @@ class CutConfig(Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class SessionConfig(Part):
+    """What was clearly heard earlier in a recording; pipeline.retrieval.recordings has the formula. Values in nats.
+
+    Acts on lists that the cut ranks, and on utterances that say which recording or session they are of.
+    """
+
+    role = "check"
+
+    clear: float = -4.0  # log odds, on a list of 2^18, of a name in the unbiased transcript, to be clear
+    again: float = 2.5  # added to the log odds of the same entity later in the recording
+    related: float = 1.0  # added to those of entities that share a word or a tag with one
+    believed: float = 2.0  # added to the guard's log odds of the same entity
+
+
+@dataclasses.dataclass(frozen=True)
 class LexicalConfig(Part):
     """Entities that also go on because they are nearly written; pipeline.retrieval.lexical has the formula."""
 
@@ -296,6 +311,7 @@ class RunConfig:
     lexical: LexicalConfig | None = None  # with a shortlist, also what is nearly written
     memory: MemoryConfig | None = None  # with a shortlist, also what is heard as reviewers confirmed it before
     policy: PolicyConfig | None = None  # with a shortlist, how wide each strategy looks
+    session: SessionConfig | None = None  # with a cut, utterances of one recording are context for each other
 
     @property
     def n_best_compared(self) -> int:

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EMISSIONS, PHONE_CLOCK, with_origin
+from pipeline.schemas import ADAPTER_INPUT, ADAPTER_OUTPUT, EARLIER, EMISSIONS, PHONE_CLOCK, with_origin
 from pipeline.types.emissions import Emissions, SparseLogProbs, Whence
 from pipeline.types.entity import EntityList
 from pipeline.types.shortlist import Shortlist
 
 _ARRAYS = ("token_ids", "token_log_probs", "phone_log_probs")
 _SCALARS = tuple(name for name in EMISSIONS.names if name not in _ARRAYS)
-_SHORTLIST = ("shortlist", "shortlist_version")
+_PLAIN = ("shortlist", "shortlist_version", *EARLIER.names)
 
 
 def emission_columns(emissions: Sequence[Emissions | None]) -> dict[str, pa.Array]:
@@ -80,11 +80,12 @@ def _plain(shortlist: Shortlist | None) -> list[dict[str, Any]] | None:
 def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions | None]]:
     """Yield the plain fields of each EMISSIONS row and its emissions, None where the row has an error."""
     clock = [name for name in PHONE_CLOCK.names if name in table.column_names]
-    extra = [name for name in (*ADAPTER_INPUT.names, *ADAPTER_OUTPUT.names) if name in table.column_names]
+    further = (*ADAPTER_INPUT.names, *ADAPTER_OUTPUT.names, *EARLIER.names)
+    extra = [name for name in further if name in table.column_names]
     table = with_origin(table).select([*EMISSIONS.names, *clock, *extra]).combine_chunks()
     ids, values, phones = (_lists(table[name]) for name in _ARRAYS)
-    adapter = {name: _lists(table[name]) for name in extra if name not in _SHORTLIST}
-    plain = [*_SCALARS, *clock, *(name for name in extra if name in _SHORTLIST)]
+    adapter = {name: _lists(table[name]) for name in extra if name not in _PLAIN}
+    plain = [*_SCALARS, *clock, *(name for name in extra if name in _PLAIN)]
     for index, scalars in enumerate(table.select(plain).to_pylist()):
         if scalars["error"] is not None or scalars["frames"] is None:
             yield scalars, None
@@ -98,6 +99,7 @@ def read_emissions(table: pa.Table) -> Iterator[tuple[dict[str, Any], Emissions 
             phone_rate=_phone_rate(scalars),
             tenant=scalars["tenant"] or "",
             whence=_whence(scalars),
+            earlier=tuple(scalars.get("earlier") or ()),
         )
         yield scalars, _of_adapter(heard, {name: values_of(index) for name, values_of in adapter.items()})
 

@@ -25,12 +25,15 @@ from pipeline.decoding.language_model import read_words
 from pipeline.entities.lists import EntitySource
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.recognition.adapt import AdapterPass
+from pipeline.recognition.emission_rows import read_emissions
 from pipeline.recognition.encode import Encoder
+from pipeline.recognition.failures import FAILURES
+from pipeline.recognition.recordings import Recordings, clear_row
 from pipeline.recognition.transcribe import Transcriber
 from pipeline.rescoring.stage import NO_TECHNIQUES, RescoringStage, build_stage, is_used
 from pipeline.rescoring.technique import Sounds
 from pipeline.retrieval.shortlist import WHOLE_LISTS, Shortlister, build_shortlister
-from pipeline.schemas import ADAPTER_INPUT
+from pipeline.schemas import ADAPTER_INPUT, CLEAR, EARLIER
 from pipeline.types.tokens import Tokens
 
 if TYPE_CHECKING:  # torch is for workers that encode or run the adapter
@@ -101,9 +104,14 @@ class Recogniser:
     """A configuration at work on tables of rows: table in, table out, a row per row, errors kept in the row."""
 
     def __init__(
-        self, parts: Parts, lists: EntitySource, config_fingerprint: str = "", list_column: str | None = None
+        self,
+        parts: Parts,
+        lists: EntitySource,
+        config_fingerprint: str = "",
+        list_column: str | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
-        self.parts, self._lists = parts, lists
+        self.parts, self._lists, self._recordings = parts, lists, recordings
         self._fingerprint, self._list_column = config_fingerprint, list_column
 
     @classmethod
@@ -139,7 +147,11 @@ class Recogniser:
 
     def with_lists(self, lists: EntitySource) -> "Recogniser":
         """Return the same recogniser with other lists; nothing is loaded again."""
-        return Recogniser(self.parts, lists, self._fingerprint, self._list_column)
+        return Recogniser(self.parts, lists, self._fingerprint, self._list_column, self._recordings)
+
+    def with_recordings(self, recordings: Recordings | None) -> "Recogniser":
+        """Return the same recogniser for rows that are told what was clear earlier in theirs."""
+        return Recogniser(self.parts, self._lists, self._fingerprint, self._list_column, recordings)
 
     @functools.cached_property
     def encoder(self) -> Encoder:
@@ -161,6 +173,20 @@ class Recogniser:
         """Return the EMISSIONS rows of AUDIO rows; with an adapter, what it needs later (ADAPTER_INPUT) in them."""
         return self.encoder.encode(audio)
 
+    def clear(self, emissions: pa.Table) -> pa.Table:
+        """Return the CLEAR rows of EMISSIONS rows; of a row with an error, no names."""
+        rows = []
+        for scalars, heard in read_emissions(emissions):
+            names: frozenset[str] = frozenset()
+            try:
+                if heard is not None:
+                    entities = self._lists.of(scalars["utterance_id"], scalars["entities"])
+                    names = self.transcriber.clear(heard, entities)
+            except FAILURES:  # the row says so itself when it is transcribed
+                pass
+            rows.append(clear_row(scalars, names))
+        return pa.Table.from_pylist(rows, CLEAR)
+
     def adapt(self, emissions: pa.Table) -> pa.Table:
         """Return EMISSIONS rows as the adapter hears them; as they are where there is none, or it has run."""
         if self.adapter is None or ADAPTER_INPUT.names[0] not in emissions.column_names:
@@ -169,6 +195,8 @@ class Recogniser:
 
     def transcribe(self, emissions: pa.Table) -> pa.Table:
         """Return the TRANSCRIPTS rows of EMISSIONS rows; the adapter runs first where it has not."""
+        if self._recordings is not None and EARLIER.names[0] not in emissions.column_names:
+            emissions = self._recordings.told(emissions)
         return self.transcriber.transcribe(self.adapt(emissions))
 
     def decided(self, emissions: pa.Table, transcripts: pa.Table) -> pa.Table:

@@ -128,6 +128,11 @@ class Transcriber:
         nbest = _marked(found, shortlist.entities, sought)
         return _with_adapter(nbest, heard), shortlist
 
+    def clear(self, heard: Emissions, entities: EntityList) -> frozenset[str]:
+        """Return the names of the list that are clear in an utterance: pipeline.retrieval.session says when."""
+        unbiased, _ = self.hypotheses(dataclasses.replace(heard, adapted=None, attended=None, earlier=()), EMPTY)
+        return self.shortlister.clear(heard, entities, unbiased[0].text)
+
     def proposals(
         self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None = None
     ) -> tuple[Hypothesis, list[tuple[Proposal, Vector]]]:

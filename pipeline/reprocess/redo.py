@@ -13,10 +13,11 @@ from pipeline.entities.lists import EntitySource
 from pipeline.errors import InputError
 from pipeline.recognition.emission_rows import read_emissions
 from pipeline.recognition.failures import FAILURES
+from pipeline.recognition.recordings import Recordings
 from pipeline.reprocess.changes import Change, change_of
 from pipeline.reprocess.touched import Touching
 from pipeline.schemas import ORIGIN, TRANSCRIPTS, with_origin
-from pipeline.types.entity import EntityList
+from pipeline.types.entity import EMPTY, EntityList
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Redo:
     old, new:   the lists of the run as it is, and those to come
     own_lists:  whether the utterances' own lists apply too
     config_fingerprint: of the rows to come
+    recordings: with a session, what was clear under the old lists and under the new ones
     """
 
     recogniser: Transcribes
@@ -56,6 +58,7 @@ class Redo:
     own_lists: bool
     touching: Touching
     config_fingerprint: str
+    recordings: tuple[Recordings, Recordings] | None = None
 
     def redo(self, written: pa.Table, emissions: pa.Table) -> Redone:
         """Return the new version of ``written`` (TRANSCRIPTS); ``emissions`` holds their first pass, in any order.
@@ -68,29 +71,42 @@ class Redo:
             place = emissions.schema.get_field_index("entities")
             field = emissions.schema.field(place)
             emissions = emissions.set_column(place, field, pa.nulls(len(emissions), field.type))
-        touched, versions = self._look(emissions)
-        again = np.flatnonzero([len(entities) > 0 for entities in touched])
+        told = self._told(emissions)
+        emissions = emissions if self.recordings is None else self.recordings[1].told(emissions)
+        touched, versions = self._look(emissions, told)
+        again = np.flatnonzero([entities is not None for entities in touched])
         anew = self.recogniser.transcribe(emissions.take(again)) if len(again) else TRANSCRIPTS.empty_table()
         anew = anew.select(TRANSCRIPTS.names)  # decisions are of all rows, below
         rows = _merged(_with_versions(written, versions), anew, again)
         changes = [
             change
             for index, before, after in zip(again.tolist(), _rows(written, again), anew.to_pylist(), strict=True)
-            if (change := change_of(before, after, touched[index])) is not None
+            if (change := change_of(before, after, touched[index] or EMPTY)) is not None
         ]
         return Redone(self.recogniser.decided(emissions, rows), changes, len(again))
 
-    def _look(self, emissions: pa.Table) -> tuple[list[EntityList], list[str]]:
-        """Return for each row the entities by which the change touches it, and the version of its new list."""
-        touched, versions = [], []
-        for scalars, heard in read_emissions(emissions):
+    def _told(self, emissions: pa.Table) -> list[tuple[str, ...]]:
+        """Return what each row was told of its recording under the old lists."""
+        if self.recordings is None:
+            return [()] * len(emissions)
+        rows = self.recordings[0].told(emissions)["earlier"].to_pylist()
+        return [tuple(names) for names in rows]
+
+    def _look(self, emissions: pa.Table, told: Sequence[tuple[str, ...]]) -> tuple[list[EntityList | None], list[str]]:
+        """Return for each row the entities by which the change touches it, None for a row that it does not touch, and
+        the version of its new list. A row that is told something else is touched whatever its own list."""
+        touched: list[EntityList | None] = []
+        versions = []
+        for (scalars, heard), before in zip(read_emissions(emissions), told, strict=True):
             old = self.old.of(scalars["utterance_id"], scalars["entities"])
             new = self.new.of(scalars["utterance_id"], scalars["entities"])
             versions.append(new.version)
             try:
-                touched.append(self.touching.touches(heard, old, new))
+                found = self.touching.touches(heard, old, new)
+                other = self.touching.told_otherwise(heard, before, old, new)
+                touched.append(found if len(found) or other else None)
             except FAILURES:  # what the full run would make of this row, the recogniser says
-                touched.append(new if len(new) else old)
+                touched.append(new if len(new) else old if len(old) else None)
         return touched, versions
 
 

@@ -10,12 +10,14 @@ that a strategy tells apart.
 What is remembered of an entity (pipeline.retrieval.memory) is as much a property of it as its spelling: where that
 changes, the entities differ that something else is known of for the row's tenant, and they count where they are
 plausible with the memory before or with the new one. Where the policy changes, both shortlists are made: whatever is on
-one of them only, or was found by other strategies, counts.
+one of them only, or was found by other strategies, counts. With a session a row also depends on what it is told of its
+recording: it is done again where that differs.
 """
 
 import dataclasses
 
 import numpy as np
+import pyarrow.compute as pc
 
 from pipeline.config import RunConfig
 from pipeline.entities.catalog import Catalog, digests_of
@@ -61,6 +63,13 @@ def _untagged(entity: Entity) -> Entity:
     return dataclasses.replace(entity, tags=()) if entity.tags else entity
 
 
+def _tagged(entities: EntityList) -> bool:
+    """Whether an entity of a list has tags."""
+    if isinstance(entities, Catalog):
+        return bool(pc.any(pc.greater(pc.list_value_length(entities.rows.table["tags"]), 0)).as_py())
+    return any(entity.tags for entity in entities.entities)
+
+
 class Touching:
     """Decides for each utterance whether a change touches it; remembers what differs between lists."""
 
@@ -95,6 +104,17 @@ class Touching:
         if self._before is None or len(found) == len(differing):
             return found
         return _joined(found, self._before.sized(most).shortlist(heard, differing).entities)
+
+    def told_otherwise(
+        self, heard: Emissions | None, before: tuple[str, ...], old: EntityList, new: EntityList
+    ) -> bool:
+        """Whether the row may differ by what it is told of its recording, which was ``before`` under the old list.
+
+        A tag that changed is no difference between entities, and speaks for others all the same.
+        """
+        if heard is None or heard.earlier != before:
+            return heard is not None
+        return bool(before) and old.version != new.version and (_tagged(old) or _tagged(new))
 
     def _differing(self, old: EntityList, new: EntityList, tenant: str) -> EntityList:
         key = (id(old), id(new), tenant)

@@ -29,7 +29,7 @@ from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis
 
 Moved = Callable[[Scene, Proposal, Fit], float]
-"""What else speaks for a proposal, in nats of log odds (pipeline.rescoring.remembered)."""
+"""What else speaks for a proposal, in nats of log odds (pipeline.rescoring.remembered, .session)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +100,13 @@ class Guard:
     """Judges proposals; a pure function of its arguments."""
 
     def __init__(
-        self, config: GuardConfig, evidence: Evidence, adapted: bool = False, moved: Moved | None = None
+        self, config: GuardConfig, evidence: Evidence, adapted: bool = False, movers: Sequence[Moved] = ()
     ) -> None:
-        """``adapted``: whether the run has a contextual adapter; ``moved``: nats that are added to the log odds.
+        """``adapted``: whether the run has a contextual adapter; ``movers``: give nats that are added to the log odds.
 
         Raises ModelError if the weights are missing, ConfigError for a rate that their table has not.
         """
-        self._moved = moved
+        self._movers = tuple(movers)
         part = ADAPTED if adapted else PLAIN
         self.evidence, self._judge = evidence, read_judge(Path(config.weights), part)
         self.bound = _bound(config, self._judge, part)
@@ -119,9 +119,9 @@ class Guard:
         """Return the log odds of each proposal, and how it lies on the phones."""
         measured = zip(proposals, self.measure(scene, proposals), strict=True)
         judged = [(one, self._judge.trees.score(features), fit) for one, (features, fit) in measured]
-        if self._moved is None:
-            return judged
-        return [(one, odds + self._moved(scene, one, fit), fit) for one, odds, fit in judged]
+        for moved in self._movers:
+            judged = [(one, odds + moved(scene, one, fit), fit) for one, odds, fit in judged]
+        return judged
 
     def decide(self, unbiased: Hypothesis, weighed: Sequence[tuple[Proposal, float, Fit]]) -> list[Proposal]:
         """Return the proposals that are believed, explained; none touches another, the surest are taken first.

@@ -21,6 +21,7 @@ from pipeline.rescoring.phone_rescoring import PhoneRescoring
 from pipeline.rescoring.proposals import Proposal, differences
 from pipeline.rescoring.remembered import MemoryOdds, MemoryProposals
 from pipeline.rescoring.scene import Scene
+from pipeline.rescoring.session import SessionOdds
 from pipeline.rescoring.technique import Sounds, Technique
 from pipeline.rescoring.variants import SpellingVariants
 from pipeline.types.emissions import Emissions
@@ -149,8 +150,9 @@ def build_stage(config: RunConfig, tokens: Tokens, sounds: Sounds) -> RescoringS
     if config.guard is None:
         return RescoringStage(techniques)
     evidence = Evidence(config.guard, tokens, config.language_model, sounds.pronouncer, sounds.lists)
-    moved = None if config.memory is None else MemoryOdds(config.memory).of
-    return RescoringStage(techniques, Guard(config.guard, evidence, config.adapter is not None, moved))
+    movers = [] if config.memory is None else [MemoryOdds(config.memory).of]
+    movers += [] if config.session is None else [SessionOdds(config.session).of]
+    return RescoringStage(techniques, Guard(config.guard, evidence, config.adapter is not None, movers))
 
 
 def is_used(config: RunConfig) -> bool:

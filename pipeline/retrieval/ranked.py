@@ -7,9 +7,10 @@ An entity that ``phonetic`` finds is found here if the log odds that it was said
 The log odds are a linear model (``weights``) of what the best pronunciation costs in phones, what the best spelling
 costs in subwords, both also per phone and letter and up to a cap, and the numbers of phones, letters and subwords. It
 was fitted on lists of about 2^18 names. In a list twice as large twice as many fit by chance, so the bound rises.
+With a session, what was clear earlier in the recording is added to them (pipeline.retrieval.session).
 
 Membership follows from the entity, the audio and the power of two of the list's size, never from which other entities
-are on it: one more name takes the place of none.
+are on it: one more name takes the place of none. With a session it follows from what was clear earlier, too.
 """
 
 import copy
@@ -18,17 +19,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import CutConfig, RunConfig, ShortlistConfig
+from pipeline.census import step
+from pipeline.config import CutConfig, RunConfig, SessionConfig, ShortlistConfig
 from pipeline.entities.catalog import Catalog
 from pipeline.errors import ModelError
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_spelling
 from pipeline.retrieval.phonetic import Fitting, Phonetic
+from pipeline.retrieval.session import Earlier
 from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings
 from pipeline.retrieval.strategy import DEFAULT, Strategy
@@ -57,21 +60,26 @@ class Ranked(Strategy):
 
     name = "ranked"
     part = "cut"
-    pointwise: ClassVar[bool] = True
+    pointwise = True
 
-    def __init__(self, config: CutConfig, phonetic: Phonetic, tokens: Tokens, size: int | None = None) -> None:
-        """``size``: of the list that the lists to come are a part of; None: they are whole."""
-        self._config, self._phonetic, self._tokens, self._size = config, phonetic, tokens, size
-        self._weights = read_weights(Path(config.weights))
+    def __init__(
+        self, config: CutConfig, phonetic: Phonetic, tokens: Tokens, session: SessionConfig | None = None
+    ) -> None:
+        self._config, self._phonetic, self._tokens, self._session = config, phonetic, tokens, session
+        self._size: int | None = None  # of the list that the lists to come are a part of; None: they are whole
+        self.weights = read_weights(Path(config.weights))
         self._spelled: dict[int, tuple[EntityList, SpellingIndex]] = {}
 
     @classmethod
     def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
         assert config.cut is not None
-        return cls(config.cut, Phonetic(config.shortlist or ShortlistConfig(), pronouncer, keep=4), tokens)
+        phonetic = Phonetic(config.shortlist or ShortlistConfig(), pronouncer, keep=4)
+        return cls(config.cut, phonetic, tokens, config.session)
 
     def sized(self, size: int) -> "Ranked":
-        return Ranked(self._config, self._phonetic, self._tokens, size)
+        sized = copy.copy(self)
+        sized._size = size
+        return sized
 
     def at(self, level: int) -> "Ranked":
         if level == DEFAULT:
@@ -96,23 +104,61 @@ class Ranked(Strategy):
         if heard.phone_log_probs is None or not self.can_say(heard, size):
             return None
         bound = self._bound(size)
-        found, odds = self._judged(heard, heard.phone_log_probs, entities, bound)
-        chosen = found[odds >= bound]
+        if self._session is not None and heard.earlier:
+            chosen = self._in_session(self._session, heard, heard.phone_log_probs, entities, bound)
+        else:
+            found, odds = self._judged(heard, heard.phone_log_probs, entities, bound)
+            chosen = found[odds >= bound]
         return np.union1d(chosen, self._phonetic.compile(entities).silent).astype(np.int32)
+
+    def clear(self, heard: Emissions, entities: EntityList, text: str) -> tuple[str, ...]:
+        """Return the names of the entities that fit clearly and that stand in ``text``, the unbiased transcript.
+
+        None without a session, phones, or a large list.
+        """
+        size = len(entities) if self._size is None else self._size
+        if self._session is None or size <= self._config.above or heard.phone_log_probs is None:
+            return ()
+        bound = self._session.clear + self._rise(size)
+        found, odds = self._judged(heard, heard.phone_log_probs, entities, bound)
+        text = f" {text} "
+        fitting = entities.at(found[odds >= bound].tolist())
+        return tuple(entity.text for entity in fitting if any(f" {one} " in text for one in _spelled(entity)))
+
+    def _in_session(
+        self, session: SessionConfig, heard: Emissions, phone_log_probs: npt.NDArray[np.float16],
+        entities: EntityList, bound: float,
+    ) -> npt.NDArray[np.int32]:  # fmt: skip
+        """Return the entities that reach ``bound`` by themselves, or with what was clear earlier."""
+        most = max(session.again, session.related, 0.0)
+        found, odds = self._judged(heard, phone_log_probs, entities, bound - most)
+        near = np.flatnonzero((odds < bound) & (odds >= bound - most))
+        gains = Earlier.of(heard.earlier, entities).gains(entities.at(found[near].tolist()), session)
+        helped = near[odds[near] + gains >= bound]
+        with step("session") as kept:
+            kept.kept = len(helped)
+        return np.union1d(found[odds >= bound], found[helped])
 
     def _judged(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, bound: float
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Return the entities, ascending, that could reach ``bound``, and their log odds."""
         index = self._phonetic.compile(entities)
-        found, costs, phones = best_pronunciations(self._phonetic.matching(phone_log_probs, index), index)
+        fitting = self._fitting(heard, phone_log_probs, entities, index)
+        found, costs, phones = best_pronunciations(fitting, index)
         spelled = self._spellings(entities)
         # What is out even if it is spelled without any fault need not be looked at.
         nothing = np.zeros(len(found), np.float32)
-        hopeful = log_odds(self._weights, costs, phones, nothing, *spelled.shape_of(found)) >= bound
+        hopeful = log_odds(self.weights, costs, phones, nothing, *spelled.shape_of(found)) >= bound
         found, costs, phones = found[hopeful], costs[hopeful], phones[hopeful]
         said = spelled.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
-        return found, log_odds(self._weights, costs, phones, said.costs, said.subwords, said.letters)
+        return found, log_odds(self.weights, costs, phones, said.costs, said.subwords, said.letters)
+
+    def _fitting(
+        self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex
+    ) -> Fitting:
+        """Return what of the list is looked at more closely."""
+        return self._phonetic.matching(phone_log_probs, index)
 
     def reason(self, heard: Emissions, entity: Entity, size: int) -> str | None:
         if heard.phone_log_probs is None or not self.size_class(size):
@@ -120,10 +166,16 @@ class Ranked(Strategy):
         _, odds = self._judged(heard, heard.phone_log_probs, EntityList((entity,)), -math.inf)
         if not len(odds):
             return self._phonetic.reason(heard, entity, 1)
+        if self._session is not None and heard.earlier:
+            odds = odds + Earlier.of(heard.earlier, EntityList((entity,))).gains((entity,), self._session)
         return f"it has log odds {odds[0]:.1f}, a list of {size:,} asks for {self._bound(size):.1f}"
 
     def _bound(self, size: int) -> float:
-        return self._config.bound + self._config.per_doubling * (size_class(size) - _FITTED_AT)
+        return self._config.bound + self._rise(size)
+
+    def _rise(self, size: int) -> float:
+        """Return what a list of ``size`` adds to log odds that are for one of 2^18."""
+        return self._config.per_doubling * (size_class(size) - _FITTED_AT)
 
     def _spellings(self, entities: EntityList) -> SpellingIndex:
         kept = self._spelled.get(id(entities))  # the list is kept too, so that its id is not given to another
@@ -132,6 +184,10 @@ class Ranked(Strategy):
             kept = entities, build_spellings(entities.entities, self._tokens) if found is None else found
             self._spelled = {id(entities): kept}
         return kept[1]
+
+
+def _spelled(entity: Entity) -> tuple[str, ...]:
+    return (entity.text, *entity.aliases)
 
 
 def log_odds(
@@ -143,14 +199,21 @@ def log_odds(
     letters: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
     """Return [E] the log odds that each entity was said, on a list of 2^18, from what its best forms cost."""
-    columns: tuple[npt.NDArray[np.float64 | np.float32 | np.int64], ...] = (
+    odds = np.zeros(len(costs))
+    for weight, column in zip(weights, _columns(costs, phones, spelling, subwords, letters), strict=True):
+        odds += weight * column
+    return odds
+
+
+def _columns(
+    costs: npt.NDArray[np.float32], phones: npt.NDArray[np.int64], spelling: npt.NDArray[np.float32],
+    subwords: npt.NDArray[np.int64], letters: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float64 | np.float32 | np.int64], ...]:  # fmt: skip
+    """Return FEATURES, [E] each."""
+    return (
         np.ones(len(costs)), costs, phones, spelling, letters, subwords, costs / phones, spelling / letters,
         np.minimum(spelling, _MOST_SPELLING), np.minimum(costs, _MOST_COST),
     )  # fmt: skip
-    odds = np.zeros(len(costs))
-    for weight, column in zip(weights, columns, strict=True):
-        odds += weight * column
-    return odds
 
 
 def best_pronunciations(

@@ -62,6 +62,13 @@ class Shortlister:
                 for one in self.strategies]  # fmt: skip
         return "; ".join(one for one in said if one)
 
+    def clear(self, heard: Emissions, entities: EntityList, text: str) -> frozenset[str]:
+        """Return the names that are clear by any strategy, for later utterances of the recording.
+
+        text: the unbiased transcript
+        """
+        return frozenset(name for one in self.strategies for name in one.clear(heard, entities, text))
+
     def shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
         """Return the entities that any strategy finds, in their order; all where none can say of this audio."""
         with step("listed") as listed:

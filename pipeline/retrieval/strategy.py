@@ -77,6 +77,10 @@ class Strategy:
         """
         return entities
 
+    def clear(self, heard: Emissions, entities: EntityList, text: str) -> tuple[str, ...]:
+        """Return the names that later utterances of the recording should know; ``text``: the unbiased transcript."""
+        return ()
+
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that are plausible; None if it cannot say of this audio."""
         raise NotImplementedError

@@ -45,6 +45,11 @@ class RunFolder:
         return self.root.join("_checkpoint")
 
     @property
+    def recordings(self) -> Location:
+        """Of a run with a session: CLEAR rows, a file per file of the cached first pass."""
+        return self.root.join("_recordings")
+
+    @property
     def forgetting(self) -> Location:
         """Ids of rows that are being forgotten (pipeline.runs.forget), there for as long as that takes."""
         return self.root.join("_forgetting.json")

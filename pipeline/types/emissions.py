@@ -57,6 +57,7 @@ class Emissions:
                      or plausible entities
     tenant:          whose recording it is, "" where nobody says
     whence:          None where emissions are no row of a dataset
+    earlier:         names that were clear in earlier utterances of the same recording
     phone_rate:      frames of ``phone_log_probs`` per frame of ``tokens``: 1 where they are of one model, as T' = T is
     """
 
@@ -70,6 +71,7 @@ class Emissions:
     phone_rate: float = 1.0
     tenant: str = ""
     whence: Whence | None = None
+    earlier: tuple[str, ...] = ()
 
     @property
     def biased(self) -> SparseLogProbs:

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import GuardConfig
+from pipeline.config import GuardConfig, SessionConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
+from pipeline.rescoring.aligned import Fit
 from pipeline.rescoring.evidence import FEATURES, STANDING, Evidence
 from pipeline.rescoring.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
-from pipeline.rescoring.proposals import differences
+from pipeline.rescoring.proposals import Proposal, differences
+from pipeline.rescoring.session import SessionOdds
 from pipeline.rescoring.trees import Trees
 from pipeline.retrieval.ranked import FEATURES as RANKED
 from pipeline.retrieval.ranked import weights_of
@@ -72,6 +74,22 @@ def test_what_is_not_believed_leaves_the_unbiased_result_as_it_is() -> None:
     assert [(one.text, one.total) for one in found] == [(one.text, one.total) for one in UNBIASED]
     assert found[0].words == UNBIASED[0].words
     assert [span.entity for span in found[0].entities] == ["today"]
+
+
+def test_a_name_that_was_clear_earlier_needs_less_evidence() -> None:
+    (odds,) = (value for _, value, _ in _weighed(0.0))
+    assert [value for _, value, _ in _weighed(3.0)] == [odds]
+    assert [value for _, value, _ in _weighed(3.0, "today")] == [odds]
+    assert [value for _, value, _ in _weighed(3.0, "today", "zelensky")] == [pytest.approx(odds + 3.0)]
+
+
+def _weighed(believed: float, *earlier: str) -> list[tuple[Proposal, float, Fit]]:
+    config = GuardConfig()
+    moved = SessionOdds(SessionConfig(believed=believed)).of
+    one = Guard(config, Evidence(config, LETTERS, None, PRONOUNCER, ListPronouncer(PRONOUNCER)), movers=(moved,))
+    scene = one.evidence.scene(UNBIASED[0], dataclasses.replace(said(MET), earlier=earlier), NAMES)
+    assert scene is not None
+    return one.weigh(scene, differences(UNBIASED[0], BIASED[0]))
 
 
 def test_sounds_speak_for_what_was_said() -> None:

@@ -13,6 +13,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.recognition.emission_rows import flat_lists
+from pipeline.recognition.recogniser import Parts, Recogniser
 from pipeline.recognition.transcribe import Transcriber
 from pipeline.rescoring.stage import RescoringStage, build_stage
 from pipeline.rescoring.technique import Sounds
@@ -49,6 +50,14 @@ def _decoder():  # type: ignore[no-untyped-def]
     return build_decoder(CONFIG, CHARACTERS)
 
 
+def recogniser(source: EntitySource, config: RunConfig) -> Recogniser:
+    """Return a recogniser of ``config``, which differs from CONFIG in its retrieval alone."""
+    parts = Parts(dataclasses.replace(config, adapter=None))
+    vars(parts).update(tokens=CHARACTERS, sounds=sounds(), pronouncer=sounds().pronouncer, decoder=_decoder())
+    vars(parts).update(stage=_stage())
+    return Recogniser(parts, source, "config")
+
+
 def transcriber(source: EntitySource) -> Transcriber:
     return Transcriber(_decoder(), source, "config", _stage(), shortlister())
 
@@ -58,9 +67,11 @@ def hear(
     seed: int = 0,
     own: Sequence[list[str] | None] | None = None,
     tokens: Tokens = CHARACTERS,
+    sure: Sequence[int] = (),
 ) -> pa.Table:
-    """One row per text, ids u0, u1, ...; None is a row with an error. ``own``: the utterances' own lists."""
-    heard = [None if text is None else _heard(text, seed + at, tokens) for at, text in enumerate(texts)]
+    """One row per text, ids u0, u1, ...; None is a row with an error. ``own``: the utterances' own lists;
+    ``sure``: rows without doubts."""
+    heard = [None if text is None else _heard(text, seed + at, tokens, at in sure) for at, text in enumerate(texts)]
     sparse = [None if one is None else sparsify(one[0], 32) for one in heard]
     phones = [None if one is None else one[1].astype(np.float16) for one in heard]
     columns = {
@@ -81,22 +92,24 @@ def hear(
     return with_origin(pa.table(columns)).select(EMISSIONS.names).cast(EMISSIONS)
 
 
-def _heard(text: str, seed: int, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+def _heard(text: str, seed: int, tokens: Tokens, sure: bool) -> tuple[np.ndarray, np.ndarray]:
     """[T, pieces] and [T, 40] log-probs; where one is doubtful, another is nearly as likely."""
     generator = np.random.default_rng(seed)
     said = (sounds().pronouncer.pronounce(word)[:1] for word in text.split())
     phones = [PHONE_IDS[phone] + 1 for one in said for phones in one for phone in phones]
     pieces = tokens.encoder(f" {text}" if tokens is CHARACTERS else text)
     frames = 2 * max(len(pieces), len(phones)) + 2
-    return _spread(pieces, len(tokens.pieces), frames, generator), _spread(phones, 40, frames, generator)
+    shapes = ((pieces, len(tokens.pieces)), (phones, 40))
+    spelled, said = (_spread(labels, size, frames, generator, sure) for labels, size in shapes)
+    return spelled, said
 
 
-def _spread(labels: Sequence[int], size: int, frames: int, generator: np.random.Generator) -> np.ndarray:
+def _spread(labels: Sequence[int], size: int, frames: int, generator: np.random.Generator, sure: bool) -> np.ndarray:
     """Labels over frames with blanks (0) between them."""
     scores = generator.normal(0.0, 0.5, (frames, size))
     scores[:, 0] += 6.0
     for at, label in zip(np.linspace(0, frames - 2, max(1, len(labels))).astype(int), labels, strict=False):
         scores[at] = generator.normal(0.0, 0.5, size)
-        scores[at, label] += generator.choice([7.0, 4.0, 2.0])
-        scores[at, generator.integers(1, size)] += generator.choice([0.0, 3.0, 4.0])
+        scores[at, label] += 7.0 if sure else generator.choice([7.0, 4.0, 2.0])
+        scores[at, generator.integers(1, size)] += 0.0 if sure else generator.choice([0.0, 3.0, 4.0])
     return (scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))).astype(np.float32)
