@@ -81,7 +81,7 @@ def add_words(arpa: pathlib.Path, out: pathlib.Path, extra: list[str]) -> None:
         for line in source:
             if line.startswith("ngram 1="):
                 line = f"ngram 1={int(line.split('=')[1]) + len(extra)}\n"
-            elif line.endswith("\t<unk>\t0\n"):
+            elif "\t<unk>\t" in line:
                 unknown = line.split("\t")[0]
             elif in_unigrams and line == "\n":
                 target.writelines(f"{unknown}\t{word}\t0\n" for word in extra)
