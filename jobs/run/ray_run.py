@@ -1,6 +1,7 @@
 """The executor that works with Ray: on a cluster, or on a Ray of this machine."""
 
 import dataclasses
+import math
 import os
 import time
 
@@ -48,7 +49,8 @@ class RayExecutor:
         """Do what is left of the run; raises RollcallError."""
         with ray_session():
             resources = ray.cluster_resources()
-            workers = choose_workers(resources, self.wishes, on_cluster="RAY_ADDRESS" in os.environ)
+            blocks = math.ceil(run.corpus.rows / run.block_rows)
+            workers = choose_workers(resources, self.wishes, "RAY_ADDRESS" in os.environ, blocks)
             meter = RayMeter(self.max_error_rate)
             sounds = begin_lint(run, _listen)
             model_id, restarts = self._carry_out(run, workers, meter)

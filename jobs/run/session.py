@@ -101,19 +101,22 @@ class Wishes:
     gpus_per_encoder: float | None = None
 
 
-def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: bool = False) -> Workers:
-    """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()).
+def choose_workers(
+    resources: Mapping[str, float], wishes: Wishes, on_cluster: bool = False, blocks: int | None = None
+) -> Workers:
+    """Return the actors for a cluster with ``resources`` (as ray.cluster_resources()) and so many blocks of rows.
 
     With GPUs: one encoder on each. Encoders ask for no CPU there, so that nodes which offer GPUs and no CPUs run them
     and what decodes audio. That is AUDIO_RESOURCE, where there is some, or a fifth of the cores, which decoders share.
     Without GPUs: an encoder per core, which decodes its audio itself, and a decoder per four cores, as decoding takes a
-    tenth of encoding's time or less. ``on_cluster``: the numbers may change while the run goes on, unless the user
-    chose them.
+    tenth of encoding's time or less. There are no more actors than blocks, as the others would only load their models.
+    ``on_cluster``: the numbers may change while the run goes on, unless the user chose them.
     """
+    most = math.inf if blocks is None else max(1, blocks)
     cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
     per_encoder = wishes.gpus_per_encoder if wishes.gpus_per_encoder is not None else float(gpus > 0)
-    alone = wishes.decoders or max(1, int(cpus))
-    workers = _beside_gpus(resources, wishes, per_encoder) if per_encoder else _on_cores(cpus, wishes)
+    alone = wishes.decoders or max(1, int(min(cpus, most)))
+    workers = _beside_gpus(resources, wishes, per_encoder, most) if per_encoder else _on_cores(cpus, wishes, most)
     return dataclasses.replace(
         workers,
         elastic=on_cluster and wishes.encoders is None and wishes.decoders is None,
@@ -121,23 +124,24 @@ def choose_workers(resources: Mapping[str, float], wishes: Wishes, on_cluster: b
     )
 
 
-def _beside_gpus(resources: Mapping[str, float], wishes: Wishes, per_encoder: float) -> Workers:
+def _beside_gpus(resources: Mapping[str, float], wishes: Wishes, per_encoder: float, most: float) -> Workers:
     available = max(resources.get("CPU", 1.0) - _FREE_CPUS - _CUTTING_CPUS, 0.0)
-    encoders = wishes.encoders or max(1, int(resources.get("GPU", 0.0) / per_encoder))
+    encoders = wishes.encoders or max(1, int(min(resources.get("GPU", 0.0) / per_encoder, most)))
     slots = int(resources.get(AUDIO_RESOURCE, 0.0))
     if slots:
-        decoders = wishes.decoders or max(1, int(available))
+        decoders = wishes.decoders or max(1, int(min(available, most)))
         share = _share(available, decoders)
         return Workers(encoders, decoders, per_encoder, 0.0, share, readers=slots, reader_slots=1.0)
-    decoders = wishes.decoders or max(1, int(available * _DECODING_PER_AUDIO / (_DECODING_PER_AUDIO + 1)))
-    readers = max(1, int(available) - decoders)
+    of_all = available * _DECODING_PER_AUDIO / (_DECODING_PER_AUDIO + 1)
+    decoders = wishes.decoders or max(1, int(min(of_all, most)))
+    readers = max(1, int(min(available - decoders, most)))
     share = _share(available, decoders + readers)
     return Workers(encoders, decoders, per_encoder, 0.0, share, readers=readers, reader_cpus=share)
 
 
-def _on_cores(cpus: float, wishes: Wishes) -> Workers:
-    encoders = wishes.encoders or max(1, int(cpus))
-    decoders = wishes.decoders or max(1, int(cpus) // 4)
+def _on_cores(cpus: float, wishes: Wishes, most: float) -> Workers:
+    encoders = wishes.encoders or max(1, int(min(cpus, most)))
+    decoders = wishes.decoders or max(1, int(min(cpus // 4, most)))
     share = _share(max(cpus - _FREE_CPUS, 0.0), encoders + decoders)
     return Workers(encoders, decoders, 0.0, share, share)
 

@@ -61,3 +61,12 @@ def test_audio_is_decoded_apart_only_beside_gpus() -> None:
 def test_a_cached_first_pass_leaves_every_core_to_the_decoders() -> None:
     assert choose_workers({"CPU": 16}, Wishes()).alone == (16, 0.87)
     assert choose_workers({"CPU": 16}, Wishes(decoders=4)).alone == (4, 1.0)
+
+
+def test_there_are_no_more_workers_than_blocks() -> None:
+    small = choose_workers({"CPU": 16}, Wishes(), blocks=3)
+    assert (small.encoders, small.decoders, small.alone) == (3, 3, (3, 1.0))
+    few = choose_workers({"CPU": 16, "GPU": 4}, Wishes(), blocks=2)
+    assert (few.encoders, few.decoders, few.readers) == (2, 2, 2)
+    assert choose_workers({"CPU": 16}, Wishes(encoders=8, decoders=2), blocks=1).encoders == 8
+    assert choose_workers({"CPU": 2}, Wishes(), blocks=0).encoders == 1
