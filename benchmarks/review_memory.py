@@ -76,7 +76,8 @@ class Corpus:
 
 def prepare(options: argparse.Namespace) -> Corpus:
     """Return the run of the audio, made where it is not there yet."""
-    command = ["--audio", str(options.audio), "--output", str(options.keep / "runs"), "--cache-emissions"]
+    first = ["--emissions", str(options.emissions)] if options.emissions else ["--audio", str(options.audio)]
+    command = [*first, "--output", str(options.keep / "runs"), *([] if options.emissions else ["--cache-emissions"])]
     command += ["--executor", "local", "--summary", str(options.keep / "summary.json")]
     command += ["--entities", str(options.entities)] if options.entities else []
     command += ["--entities-column", options.entities_column] if options.entities_column else []
@@ -209,6 +210,7 @@ def row_of(system: str, counts: Mapping[str, float], hours: float, again: int) -
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", type=Path, required=True, help="AUDIO parquet with references")
+    parser.add_argument("--emissions", type=Path, help="its first pass, where a run has cached it")
     parser.add_argument("--entities", type=Path, help="list")
     parser.add_argument("--entities-column", help="of the audio, with lists")
     parser.add_argument("--keep", type=Path, required=True, help="folder for the run, the reviews and the memory")

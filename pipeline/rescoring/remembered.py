@@ -44,7 +44,8 @@ class MemoryProposals(Technique):
         tenant, aligned = emissions.tenant, scene.aligned
         if not self._recall.names(tenant):
             return []
-        known = [(one, self._recall.confirmed(tenant, one)) for one in entities.entities if one.weight > 0]
+        wanted = (one for one in entities.entities if one.weight > 0 and self._recall.knows(tenant, one))
+        known = [(one, self._recall.confirmed(tenant, one)) for one in wanted]
         known = [(entity, forms) for entity, forms in known if forms]
         if not known:
             return []
@@ -86,14 +87,14 @@ class MemoryOdds:
         tenant = scene.heard.tenant
         known = {span.entity: scene.entities.by_text.get(span.entity) for span in proposal.spans}
         forms = {name: self._recall.forms(tenant, one) if one else () for name, one in known.items()}
-        if not all(forms.values()):
+        if not any(forms.values()):
             return 0.0
         heard = _heard(scene.aligned, proposal, fit)
         return min(self._moved(heard[name], found) for name, found in forms.items())
 
     def _moved(self, heard: Pronunciation, forms: Sequence[Form]) -> float:
         most = self._config.max_distance
-        if not heard:
+        if not heard or not forms:
             return 0.0
         near = distances_between(phone_ids(heard), [phone_ids(form.phones) for form in forms], most)
         distances: list[float] = near.tolist()

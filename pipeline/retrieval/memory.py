@@ -92,6 +92,8 @@ class Memory(Strategy):
         return entities if all(new is old for new, old in zip(taught, entities, strict=True)) else taught
 
     def _with_forms(self, tenant: str, entity: Entity) -> Entity:
+        if not self._recall.knows(tenant, entity):
+            return entity
         key = tenant, entity
         if key not in self._taught:
             if len(self._taught) >= _MOST_TAUGHT:

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,14 @@ class Recall:
         """Raises as ``read_tenants`` does."""
         self.config, self._tenants = config, read_tenants(config)
 
-    def names(self, tenant: str) -> frozenset[str]:
+    def names(self, tenant: str) -> Set[str]:
         """Return the names of which anything is known for the tenant."""
-        return frozenset(self._tenants.get(tenant, {}))
+        return self._tenants.get(tenant, {}).keys()
+
+    def knows(self, tenant: str, entity: Entity) -> bool:
+        """Whether anything is known of the entity, under its own name or an alias."""
+        known = self._tenants.get(tenant, {})
+        return entity.text in known or any(alias in known for alias in entity.aliases)
 
     def changed(self, other: "Recall | None", tenant: str) -> frozenset[str]:
         """Return the names of which this one and the other, or none, know something else for the tenant."""
@@ -115,9 +120,7 @@ class Recall:
 
     def forms(self, tenant: str, entity: Entity) -> tuple[Form, ...]:
         """Return every way in which the entity was heard, under its own name or an alias."""
-        known = self._tenants.get(tenant)
-        if not known:
-            return ()
+        known = self._tenants.get(tenant, {})
         found = [form for name in (entity.text, *entity.aliases) for form in known.get(name, ())]
         return tuple(dict.fromkeys(found))
 
