@@ -74,10 +74,10 @@ class Corpus:
         return entities_in(self.references[name], self.entities(name))
 
 
-def prepare(options: argparse.Namespace) -> Corpus:
+def prepare(options: argparse.Namespace, audio: Path, emissions: Path | None) -> Corpus:
     """Return the run of the audio, made where it is not there yet."""
-    first = ["--emissions", str(options.emissions)] if options.emissions else ["--audio", str(options.audio)]
-    command = [*first, "--output", str(options.keep / "runs"), *([] if options.emissions else ["--cache-emissions"])]
+    first = ["--emissions", str(emissions)] if emissions else ["--audio", str(audio), "--cache-emissions"]
+    command = [*first, "--output", str(options.keep / "runs")]
     command += ["--executor", "local", "--summary", str(options.keep / "summary.json")]
     command += ["--entities", str(options.entities)] if options.entities else []
     command += ["--entities-column", options.entities_column] if options.entities_column else []
@@ -87,7 +87,7 @@ def prepare(options: argparse.Namespace) -> Corpus:
     record = json.loads((options.keep / "summary.json").read_text())
     run = RunFolder(open_filesystem(str(options.keep / "runs" / record["fingerprint"])))
     rows = pa.concat_tables([read_table(file) for file in run.files()]).sort_by("utterance_id").to_pylist()
-    references, _ = read_references(str(options.audio), ENGLISH)
+    references, _ = read_references(str(audio), ENGLISH)
     own: dict[str, list[str] | None] = {}
     if record["list_column"] is not None:
         for batch in batches_of(cached_files(record, None), [row["utterance_id"] for row in rows], ["entities"]):
@@ -211,6 +211,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", type=Path, required=True, help="AUDIO parquet with references")
     parser.add_argument("--emissions", type=Path, help="its first pass, where a run has cached it")
+    parser.add_argument("--elsewhere", type=Path, help="other AUDIO, in which the memory should change nothing")
+    parser.add_argument("--elsewhere-emissions", type=Path, help="its first pass, where a run has cached it")
     parser.add_argument("--entities", type=Path, help="list")
     parser.add_argument("--entities-column", help="of the audio, with lists")
     parser.add_argument("--keep", type=Path, required=True, help="folder for the run, the reviews and the memory")
@@ -220,7 +222,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=float, help="of the memory, in place of the default")
     parser.add_argument("--json", type=Path, help="write the rows here too")
     options = parser.parse_args(argv)
-    corpus, rows = prepare(options), list[dict[str, Any]]()
+    corpus, rows = prepare(options, options.audio, options.emissions), list[dict[str, Any]]()
+    other = prepare(options, options.elsewhere, options.elsewhere_emissions) if options.elsewhere else None
     before = override(RunConfig(), corpus.record["config"])
     for seed in options.seeds:
         reviewed = [row for row in corpus.rows if is_reviewed(row, seed, options.share)]
@@ -241,6 +244,11 @@ def main(argv: list[str] | None = None) -> None:
         made, again = redone(corpus, judged, before, after)
         for system, some, count in (("without memory", judged, 0), ("with memory", made, again)):
             rows.append({"seed": seed} | row_of(system, measured(corpus, some, corrected), hours, count))
+        if other is not None:
+            hours = sum(row["duration_seconds"] for row in other.rows) / 3600
+            there, again = redone(other, other.rows, before, after)
+            for system, some, count in (("elsewhere without", other.rows, 0), ("elsewhere with", there, again)):
+                rows.append({"seed": seed} | row_of(system, measured(other, some, set()), hours, count))
         texts = json.dumps(_differing(corpus, judged, made, corrected), indent=1)
         (options.keep / f"made-{seed}.json").write_text(texts)
     show(f"a memory of reviews, {options.keep.name}", rows, options.json)

@@ -85,14 +85,14 @@ def _learn_memory(
     """Write the snapshot and return what stands in it; ``listed``: names that are in use, None if nobody knows."""
     confusions = G2gConfig().confusions
     table = {} if confusions is None else read_table(Path(confusions))
-    found = memory_rows(observed.observations, Predictor(table, pronouncer))
+    found = memory_rows(observed.observations, Predictor(table, pronouncer), observed.wholes)
     rows = found if listed is None else purged(found, listed)
     version = version_of(rows)
     file = output.join(file_name(version))
     if not storage.exists(file):
         storage.write_atomic(file, snapshot_bytes(rows))
     counts = {field.name: getattr(observed, field.name) for field in dataclasses.fields(Observed)}
-    counts["observations"] = len(observed.observations)
+    counts |= {"observations": len(observed.observations), "wholes": len(observed.wholes)}
     facts = {"file": file.uri, "version": version, **counts, **_counted(rows), "purged": _names(found) - _names(rows)}
     return {"memory": facts}
 

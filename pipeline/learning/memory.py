@@ -9,18 +9,25 @@ Observations of a form count for forms of the same entity that differ in little,
 With the threshold 0.25 of config.MemoryConfig one confirmation is enough (lower bound 0.35), one for and one against
 is not (0.16), two for and one against are (0.31).
 
+Utterances that were heard whole say more than what was judged in them: where a form is heard and the name was not
+said, that is a rejection too. So no form outlives that is heard in any sentence.
+
 ``predicted``: the recogniser's own confusions (pipeline.lexicon.confusions) respell every name that was said; how the
 spellings sound are forms that it may be heard in next. One with probability p stands for TRUST * p confirmations, less
 one for every observation of it: what is observed takes the place of what is predicted.
 """
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.learning.beta import quantile
-from pipeline.learning.observed import Observation
+from pipeline.learning.observed import Observation, Whole
 from pipeline.lexicon.confusions import Table, respell
 from pipeline.lexicon.phone_index import distances_between
 from pipeline.lexicon.phones import Pronunciation, phone_ids
@@ -53,10 +60,38 @@ class Predictor:
         return found
 
 
-def memory_rows(observations: Sequence[Observation], predictor: Predictor) -> list[Row]:
-    """Return MEMORY rows, in the order of tenant, entity and form."""
+def heard_elsewhere(observations: Sequence[Observation], wholes: Sequence[Whole]) -> list[Observation]:
+    """Return where utterances that were heard whole have a form of a name that was not said there.
+
+    Each form counts once in an utterance, and only where the name was not said in any of the words.
+    """
+    forms: dict[str, list[tuple[str, Pronunciation]]] = {}
+    for one in sorted({(one.tenant, one.entity, one.phones) for one in observations if one.said}):
+        forms.setdefault(one[0], []).append(one[1:])
+    found = []
+    for tenant, known in forms.items():
+        ids = [phone_ids(phones) for _, phones in known]
+        near = functools.cache(lambda phones, ids=ids: _near(phones, ids))
+        for whole in (one for one in wholes if one.tenant == tenant):
+            there = {
+                at
+                for first, last, phones in whole.spans
+                for at in (near(phones) if phones else ())
+                if not any(name == known[at][0] and a < last and first < b for name, a, b in whole.said)
+            }
+            found += [Observation(tenant, *known[at], False) for at in sorted(there)]
+    return found
+
+
+def _near(phones: Pronunciation, forms: Sequence[npt.NDArray[np.int64]]) -> tuple[int, ...]:
+    """Return which of ``forms`` differ from ``phones`` in little."""
+    return tuple(np.flatnonzero(distances_between(phone_ids(phones), forms, ALIKE) <= ALIKE).tolist())
+
+
+def memory_rows(observations: Sequence[Observation], predictor: Predictor, wholes: Sequence[Whole] = ()) -> list[Row]:
+    """Return MEMORY rows, in the order of tenant, entity and form; ``wholes``: utterances that were heard whole."""
     by_name: dict[tuple[str, str], list[Observation]] = {}
-    for one in observations:
+    for one in (*observations, *heard_elsewhere(observations, wholes)):
         by_name.setdefault((one.tenant, one.entity), []).append(one)
     rows = []
     for (tenant, entity), found in sorted(by_name.items()):

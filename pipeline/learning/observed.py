@@ -18,6 +18,7 @@ from pipeline.lexicon.phones import Pronunciation
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.recognition.emission_rows import read_emissions
 from pipeline.rescoring.aligned import Aligned, align_hypothesis, floored
+from pipeline.rescoring.remembered import spans_of
 from pipeline.review.check import Review
 from pipeline.review.folder import Files, counting, denies, says
 from pipeline.runs.columns import batches_of
@@ -45,6 +46,19 @@ class Observation:
     said: bool
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Whole:
+    """An utterance that was heard whole: every name in it is known.
+
+    spans: units, first and after the last, with the phones that were heard there
+    said:  names with the units in which they were said
+    """
+
+    tenant: str
+    spans: tuple[tuple[int, int, Pronunciation], ...]
+    said: frozenset[tuple[str, int, int]]
+
+
 @dataclasses.dataclass
 class Observed:
     """What reviews came to, and how many could not be used.
@@ -56,6 +70,7 @@ class Observed:
     """
 
     observations: list[Observation] = dataclasses.field(default_factory=list)
+    wholes: list[Whole] = dataclasses.field(default_factory=list)
     judged: int = 0
     other: int = 0
     unheard: int = 0
@@ -69,9 +84,9 @@ def observe(run: Run, cached: Sequence[Location], files: Files, alphabet: Alphab
     """
     found, reviews = Observed(), dict[str, list[Review]]()
     for one in counting(files):
-        if one["verdict"] is not None and one["audio_sha256"]:
+        if one["audio_sha256"]:
             reviews.setdefault(one["audio_sha256"], []).append(one)
-            found.judged += 1
+            found.judged += one["verdict"] is not None
     there = set[str]()
     for batch in run.batches():
         table = batch.select(_COLUMNS).filter(pc.is_in(batch["audio_sha256"], pa.array(sorted(reviews), pa.string())))
@@ -80,12 +95,16 @@ def observe(run: Run, cached: Sequence[Location], files: Files, alphabet: Alphab
         for name, heard in _first_pass(cached, rows):
             row = rows.pop(name)
             _add(found, row, reviews[row["audio_sha256"]], heard, alphabet, pronouncer)
-        found.unheard += sum(len(reviews[row["audio_sha256"]]) for row in rows.values())
-    found.other = sum(len(of_audio) for audio, of_audio in reviews.items() if audio not in there)
+        found.unheard += sum(_judged(reviews[row["audio_sha256"]]) for row in rows.values())
+    found.other = sum(_judged(of_audio) for audio, of_audio in reviews.items() if audio not in there)
     found.observations = sorted(
         found.observations, key=lambda one: (one.tenant, one.entity, one.phones, one.said)
     )  # the order of files must not matter
     return found
+
+
+def _judged(reviews: Iterable[Review]) -> int:
+    return sum(one["verdict"] is not None for one in reviews)
 
 
 def _first_pass(files: Sequence[Location], ids: Iterable[str]) -> Iterator[tuple[str, Emissions]]:
@@ -118,8 +137,8 @@ def _add(
 ) -> None:
     """Add what the reviews of one utterance say; several reviewers who agree about a place count once."""
     aligned = _aligned(row, heard, pronouncer)
-    told = set[tuple[str, int, int, bool]]()
-    for one in reviews:
+    told, tenant = set[tuple[str, int, int, bool]](), row["tenant"] or ""
+    for one in (one for one in reviews if one["verdict"] is not None):
         place = None if aligned is None else _place(row["words"], one["start_seconds"], one["end_seconds"])
         phones = () if aligned is None or place is None else aligned.heard(*place)
         if aligned is None or place is None or len(phones) < _FEWEST:
@@ -128,7 +147,10 @@ def _add(
         for name, said in ((says(one, alphabet), True), (denies(one, alphabet), False)):
             if name is not None and (name, *place, said) not in told:
                 told.add((name, *place, said))
-                found.observations.append(Observation(row["tenant"] or "", name, phones, said))
+                found.observations.append(Observation(tenant, name, phones, said))
+    if aligned is not None and any(one["whole"] for one in reviews):
+        names = frozenset((name, first, last) for name, first, last, said in told if said)
+        found.wholes.append(Whole(tenant, tuple(spans_of(aligned)), names))
 
 
 def _aligned(row: Mapping[str, Any], heard: Emissions, pronouncer: Pronouncer) -> Aligned | None:

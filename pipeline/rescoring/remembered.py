@@ -4,10 +4,12 @@ A span of one to ``_MOST_WORDS`` words of the unbiased hypothesis is read off th
 ``max_distance`` of a form in which an entity of the shortlist was heard (pipeline.retrieval.remembered), the entity is
 proposed in its place, if reviewers confirmed that form. The guard decides, with log odds that are moved by
 
-    weight * (1 - distance / max_distance) * s,     s = lower if lower >= least; -(1 - upper) if upper <= 1 - least
+    weight * (1 - distance / max_distance) * long * s,     long = (m - 2) / 4, from 0 to 1
+    s = lower if lower >= least;  -(1 - upper) if upper <= 1 - least;  else 0
 
-for the nearest form; nothing where neither holds, or no form is near. So what was accepted before needs less other
-evidence, what was rejected before more, and an entity without forms is judged as without memory.
+for the nearest form, of m phones: two phones are heard everywhere, six hardly by chance. Nothing where no form is
+near. So what was accepted before needs less other evidence, what was rejected before more, and an entity without forms
+is judged as without memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +29,15 @@ from pipeline.types.entity import Entity, EntityList
 TECHNIQUE = "memory"
 Heard = tuple[int, int, Pronunciation]
 """Units, first and after the last, and what the phone head reads there."""
+_EVERYWHERE, _TELLING = 2, 6  # phones of forms that say nothing, and of forms that say all they can
 _MOST_WORDS = 4  # that a name is broken into; the lexicon's lookup takes three
+
+
+def spans_of(aligned: Aligned) -> Iterator[Heard]:
+    """Yield every span of up to ``_MOST_WORDS`` units with what the phone head reads there."""
+    for first in range(len(aligned.units)):
+        for last in range(first + 1, min(first + _MOST_WORDS, len(aligned.units)) + 1):
+            yield first, last, aligned.heard(first, last)
 
 
 class MemoryProposals(Technique):
@@ -49,11 +59,7 @@ class MemoryProposals(Technique):
         known = [(entity, forms) for entity, forms in known if forms]
         if not known:
             return []
-        places = [
-            (first, last, aligned.heard(first, last))
-            for first in range(len(aligned.units))
-            for last in range(first + 1, min(first + _MOST_WORDS, len(aligned.units)) + 1)
-        ]
+        places = list(spans_of(aligned))
         return [one for entity, forms in known for one in self._places(scene, places, entity, forms)]
 
     def _places(
@@ -99,7 +105,9 @@ class MemoryOdds:
         near = distances_between(phone_ids(heard), [phone_ids(form.phones) for form in forms], most)
         distances: list[float] = near.tolist()
         distance, form = min(zip(distances, forms, strict=True), key=lambda one: (one[0], -one[1].lower))
-        return self._config.weight * max(0.0, 1.0 - distance / most) * support(form, self._config.least)
+        alike = max(0.0, 1.0 - distance / most)
+        long = min(1.0, max(0.0, (len(form.phones) - _EVERYWHERE) / (_TELLING - _EVERYWHERE)))
+        return self._config.weight * alike * long * support(form, self._config.least)
 
 
 def support(form: Form, least: float) -> float:

@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.config import MemoryConfig
-from pipeline.learning.memory import Predictor, memory_rows, purged
-from pipeline.learning.observed import Observation
+from pipeline.learning.memory import Predictor, heard_elsewhere, memory_rows, purged
+from pipeline.learning.observed import Observation, Whole
 from pipeline.lexicon.phones import parse_phones
 from pipeline.lexicon.pronunciation import Pronouncer
 
@@ -65,6 +65,19 @@ def test_what_is_predicted_stands_in_for_what_was_not_observed() -> None:
     rejected = memory_rows([observed(True), observed(False, " ".join(likely))], predictor)
     assert next(row for row in rejected if row["heard"] == guess["heard"])["lower"] < LEAST, "what is observed counts"
     assert all(row["predicted"] is None for row in memory_rows([observed(False)], predictor)), "of what was said only"
+
+
+def test_where_a_whole_utterance_has_a_form_and_not_its_name_the_form_is_rejected() -> None:
+    lens, the = parse_phones(LENS), parse_phones("DH AH")
+    seen = [observed(True), observed(True, "DH AH", entity="the hague"), observed(True, tenant="s")]
+    said = Whole("", ((0, 1, the), (1, 3, lens), (0, 3, the + lens)), frozenset({("zelensky", 1, 3)}))
+    other = Whole("", ((0, 1, the), (1, 2, lens), (2, 3, the)), frozenset())
+    assert heard_elsewhere(seen, [said]) == [observed(False, "DH AH", entity="the hague")]
+    assert heard_elsewhere(seen, [other]) == [observed(False, "DH AH", entity="the hague"), observed(False)]
+    assert heard_elsewhere(seen, [Whole("n", other.spans, other.said)]) == [], "of another tenant it says nothing"
+    rows = {(row["tenant"], row["entity"]): row for row in memory_rows(seen, NOTHING, [said, said, other])}
+    assert rows["", "the hague"]["rejected"] == 3
+    assert rows["", "zelensky"]["lower"] < LEAST <= rows["s", "zelensky"]["lower"]
 
 
 def test_a_removed_entity_is_purged() -> None:

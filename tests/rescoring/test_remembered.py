@@ -81,6 +81,17 @@ def test_the_log_odds_move_by_how_sure_it_is_and_how_alike_it_sounds(tmp_path: P
     assert odds(memory(tmp_path, known("zelensky", FORM, lower=0.1, upper=0.9)), one) == 0.0
 
 
+def test_a_short_form_says_little(tmp_path: Path) -> None:
+    moved = []
+    for words, labels in (("the", "DH AH"), ("the lens", "DH AH L EH N Z"), ("lens", "L EH N Z")):
+        config = memory(tmp_path, known("zelensky", labels, lower=0.5), weight=4.0)
+        first, last = (2, 3) if words == "lens" else (1, 1 + len(words.split()))
+        place = hypothesis("zelensky", 0.0, "zelensky")
+        moved.append(odds(config, Proposal(first, last, place.words, place.entities)))
+    assert moved == pytest.approx([0.0, 2.0, 1.0], abs=0.3)
+    assert moved[0] == 0.0
+
+
 def test_of_a_proposal_with_other_words_only_the_entity_is_held_against_what_was_heard(tmp_path: Path) -> None:
     config = memory(tmp_path, known("zelensky", FORM, lower=0.5), weight=4.0)
     scene, _, _ = hear(config)
