@@ -134,6 +134,21 @@ def test_a_run_brought_to_a_memory_is_a_full_run_with_it_and_only_what_it_touche
     assert rows_of(other).equals(in_order(with_it.transcribe(reviewed.emissions))), "the run keeps its memory"
 
 
+def test_transcribing_with_a_memory_is_the_same_run(reviewed: Reviewed) -> None:
+    reviewed.review("u2", "missed", correction="Zelensky")
+    path = reviewed.learn()["file"].removeprefix("file://")
+    names, config = reviewed.here / "names.txt", reviewed.here / "run.yaml"
+    names.write_text("Dog\nZelensky\n")
+    config.write_text(json.dumps({"language_model": None, "beam": {"width": 24}}))
+    command = ["--emissions", reviewed.cache.folder.root.path, "--entities", str(names), "--memory", path]
+    command += ["--model", reviewed.bench.config.acoustic.model, "--config", str(config), "--executor", "local"]
+    assert transcribe.main([*command, "--output", str(reviewed.here / "full")]) == 0
+    (full,) = (RunFolder(open_filesystem(str(one.parent))) for one in reviewed.here.glob("full/*/run.json"))
+    new = reviewed.new(reviewed.reprocess("--memory", path))
+    assert full.root.name == new.root.name
+    assert rows_of(full).equals(rows_of(new))
+
+
 def test_without_a_memory_a_run_is_what_it_was(reviewed: Reviewed) -> None:
     reviewed.review("u2", "missed", correction="Zelensky")
     path = reviewed.learn()["file"].removeprefix("file://")
