@@ -145,8 +145,9 @@ def test_transcribing_with_a_memory_is_the_same_run(reviewed: Reviewed) -> None:
     assert transcribe.main([*command, "--output", str(reviewed.here / "full")]) == 0
     (full,) = (RunFolder(open_filesystem(str(one.parent))) for one in reviewed.here.glob("full/*/run.json"))
     new = reviewed.new(reviewed.reprocess("--memory", path))
-    assert full.root.name == new.root.name
-    assert rows_of(full).equals(rows_of(new))
+    made, brought = (rows_of(one).drop_columns(["config_fingerprint"]) for one in (full, new))
+    assert made.equals(brought), "but for an adapter that the command does not find and the run does not look for"
+    assert full.read_record()["config"]["memory"] == new.read_record()["config"]["memory"]  # type: ignore[index]
 
 
 def test_without_a_memory_a_run_is_what_it_was(reviewed: Reviewed) -> None:
