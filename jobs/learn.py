@@ -1,13 +1,15 @@
-"""Learn from reviews what the next runs should know: which names were confirmed, by how they were heard.
+"""Learn from reviews what the next runs should know: which names were confirmed by how they were heard, and a policy.
 
     python -m jobs.learn --reviews reviews --run out/1f3a... --output learnt
     python -m jobs.transcribe --audio corpus --entities names.csv --memory learnt/memory-5e1c....parquet --output out
 
 REVIEWS is what review-import wrote. RUN, which need not be the one that was reviewed, has the same audio and its first
 pass cached (--cache-emissions): what reviewers said is laid over what was heard there. Writes
-LEARNT/memory-<version>.parquet, a row for each tenant, entity and phone string, and learn.json. The version is a hash
-of the content, and no file is ever changed: the same reviews give the same file, later ones another. Nothing uses it
-unless it is given to `transcribe` or `reprocess` with --memory.
+LEARNT/memory-<version>.parquet, a row for each tenant, entity and phone string, and LEARNT/policy-<version>.json, how
+wide each strategy of the shortlist should look in an utterance, with report.html, which says what that is worth
+against the policy before; and learn.json. A version is a hash of what a run reads of the file, which never changes: the
+same reviews give the same one, later ones another. Nothing uses them unless they are given to `transcribe` or
+`reprocess` with --memory and --policy.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from typing import Any
 from rich.console import Console
 
 from jobs.cli.command import OK, Result, add_storage_options, job_parser, run_command
+from jobs.run.learn_policy import Learner, add_policy_options, check_policy_options, show_policy
 from pipeline import storage
 from pipeline.config import G2gConfig
 from pipeline.entities import snapshot
@@ -49,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--reviews", metavar="REVIEWS", required=True, help="what review-import wrote; local or s3://")
     parser.add_argument("--run", metavar="RUN", required=True, help="a run of the same audio, its first pass cached")
     parser.add_argument("--output", metavar="LEARNT", required=True, help="folder to write to; local or s3://")
+    add_policy_options(parser)
     add_storage_options(parser)
     return parser
 
@@ -61,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> Result:
     options = parse_options(arguments.storage_options)
+    check_policy_options(arguments)
     run = Run(arguments.run, options)
     alphabet = alphabet_of_record(run.record)
     files = read_reviews(arguments.reviews, alphabet, options)
@@ -74,6 +79,9 @@ def _run(arguments: argparse.Namespace) -> Result:
     observed = observe(run, cached, files, alphabet, pronouncer)
     facts = {"run": run.uri, "reviews": version_of_reviews(files), "output": output.uri}
     facts |= _learn_memory(observed, _listed(arguments.run, run.record, options, alphabet), pronouncer, output)
+    folder = RunFolder(storage.open_filesystem(arguments.run, options))
+    learner = Learner(run, folder, cached, pronouncer, alphabet, options)
+    facts |= {"policy": learner.learn(files, output, arguments)}
     storage.write_json(output.join(_RECORD), facts)
     _show(facts)
     return Result(facts, OK)
@@ -139,6 +147,8 @@ def _show(facts: dict[str, Any]) -> None:
     console.print(f"memory: {memory['names']:,} names in {memory['forms']:,} forms that were heard and "
                   f"{memory['predicted_forms']:,} that are predicted, of {memory['tenants']:,} tenants")  # fmt: skip
     console.print(f"written: {memory['file']}")
+    for line in show_policy(facts["policy"]):
+        console.print(line)
 
 
 if __name__ == "__main__":

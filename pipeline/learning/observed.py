@@ -110,7 +110,7 @@ def _judged(reviews: Iterable[Review]) -> int:
 def _first_pass(files: Sequence[Location], ids: Iterable[str]) -> Iterator[tuple[str, Emissions]]:
     """Yield id and first pass of the utterances ``ids`` that have phones, each once."""
     seen = set[str]()
-    for batch in batches_of(files, list(ids), _columns(files), _ROWS):
+    for batch in batches_of(files, list(ids), heard_columns(files), _ROWS):
         for scalars, heard in read_emissions(pa.Table.from_batches([batch])):
             name = scalars["utterance_id"]
             if heard is not None and heard.phone_log_probs is not None and name not in seen:
@@ -118,7 +118,7 @@ def _first_pass(files: Sequence[Location], ids: Iterable[str]) -> Iterator[tuple
                 yield name, heard
 
 
-def _columns(files: Sequence[Location]) -> list[str]:
+def heard_columns(files: Sequence[Location]) -> list[str]:
     """Return what is read of the first pass: not what the adapter needs, which is most of it."""
     for file in files[:1]:
         with file.filesystem.open(file.path, "rb") as stream:

@@ -69,6 +69,14 @@ class Unit:
     weight: float = 1.0
 
 
+def tells(unit: Unit) -> bool:
+    """Whether a policy can be learnt from it: all of its levels are known, or each with a chance.
+
+    Without exploration what wider levels bring is never seen, and the units where nothing was wanting would not tell.
+    """
+    return unit.whole or unit.at_least[-1] > 0
+
+
 @dataclasses.dataclass(frozen=True)
 class Reviewed:
     """What is known of one utterance of one run: names (normalised) that were said, and whether they are all."""
@@ -83,7 +91,7 @@ class Reviewed:
 def reviewed(files: Files, alphabet: Alphabet) -> dict[str, Reviewed]:
     """Return what reviews say, by the hash of the audio; of several runs' of one audio, that heard whole or the first.
 
-    Utterances about which reviewers contradict each other are left out where they were heard whole: nobody knows then.
+    Utterances about which reviewers contradict each other are left out: nobody knows then.
     """
     open_questions = {one["audio_sha256"] for rows in files.values() for one in rows if _is_conflict(one)}
     found: dict[tuple[str, str], list[Review]] = {}

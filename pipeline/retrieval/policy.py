@@ -238,9 +238,18 @@ def check_explore(explore: float) -> None:
 def read_policy(path: Path) -> Policy:
     """Read policy.json; raises InputError, naming what is wrong, if it is none or not of this version's features."""
     try:
-        return policy_of(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise InputError(f"{path}: is no policy ({error!r}); `rollcall learn` writes one.") from error
+    return policy_in(content, str(path))
+
+
+def policy_in(content: bytes, name: str) -> Policy:
+    """Return the policy of a file's content; raises InputError, naming the file, as ``read_policy`` does."""
+    try:
+        return policy_of(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{name}: is no policy ({error!r}); `rollcall learn` writes one.") from error
 
 
 def policy_of(content: Mapping[str, Any]) -> Policy:

@@ -49,10 +49,14 @@ class Pointer:
         history = self.read().get("history", [])
         if not history:
             raise InputError(f"{self.location.uri}: nothing was published before; there is nothing to go back to.")
-        before = RunFolder(self.output.join(history[-1]["run"]))
+        self.check(history[-1]["run"])
+        self._write(history[-1]["run"], history[:-1])
+
+    def check(self, run: str) -> None:
+        """Raise InputError if what was published before is no longer whole."""
+        before = RunFolder(self.output.join(run))
         if not is_intact(before):
             raise InputError(f"{before.root.uri}: what was published before is no longer whole; publish another run.")
-        self._write(before.root.name, history[:-1])
 
     def _write(self, run: str, history: list[dict[str, str]]) -> None:
         content = {"run": run, "since": datetime.now(UTC).isoformat(timespec="seconds"), "history": history}
