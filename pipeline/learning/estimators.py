@@ -15,11 +15,16 @@ where d_i >= j, else 0:
 IPS and SNIPS are those of Horvitz and Thompson (1952) and Swaminathan and Joachims (2015), DR that of Dudik, Langford
 and Li (2011), of each level's part of the reward by itself: what a strict level adds is seen nearly always, and must
 not be weighted by how seldom a wide one is. Units count by the inverse of the probability with which they were chosen
-for review (``weights``), and every mean is over those weights. Intervals: percentile bootstrap over speakers, whose
-utterances fail together. The effective sample is Kish's, (sum w)^2 / sum of w^2.
+for review (``weights``), and every mean is over those weights.
+
+Intervals: percentile bootstrap over speakers, whose utterances fail together. Resamples of G speakers differ too little
+among each other, so the ends are moved away from the value by sqrt(G / (G - 1)) * t / z, the quantiles of Student's t
+with G - 1 degrees of freedom and of the normal distribution. With one speaker alone they are over units. The effective
+sample is Kish's, (sum w)^2 / sum of w^2.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,7 +34,9 @@ from pipeline.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 ESTIMATORS = ("ips", "snips", "dm", "dr")
-CONFIDENCE = 0.95
+_Z = 1.959964
+_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
+"""97.5% quantiles: of the normal distribution, and of Student's t with 1 to 9 degrees of freedom."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,8 +148,9 @@ def estimates(
     Raises InputError for shapes that do not fit, and without any unit.
     """
     columns = _terms(logged, target, model)
-    low, high = _ends(_values(_resampled(columns, logged.groups, replicates, seed)))
+    draws, groups = _resampled(columns, logged.groups, replicates, seed)
     value = _values(columns.sum(0))
+    low, high = _ends(_values(draws), value, groups)
     return {name: Estimate(float(value[at]), float(low[at]), float(high[at])) for at, name in enumerate(ESTIMATORS)}
 
 
@@ -151,11 +159,18 @@ def paired_difference(
 ) -> Estimate:
     """Return DR of the new policy minus DR of the old one, on the same resamples: what both share falls out."""
     ours, theirs = _terms(logged, new, model), _terms(logged, old, model)
-    columns = np.stack([ours[:, 0], ours[:, 2] - theirs[:, 2]], axis=1)
-    drawn = _resampled(columns, logged.groups, replicates, seed)
-    low, high = _ends(drawn[:, 1] / drawn[:, 0])
-    total = columns.sum(0)
-    return Estimate(float(total[1] / total[0]), float(low), float(high))
+    return mean_of(ours[:, 2] - theirs[:, 2], ours[:, 0], logged.groups, replicates, seed)
+
+
+def mean_of(
+    sums: Floats, weights: Floats, groups: npt.NDArray[np.int64], replicates: int = 1000, seed: int = 20
+) -> Estimate:
+    """Return the sum of [N] weighted values over that of their weights, with its interval over groups."""
+    columns = np.stack([weights, sums], axis=1)
+    draws, count = _resampled(columns, groups, replicates, seed)
+    value = columns[:, 1].sum() / columns[:, 0].sum()
+    low, high = _ends(draws[:, 1] / draws[:, 0], value, count)
+    return Estimate(float(value), float(low), float(high))
 
 
 def effective_sample(logged: Logged, target: Floats) -> float:
@@ -166,22 +181,33 @@ def effective_sample(logged: Logged, target: Floats) -> float:
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
-def _resampled(columns: Floats, groups: npt.NDArray[np.int64], replicates: int, seed: int) -> Floats:
-    """Return [replicates, C] sums of the columns over groups drawn with replacement."""
+def _resampled(
+    columns: Floats, groups: npt.NDArray[np.int64], replicates: int, seed: int
+) -> tuple[Floats, int]:  # fmt: skip
+    """Return [replicates, C] sums of the columns over groups drawn with replacement, and how many groups there are."""
     if not len(columns):
         raise InputError("there is no decision to estimate anything from; review utterances of a run with --policy.")
     names, place = np.unique(groups, return_inverse=True)
+    if len(names) == 1:
+        names = place = np.arange(len(groups))
     sums = np.zeros((len(names), columns.shape[1]))
     np.add.at(sums, place, columns)
     draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), replicates)
-    resampled: Floats = draws @ sums
-    return resampled
+    return draws @ sums, len(names)
 
 
-def _ends(draws: Floats) -> tuple[Floats, Floats]:
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
-    return low, high
+def _ends(draws: Floats, value: Floats, groups: int) -> tuple[Floats, Floats]:
+    """Return the ends of the 95% interval from resamples of so many groups."""
+    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+    wider = math.sqrt(groups / (groups - 1)) * _student(groups - 1) / _Z if groups > 1 else 1.0
+    return value + wider * (low - value), value + wider * (high - value)
+
+
+def _student(freedom: int) -> float:
+    """Return the 97.5% quantile of Student's t (from 10 degrees on by its expansion, right to 0.003)."""
+    if freedom <= len(_T):
+        return _T[freedom - 1]
+    return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
 
 
 def groups_of(names: Sequence[str | None]) -> npt.NDArray[np.int64]:

@@ -5,14 +5,13 @@ the transcript are found, names that are there and were not said are false; each
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.learning.estimators import CONFIDENCE, Estimate, groups_of
+from pipeline.learning.estimators import Estimate, groups_of, mean_of
 
 _REPLICATES = 1000
 
@@ -60,15 +59,7 @@ def replayed(
         int(found[1].sum()),
         int(false[0].sum()),
         int(false[1].sum()),
-        _difference(found[1] - found[0], speakers),
+        mean_of(
+            (found[1] - found[0]).astype(np.float64), np.ones(len(names)), groups_of(speakers), replicates=_REPLICATES
+        ),
     )
-
-
-def _difference(values: npt.NDArray[np.int64], speakers: Sequence[str | None]) -> Estimate:
-    """Return the mean with its percentile bootstrap interval over speakers."""
-    groups, place = np.unique(groups_of(speakers), return_inverse=True)
-    sums, counts = (np.bincount(place, one, len(groups)) for one in (values, np.ones(len(values))))
-    draws = np.random.default_rng(20).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), _REPLICATES)
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile((draws @ sums) / (draws @ counts), [tail, 100 - tail])
-    return Estimate(float(values.mean()), float(low), float(high))

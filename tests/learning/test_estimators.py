@@ -6,6 +6,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.learning.estimators import (
     Logged,
+    _student,
     chosen,
     effective_sample,
     estimates,
@@ -111,12 +112,27 @@ def test_the_paired_difference_of_a_policy_to_itself_is_nothing() -> None:
     assert apart.high - apart.low < values[0].high - values[0].low, "what both share falls out"
 
 
-def test_speakers_are_resampled_whole() -> None:
-    """One speaker's units are one piece of evidence: with two speakers every resample is one of three."""
-    logged = Logged(np.ones(4, np.int64), np.ones((4, 2)), np.array([[0.0, 1.0]] * 2 + [[0.0, 3.0]] * 2), np.ones(4),
-                    groups_of(["a", "a", "b", "b"]))  # fmt: skip
-    found = estimates(logged, chosen(np.ones(4, np.int64), 2), np.zeros((4, 2)))["ips"]
-    assert (found.low, found.value, found.high) == (1.0, 2.0, 3.0)
+def two_speakers(names: list[str]) -> Logged:
+    return Logged(np.ones(4, np.int64), np.ones((4, 2)), np.array([[0.0, 1.0]] * 2 + [[0.0, 3.0]] * 2), np.ones(4),
+                  groups_of(names))  # fmt: skip
+
+
+def test_speakers_are_resampled_whole_and_few_of_them_say_little() -> None:
+    """Resamples of two speakers have the mean 1, 2 or 3; sqrt(2) t / z of one degree of freedom moves the ends out."""
+    found = estimates(two_speakers(["a", "a", "b", "b"]), chosen(np.ones(4, np.int64), 2), np.zeros((4, 2)))["ips"]
+    wider = np.sqrt(2) * 12.7062 / 1.959964
+    assert (found.low, found.value, found.high) == pytest.approx((2 - wider, 2.0, 2 + wider))
+
+
+def test_of_one_speaker_alone_the_units_are_resampled() -> None:
+    found = estimates(two_speakers(["a"] * 4), chosen(np.ones(4, np.int64), 2), np.zeros((4, 2)))["ips"]
+    assert found.low < 1.5 < 2.5 < found.high
+    assert found.high - found.low < 8
+
+
+def test_the_factor_of_many_speakers_is_that_of_tables() -> None:
+    found = [_student(freedom) for freedom in (1, 9, 10, 20, 40)]
+    assert found == pytest.approx([12.706, 2.262, 2.228, 2.086, 2.021], abs=0.004)
 
 
 def test_units_without_a_speaker_are_a_group_each() -> None:
