@@ -77,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     storage.check_writable(output)
     pronouncer = Pronouncer()
     observed = observe(run, cached, files, alphabet, pronouncer)
-    facts = {"run": run.uri, "reviews": version_of_reviews(files), "output": output.uri}
+    facts: dict[str, Any] = {"run": run.uri, "reviews": version_of_reviews(files), "output": output.uri}
     facts |= _learn_memory(observed, _listed(arguments.run, run.record, options, alphabet), pronouncer, output)
     folder = RunFolder(storage.open_filesystem(arguments.run, options))
     learner = Learner(run, folder, cached, pronouncer, alphabet, options)
