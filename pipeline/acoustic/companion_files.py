@@ -7,6 +7,7 @@ from pipeline.acoustic import model_files
 from pipeline.acoustic.hugging_face_files import checkpoint_language, read_json
 from pipeline.acoustic.hugging_face_tokens import MARKUP
 from pipeline.config import AUTO, LETTERS, AcousticConfig, G2gConfig, RunConfig
+from pipeline.errors import ConfigError
 from pipeline.lexicon.phones import MOST_UNITS
 
 _VOCABULARY = "vocab.json"
@@ -53,9 +54,15 @@ def by_letters(config: RunConfig) -> RunConfig:
     """Return ``config`` without what letters say nothing new to, where they are heard in place of phones.
 
     Fusion and rescoring would count the model's own output twice; confusions of the shipped model are of English.
+    Raises ConfigError for a memory, which holds phones.
     """
     if config.acoustic.phones != LETTERS:
         return config
+    if config.memory is not None:
+        raise ConfigError(
+            "memory: holds names as phones heard them, and this model hears letters; leave it out, or do without "
+            "letters (acoustic.phones: null)."
+        )
     g2g = config.g2g
     if g2g is not None and g2g.confusions == G2gConfig().confusions:
         g2g = dataclasses.replace(g2g, confusions=None)

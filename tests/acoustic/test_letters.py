@@ -12,10 +12,10 @@ import pytest
 from jobs.transcribe import main
 from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.calibration_files import configured
-from pipeline.acoustic.companion_files import settled
+from pipeline.acoustic.companion_files import by_letters, settled
 from pipeline.acoustic.letter_units import columns_of, letter_pronouncer
 from pipeline.acoustic.letters import WithLetters
-from pipeline.config import LETTERS, AcousticConfig, G2gConfig, ShortlistConfig, joint
+from pipeline.config import LETTERS, AcousticConfig, G2gConfig, MemoryConfig, ShortlistConfig, joint
 from pipeline.entities.lists import load_entities
 from pipeline.errors import ConfigError
 from pipeline.lexicon.alignment import align_words
@@ -165,6 +165,12 @@ def test_who_hears_phones_and_who_letters(tmp_path: Path) -> None:
     assert config.g2g.confusions is None
     assert config.guard is not None
     assert config.guard.cautious
+
+
+def test_a_memory_of_phones_is_none_of_letters() -> None:
+    acoustic = dataclasses.replace(joint().acoustic, phones=LETTERS)
+    with pytest.raises(ConfigError, match="memory: holds names as phones heard them"):
+        by_letters(dataclasses.replace(joint(), acoustic=acoustic, memory=MemoryConfig("memory.json")))
 
 
 def test_subwords_are_no_letters() -> None:
