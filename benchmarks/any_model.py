@@ -30,7 +30,7 @@ from pipeline.acoustic.calibration_files import configured
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import RunConfig, baseline, joint, override
 from pipeline.recognition.recogniser import Recogniser
-from pipeline.tuning.evaluation import Labelled, LabelledSet, evaluate, load_labelled_set, sample
+from pipeline.tuning.evaluation import Labelled, LabelledSet, evaluate, load_labelled_set
 
 SETS = {
     "is21-100": ("librispeech_test_clean_dev", "is21_deep_bias/test-clean-dev.biasing_100.tsv"),
@@ -74,19 +74,23 @@ def corpora(options: argparse.Namespace, config: RunConfig) -> Iterator[tuple[st
         }
     alphabet = load_tokens(config.acoustic).alphabet
     for name, (audio, lists) in places.items():
-        part = _part(audio, options, measured=True) if audio.stem == _SPEAKERS else audio
+        part = _part(audio, options, measured=True)
         emissions = options.emissions / f"{part.stem}.emissions.parquet"
         if not emissions.is_file():
             new = emissions.with_name(f"{emissions.name}.{os.getpid()}")
             Path(encode(str(part), config, new)).replace(emissions)
-        corpus = load_labelled_set(str(emissions), str(part), lists, alphabet)
-        yield name, sample(corpus, options.utterances) if options.utterances else corpus
+        yield name, load_labelled_set(str(emissions), str(part), lists, alphabet)
 
 
 def _part(audio: Path, options: argparse.Namespace, measured: bool) -> Path:
-    """Write what is measured of a file, or what a calibration may hear: every second speaker, and so many of theirs."""
+    """Write what is measured of a file: so many utterances, of test-clean-dev of every second speaker.
+
+    What is not ``measured`` is what a calibration may hear, of the others.
+    """
     speakers = pq.read_table(audio, columns=["speaker"])["speaker"].to_pylist()
-    chosen = set(sorted(set(speakers))[int(measured) :: 2])
+    chosen = set(speakers)
+    if audio.stem == _SPEAKERS:
+        chosen = set(sorted(chosen)[int(measured) :: 2])
     rows = [at for at, speaker in enumerate(speakers) if speaker in chosen]
     most = options.utterances or len(rows)
     rows = rows[:: max(1, len(rows) // most)]
