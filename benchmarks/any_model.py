@@ -9,7 +9,7 @@
 
 Every second speaker of test-clean-dev is measured; the others are for a calibration (--write-speech). Systems: the
 model's own beam and language model without a list; the list without phones, which is what such a model had before; the
-joint preset with phones, and with a calibration. ``closed`` is the share of the F1 error of the first that is gone.
+joint preset with phones, and with a calibration; the own search with the weights of that. ``closed`` is the share of the F1 error of the first that is gone.
 """
 
 import argparse
@@ -40,6 +40,8 @@ SETS = {
 """Audio and lists below --data; None: the audio's own lists."""
 _SPEAKERS = "librispeech_test_clean_dev"
 OWN, BEFORE, UNCALIBRATED, CALIBRATED = "own search", "list, no phones", "joint", "joint, calibrated"
+WEIGHTED = "own search, calibrated"
+_WITHOUT_PHONES = (OWN, BEFORE, WEIGHTED)
 
 
 def systems(options: argparse.Namespace) -> dict[str, RunConfig]:
@@ -54,6 +56,7 @@ def systems(options: argparse.Namespace) -> dict[str, RunConfig]:
     if options.calibration:
         named = given | _phones(options) | {"calibration": options.calibration}
         found[CALIBRATED] = configured(joint(), options.config, named)
+        found[WEIGHTED] = configured(baseline(), options.config, named | {"phones": None})
     wide = {"beam": {"width": options.width}}
     return {name: resolved(override(config, wide)) for name, config in found.items()}
 
@@ -102,7 +105,7 @@ def _part(audio: Path, options: argparse.Namespace, measured: bool) -> Path:
 
 def _heard_by(corpus: LabelledSet, system: str) -> LabelledSet:
     """Return the set without phones, or letters in their place, for a system that has none."""
-    if system not in (OWN, BEFORE):
+    if system not in _WITHOUT_PHONES:
         return corpus
     found = (Labelled(one.reference, dataclasses.replace(one.heard, phone_log_probs=None)) for one in corpus.utterances)
     return dataclasses.replace(corpus, utterances=tuple(found))
