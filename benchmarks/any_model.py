@@ -9,7 +9,8 @@
 
 Every second speaker of test-clean-dev is measured; the others are for a calibration (--write-speech). Systems: the
 model's own beam and language model without a list; the list without phones, which is what such a model had before; the
-joint preset with phones, and with a calibration; the own search with the weights of that. ``closed`` is the share of the F1 error of the first that is gone.
+joint preset with phones, and with a calibration; the own search with the weights of that. ``closed`` is the share of
+the F1 error of the first that is gone.
 """
 
 import argparse
