@@ -89,7 +89,7 @@ def _phones(found: ModelFacts) -> str:
         return f"{found.phones}, of {'its own output' if found.phones_of is None else found.phones_of}"
     if found.language is None:
         return "none; those of the shipped model come along where the language is English (--language en)"
-    return "none; the shipped model hears English ones (acoustic.phones)"
+    return "none, of English there are; its own letters can take their place (acoustic.phones: letters)"
 
 
 def _no_calibration(found: ModelFacts) -> str:

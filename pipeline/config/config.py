@@ -55,7 +55,7 @@ class AcousticConfig(Part):
     model: str = _model(str(MODELS / "base_en_ctc"))  # directory of ours or of transformers, or a hub id
     tapped_layers: tuple[int, ...] | None = None  # None: what the model says, or one and two thirds of the depth
     language: str | None = None  # of the model, if it does not say; of a model of many, the one that it is set to
-    phones: str | None = _model(AUTO)  # model of ours that hears phones beside one without; letters; auto: by language
+    phones: str | None = _model(AUTO)  # model of ours that hears phones beside one without; letters; auto: of English
     calibration: str | None = _model(AUTO)  # directory that jobs.calibrate wrote; auto: the one beside the model
     top_k: int = 32  # candidates kept per frame
     batch_seconds: float = 960.0  # padded audio seconds per forward pass of a GPU; bounds its memory

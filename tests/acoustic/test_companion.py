@@ -12,7 +12,7 @@ from pipeline.acoustic.companion import WithPhones
 from pipeline.acoustic.companion_files import settled
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.loading import load_model
-from pipeline.config import AUTO, LETTERS, AcousticConfig, RunConfig
+from pipeline.config import AUTO, AcousticConfig, RunConfig
 from pipeline.config.fingerprint import config_fingerprint
 from pipeline.errors import ConfigError
 from pipeline.recognition.emission_rows import read_emissions
@@ -105,13 +105,13 @@ def test_whose_phones_are_heard_is_settled_by_the_language(folders: dict[str, Pa
     assert settled(AcousticConfig()).phones is None  # it has its own
     wav2vec = str(folders["wav2vec"])
     assert settled(AcousticConfig(wav2vec)).phones is None
-    for name, wanted in (("en", shipped), ("eng", shipped), ("en-US", shipped), ("de", LETTERS)):
+    for name, wanted in (("en", shipped), ("eng", shipped), ("en-US", shipped), ("de", None)):
         assert settled(AcousticConfig(wav2vec, language=name)).phones == wanted
     assert settled(AcousticConfig(wav2vec, language="en", phones=None)).phones is None
     save_wav2vec(tmp_path, "wav2vec2-layer")
     (tmp_path / "README.md").write_text(ENGLISH_CARD)
     assert settled(AcousticConfig(str(tmp_path))).phones == shipped
-    assert settled(AcousticConfig(str(tmp_path), language="de")).phones == LETTERS
+    assert settled(AcousticConfig(str(tmp_path), language="de")).phones is None
 
 
 def test_the_fingerprint_holds_both_models(folders: dict[str, Path]) -> None:

@@ -28,10 +28,9 @@ from pipeline.training.made_lists import ListMaker
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import WORD_START, Tokens
-from tests.support.checkpoints import save_parakeet
 from tests.support.sparse import sparsify
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
-from tests.support.zoo import GERMAN, mms, wav2vec
+from tests.support.zoo import GERMAN, wav2vec
 
 GERMAN_LETTERS = Alphabet("abcdefghijklmnopqrstuvwxyzäöüß")
 PIECES = ("", WORD_START, *GERMAN_LETTERS.letters, "'")
@@ -144,22 +143,12 @@ def test_few_words_make_a_short_list() -> None:
     assert 1 < len(maker.filled("u", ["aus", "köln"], 100)) < 20
 
 
-def test_who_hears_phones_and_who_letters(tmp_path: Path) -> None:
+def test_letters_are_heard_where_they_are_asked_for(tmp_path: Path) -> None:
     wav2vec(GERMAN)(tmp_path / "german")
-    wav2vec()(tmp_path / "english")
-    mms("deu")(tmp_path / "mms")
-    save_parakeet(tmp_path / "subwords")
-
-    def phones(name: str, language: str | None = None) -> str | None:
-        return settled(AcousticConfig(model=str(tmp_path / name), language=language)).phones
-
-    assert phones("german") is None  # nothing says what language it is of
-    assert phones("german", "de") == LETTERS
-    assert phones("english", "en") == AcousticConfig().model
-    assert phones("english", "it") == LETTERS
-    assert phones("mms", "deu") == LETTERS
-    assert phones("subwords", "de") is None
-    config = resolved(configured(joint(), None, {"model": str(tmp_path / "german"), "language": "de"}))
+    acoustic = {"model": str(tmp_path / "german"), "language": "de"}
+    assert settled(AcousticConfig(**acoustic)).phones is None
+    config = resolved(configured(joint(), None, acoustic | {"phones": LETTERS}))
+    assert config.acoustic.phones == LETTERS
     assert (config.phone_fusion, config.rescoring) == (None, None)
     assert config.g2g is not None
     assert config.g2g.confusions is None
@@ -185,7 +174,9 @@ def test_subwords_are_no_letters() -> None:
 def test_a_run_hears_letters_and_says_so(tmp_path: Path) -> None:
     wav2vec(GERMAN)(tmp_path / "model")
     (tmp_path / "names.txt").write_text("Höfler\nBrüggen\n")
-    (tmp_path / "run.yaml").write_text("language_model: null\nboost_class: null\nbeam: {width: 8}\n")
+    (tmp_path / "run.yaml").write_text(
+        "acoustic: {phones: letters}\nlanguage_model: null\nboost_class: null\nbeam: {width: 8}\n"
+    )
     audio = str(write_corpus(tmp_path / "audio.parquet", noises(2)))
     command = ["--model", str(tmp_path / "model"), "--language", "de", "--executor", "local", "--config"]
     command += [str(tmp_path / "run.yaml"), "--entities", str(tmp_path / "names.txt"), "--summary"]
