@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.acoustic.companion_files import settled
-from pipeline.config import AUTO, AcousticConfig, GuardConfig, RunConfig, override
+from pipeline.config import AUTO, LETTERS, AcousticConfig, GuardConfig, RunConfig, override
 from pipeline.config.config_file import with_file
 from pipeline.config.fingerprint import content_hash, model_fingerprint, phones_fingerprint
 from pipeline.errors import ConfigError, ModelError
@@ -100,6 +100,8 @@ def _calibrated(preset: RunConfig, folder: Path, named: RunConfig) -> RunConfig:
     found = read_calibration(folder)
     _check(folder, found, named)
     values: dict[str, dict[str, Any]] = {part: dict(keys) for part, keys in found.values.items()}
+    if found.phones == LETTERS:
+        values["acoustic"] = {"phones": LETTERS}  # the guard now judges letters
     for name in found.files:
         part, key = FILES[name]
         values.setdefault(part, {})[key] = str((folder / name).absolute())

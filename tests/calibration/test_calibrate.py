@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import calibrate, inspect, transcribe
+from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.calibration_files import configured, read_calibration
-from pipeline.config import AUTO, AcousticConfig, RunConfig, baseline, joint
+from pipeline.calibration.write import write_calibration
+from pipeline.config import AUTO, LETTERS, AcousticConfig, RunConfig, baseline, joint, override
 from pipeline.config.fingerprint import config_fingerprint
 from pipeline.errors import ConfigError, ModelError
 from pipeline.rescoring.guard import PLAIN, read_judge
@@ -103,13 +105,17 @@ def test_what_a_user_sets_is_put_over_it(tmp_path: Path) -> None:
 
 
 def write_by_hand(folder: Path, model: str, values: dict[str, dict[str, float]]) -> Path:
-    from pipeline.acoustic.adapter_files import resolved
-    from pipeline.calibration.write import write_calibration
-    from pipeline.config import override
-
     config: RunConfig = resolved(override(joint(), {"acoustic": {"model": model, "calibration": None}}))
     write_calibration(folder / "by_hand", config, values, {"confusions.json": {"ph": {"f": 0.5}}}, {})
     return folder / "by_hand"
+
+
+def test_letters_that_it_was_fitted_with_are_heard(place: Path, tmp_path: Path) -> None:
+    acoustic = {"model": str(place / "model"), "calibration": None, "phones": LETTERS}
+    write_calibration(tmp_path / "letters", resolved(override(joint(), {"acoustic": acoustic})), {}, {}, {})
+    named = {"model": str(place / "model"), "calibration": str(tmp_path / "letters")}
+    assert configured(joint(), None, named).acoustic.phones == LETTERS
+    assert configured(joint(), None, named | {"phones": None}).acoustic.phones is None
 
 
 def test_one_of_another_model_or_that_was_changed_is_refused(place: Path, tmp_path: Path) -> None:
