@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from benchmarks.table import show
 from jobs.run.catalogs import build
 from pipeline.acoustic.loading import load_tokens
-from pipeline.config import CutConfig, LexicalConfig, RunConfig, SessionConfig, baseline, joint, without
+from pipeline.config import CutConfig, LexicalConfig, RunConfig, SessionConfig, TreeConfig, baseline, joint, without
 from pipeline.entities.lists import load_entities
 from pipeline.entities.loading import entity_of
 from pipeline.recognition.recogniser import Recogniser
@@ -168,6 +168,7 @@ def main() -> None:
     parser.add_argument("--bounds", type=float, nargs="+", default=[joint().cut.bound])  # type: ignore[union-attr]
     parser.add_argument("--phonetic", action="store_true", help="the shortlist without a cut too")
     parser.add_argument("--lexical", action="store_true", help="what is nearly written beside the cut too")
+    parser.add_argument("--tree", metavar="WEIGHTS", nargs="*", help="the tree in place of a look at all names too")
     parser.add_argument("--cut", metavar="WEIGHTS", help="weights of the cut in place of the shipped ones")
     parser.add_argument("--end-to-end", action="store_true", help="the whole recogniser too")
     parser.add_argument("--session", action="store_true", help="with --end-to-end, each bound with a session too")
@@ -201,6 +202,9 @@ def _systems(options: argparse.Namespace) -> dict[str, RunConfig]:
         systems |= {
             f"{name}, lexical": dataclasses.replace(one, lexical=LexicalConfig()) for name, one in plain.items()
         }
+    for weights in () if options.tree is None else options.tree or [TreeConfig().weights]:
+        tree = TreeConfig(weights=weights)
+        systems |= {name.replace("ranked", "tree"): dataclasses.replace(one, tree=tree) for name, one in plain.items()}
     return systems
 
 

@@ -19,6 +19,7 @@ STEPS: Mapping[str, str] = {
     "listed": "entities of the list",
     "phonetic": "of these, plausible by the phones",
     "ranked": "of a large list, probably said",
+    "tree": "of a large list, probably said, of what the tree leads to",
     "session": "of these, let in by what was clear earlier in the recording",
     "lexical": "of the list, nearly written by the first pass",
     "memory": "of the list, heard as reviewers confirmed it before",

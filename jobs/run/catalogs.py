@@ -15,7 +15,7 @@ from pipeline.config import LETTERS, RunConfig
 from pipeline.entities.catalog import Catalog, cache_folder, save_catalog, write_catalog
 from pipeline.entities.lists import EntitySource
 from pipeline.retrieval.catalog import Progress as Told
-from pipeline.retrieval.catalog import build_sound, build_spelling, sound_part, spelling_part
+from pipeline.retrieval.catalog import build_sound, build_spelling, build_tree, sound_part, spelling_part, tree_part
 from pipeline.storage import Location, open_filesystem
 from pipeline.types.entity import EntityList
 from pipeline.types.tokens import Tokens
@@ -40,19 +40,25 @@ def catalogued(source: EntitySource, output: Location, config: RunConfig) -> Ent
     below = Path(output.path) / CATALOGS if output.is_local else cache_folder()
     built = corpus if isinstance(corpus, Catalog) else write_catalog(corpus, below / corpus.version)
     tokens = load_tokens(config.acoustic) if config.cut is not None else None
-    if not is_built(built, tokens):
+    weights = None if config.tree is None or config.cut is None else Path(config.tree.weights)
+    if not is_built(built, tokens, weights):
         if not os.access(built.folder, os.W_OK):
             save_catalog(built, open_filesystem(str(below / built.version)))
             built = write_catalog(built, below / built.version)
         listen(built, below)
         if tokens is not None:
             build_spelling(built, tokens)
+        if weights is not None:
+            build_tree(built, weights)
     return dataclasses.replace(source, corpus=built)
 
 
-def is_built(catalog: Catalog, tokens: Tokens | None) -> bool:
-    """Whether a catalog has its sound and, with ``tokens``, its spelling in them."""
-    return sound_part(catalog).is_dir() and (tokens is None or spelling_part(catalog, tokens).is_dir())
+def is_built(catalog: Catalog, tokens: Tokens | None, weights: Path | None = None) -> bool:
+    """Whether a catalog has its sound and, with ``tokens``, its spelling in them, with ``weights`` its tree."""
+    wanted = [sound_part(catalog)]
+    wanted += [] if tokens is None else [spelling_part(catalog, tokens)]
+    wanted += [] if weights is None else [tree_part(catalog, weights)]
+    return all(part.is_dir() for part in wanted)
 
 
 def build(entities: EntityList, folder: Path, kept: Path, tokens: Tokens) -> Catalog:

@@ -115,6 +115,19 @@ class CutConfig(Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class TreeConfig(Part):
+    """Where the cut looks for the names of a large list, in place of everywhere; pipeline.retrieval.tree has it."""
+
+    role = "check"
+    pronounces = True
+
+    beam: int = 8  # nodes of a level that a window goes on from
+    slack: float = 6.0  # nats by which one of these may be less likely than the best
+    fit: float = 0.3  # cosine of a name's phones with the window's that it must have
+    weights: str = _file(str(PRONUNCIATIONS / "tree.safetensors"))
+
+
+@dataclasses.dataclass(frozen=True)
 class SessionConfig(Part):
     """What was clearly heard earlier in a recording; pipeline.retrieval.recordings has the formula. Values in nats.
 
@@ -311,6 +324,7 @@ class RunConfig:
     lexical: LexicalConfig | None = None  # with a shortlist, also what is nearly written
     memory: MemoryConfig | None = None  # with a shortlist, also what is heard as reviewers confirmed it before
     policy: PolicyConfig | None = None  # with a shortlist, how wide each strategy looks
+    tree: TreeConfig | None = None  # with a cut, names of large lists are looked for where a learned tree leads
     session: SessionConfig | None = None  # with a cut, utterances of one recording are context for each other
 
     @property

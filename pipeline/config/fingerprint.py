@@ -20,7 +20,7 @@ DIGITS = 16
 """Hex digits kept of each SHA-256: 64 bits, so a clash among a million runs has odds of one in 10**7."""
 _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "batch_seconds"))
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
-_LATER_PARTS = ("cut", "lexical", "memory", "policy", "session")
+_LATER_PARTS = ("cut", "lexical", "memory", "policy", "tree", "session")
 """Parts that earlier versions had not: off, they leave the hash what it was."""
 _LATER_KEYS = (("acoustic", "language"), ("acoustic", "phones"), ("acoustic", "calibration"), ("guard", "cautious"))
 """Likewise, as long as they are None or off, or not settled yet."""

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.fingerprint import fingerprint, phonetic_data
+from pipeline.config.fingerprint import content_hash, fingerprint, phonetic_data
 from pipeline.entities.catalog import Catalog, write_part
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.lexicon.said import Keys, Said
 from pipeline.retrieval.sound_index import SoundIndex, encode, index_of, open_index
 from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings, open_spellings
+from pipeline.retrieval.tree_model import TreeIndex, index_tree, open_tree_index, read_tree
 from pipeline.types.entity import Entity
 from pipeline.types.tokens import Tokens
 
@@ -28,6 +29,8 @@ INDEX_FORMAT = 1
 """Of the arrays of SoundIndex; to be raised when what they hold changes."""
 SPELLING_FORMAT = 1
 """The same of SpellingIndex."""
+TREE_FORMAT = 1
+"""The same of TreeIndex."""
 _PIECE = 2_000  # entities that are pronounced and kept together: about a second
 _ALONE = 4 * _PIECE  # so few are pronounced here: another process takes seconds to start
 Progress = Callable[[int], None]
@@ -59,6 +62,25 @@ def open_spelling(catalog: Catalog, tokens: Tokens) -> SpellingIndex | None:
 def build_spelling(catalog: Catalog, tokens: Tokens) -> None:
     """Write the spellings of a catalog in the subwords of a model, unless they are there."""
     write_part(spelling_part(catalog, tokens), lambda part: build_spellings(catalog.entities, tokens).save(part))
+
+
+def tree_part(catalog: Catalog, weights: Path) -> Path:
+    """Return the folder of where a catalog's pronunciations lie in the tree of ``weights``, there or not."""
+    depends = [phonetic_data(), INDEX_FORMAT, content_hash(str(weights)), TREE_FORMAT]
+    return catalog.folder / f"tree-{catalog.version}-{fingerprint(depends)}"
+
+
+def open_tree(catalog: Catalog, weights: Path) -> TreeIndex | None:
+    """Return where a catalog's pronunciations lie in the tree, mapped into memory; None if that is not known."""
+    part = tree_part(catalog, weights)
+    return open_tree_index(part) if part.is_dir() else None
+
+
+def build_tree(catalog: Catalog, weights: Path) -> None:
+    """Write where the pronunciations of a catalog, whose sound is there, lie in the tree, unless that is known."""
+    sound = open_sound(catalog)
+    assert sound is not None
+    write_part(tree_part(catalog, weights), lambda part: index_tree(sound, read_tree(weights)).save(part))
 
 
 def build_sound(catalog: Catalog, kept: Path, workers: int, progress: Progress = lambda _: None) -> None:

@@ -150,6 +150,23 @@ class Phonetic(Strategy):
         _pass_owners(found, index.owners, index.owner_starts, passed)
         return Fitting(found, costs, np.flatnonzero(passed).astype(np.int32))
 
+    def laid(
+        self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex, pronunciations: npt.NDArray[np.int32]
+    ) -> Fitting:
+        """Return what of some ``pronunciations``, ascending, fits, as ``matching`` would say of them."""
+        config = self._config
+        if not len(pronunciations) or not len(phone_log_probs):
+            found, costs = np.zeros(0, np.int32), np.zeros(0, np.float32)
+        else:
+            log_probs = phone_log_probs.astype(np.float32)
+            gaps, skips = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
+            limits = _limits(config, index.longest)
+            found, costs = _laid(
+                pronunciations, index.phones, index.starts, gaps, skips, limits, np.float32(config.drop)
+            )
+        _, owners = index.owned(found)
+        return Fitting(found, costs, np.union1d(owners, index.silent).astype(np.int32))
+
     def _within(
         self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
@@ -426,5 +443,28 @@ def _verify(possible, phones, starts, blocks, least, right_lengths, gaps, skips,
                 break
         if is_within and lowest[length] <= limits[length]:
             found[count], costs[count] = k, lowest[length]
+            count += 1
+    return found[:count], costs[:count]
+
+
+@numba.njit(cache=True)
+def _laid(chosen, phones, starts, gaps, skips, limits, drop):  # type: ignore[no-untyped-def]
+    """As _verify without anything known beforehand: each goes on from what it shares with the one before."""
+    longest, size = len(limits), gaps.shape[1]
+    lead = np.zeros((longest + 1, size), np.float32)
+    own, once = np.empty(size, np.float32), np.empty(size, np.float32)
+    found, costs, count = np.empty(len(chosen), np.int32), np.empty(len(chosen), np.float32), 0
+    valid, before = 0, np.int64(0)
+    for k in chosen:
+        begin, length, common = np.int64(starts[k]), starts[k + 1] - starts[k], 0
+        while common < min(valid, length) and phones[begin + common] == phones[before + common]:
+            common += 1
+        for depth in range(common, length):
+            _place(lead, depth, gaps, phones[begin + depth], drop, own)
+            _leave_out(own, once, skips, lead, depth)
+        valid, before = length, begin
+        cost = _least(lead[length].view(np.int32))
+        if cost <= limits[length]:
+            found[count], costs[count] = k, cost
             count += 1
     return found[:count], costs[:count]

@@ -125,6 +125,15 @@ class Ranked(Strategy):
         fitting = entities.at(found[odds >= bound].tolist())
         return tuple(entity.text for entity in fitting if any(f" {one} " in text for one in _spelled(entity)))
 
+    def measured(self, heard: Emissions, entities: EntityList) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """Return every entity that the phones allow, and its FEATURES, [E, len(FEATURES)]; none without phones."""
+        if heard.phone_log_probs is None:
+            return np.zeros(0, np.int32), np.zeros((0, len(FEATURES)))
+        index = self._phonetic.compile(entities)
+        found, costs, phones = best_pronunciations(self._fitting(heard, heard.phone_log_probs, entities, index), index)
+        said = self._spellings(entities).spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
+        return found, np.stack(_columns(costs, phones, said.costs, said.subwords, said.letters), axis=1)
+
     def _in_session(
         self, session: SessionConfig, heard: Emissions, phone_log_probs: npt.NDArray[np.float16],
         entities: EntityList, bound: float,

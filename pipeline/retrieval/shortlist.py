@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pipeline.census import step
 from pipeline.config import RunConfig
+from pipeline.errors import ConfigError
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.context import ContextReader
 from pipeline.retrieval.lexical import Lexical
@@ -22,12 +23,13 @@ from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.pilot import Pilot
 from pipeline.retrieval.ranked import Ranked
 from pipeline.retrieval.strategy import DEFAULT, Strategy
+from pipeline.retrieval.tree import Tree
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.shortlist import Shortlist, whole
 from pipeline.types.tokens import Tokens
 
-STRATEGIES: tuple[type[Strategy], ...] = (Phonetic, Ranked, Lexical, Memory)
+STRATEGIES: tuple[type[Strategy], ...] = (Phonetic, Ranked, Tree, Lexical, Memory)
 
 
 class Shortlister:
@@ -191,8 +193,15 @@ def _kept(entities: EntityList, chosen: Sequence[int]) -> EntityList:
 
 
 def build_shortlister(config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Shortlister:
-    """Return the shortlister with the strategies that ``config`` turns on; ``tokens``: of the run's model."""
+    """Return the shortlister with the strategies that ``config`` turns on; ``tokens``: of the run's model.
+
+    Raises ConfigError for a tree without a cut.
+    """
     turned_on = [one for one in STRATEGIES if config.shortlist is not None and getattr(config, one.part) is not None]
+    if Tree in turned_on:
+        if config.cut is None:
+            raise ConfigError("tree leads to names that the cut judges, and there is none; set cut, or leave out tree.")
+        turned_on.remove(Ranked)  # it would find what the tree finds, and more
     pilot = None
     if config.policy is not None and config.shortlist is not None:
         pilot = Pilot(config.policy, ContextReader(config.shortlist, pronouncer, tokens))

@@ -57,6 +57,8 @@ def test_techniques_are_the_optional_fields_that_bias() -> None:
         "lexical",
         "memory",
         "policy",
+        "tree",
+        "session",
     }  # these only take back or leave out
 
 
