@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.table import show
-from pipeline.acoustic.batching import pad, sliced
+from pipeline.acoustic.batching import gather, sliced
 from pipeline.acoustic.features import FFT_SAMPLES, MEL_BINS
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
 from pipeline.acoustic.loading import load_model
@@ -203,7 +203,7 @@ class _Hosted:
 
     def begin(self, waveforms: Sequence[Pcm], query: object = None) -> Callable[[], list[Emissions]]:
         frames = [max(1, int(len(one) / SAMPLE_RATE / self._model.frame_seconds)) for one in waveforms]
-        pad(waveforms, FFT_SAMPLES, 0, torch.device("cpu"))
+        gather(waveforms, FFT_SAMPLES, 0)
         shape = (len(frames), max(frames))
         for name, (columns, kind) in self._columns.items():
             there = self._arrays.get(name)

@@ -63,7 +63,17 @@ def padded_length(frames: int) -> int:
 
 
 def pad(waveforms: Sequence[Audio], least: int, width: int, device: torch.device) -> Padded:
-    """Copy waveforms to ``device`` as one batch of ``width`` samples, or as many as the longest needs.
+    """Copy waveforms to ``device`` as one batch of ``width`` samples, or as many as the longest needs (``gather``)."""
+    pinned = device.type == "cuda"
+    buffer, lengths = gather(waveforms, least, width, pinned)
+    samples = buffer.to(device, non_blocking=True)
+    counts = torch.tensor(lengths, pin_memory=pinned).to(device, non_blocking=True)
+    whole = buffer.dtype == torch.int16
+    return Padded(samples.float() / _FULL_SCALE if whole else samples, counts)
+
+
+def gather(waveforms: Sequence[Audio], least: int, width: int, pinned: bool = False) -> tuple[torch.Tensor, list[int]]:
+    """Return waveforms in a buffer [B, N], of whole numbers if all are, and their lengths: the host's part of ``pad``.
 
     least: samples that the shortest is said to have; it is silent from its end on
 
@@ -71,7 +81,6 @@ def pad(waveforms: Sequence[Audio], least: int, width: int, device: torch.device
     """
     width = max(width, *(max(len(waveform), least) for waveform in waveforms)) + MIRRORED
     kind = torch.int16 if all(waveform.dtype == np.int16 for waveform in waveforms) else torch.float32
-    pinned = device.type == "cuda"
     buffer = torch.empty(len(waveforms), width, dtype=kind, pin_memory=pinned)
     rows = buffer.numpy()
     lengths = [max(len(waveform), least) for waveform in waveforms]
@@ -82,9 +91,7 @@ def pad(waveforms: Sequence[Audio], least: int, width: int, device: torch.device
             row[: len(waveform)] = waveform
         row[len(waveform) :] = 0
         row[length : length + MIRRORED] = row[max(0, length - 1 - MIRRORED) : length - 1][::-1]
-    samples = buffer.to(device, non_blocking=True)
-    counts = torch.tensor(lengths, pin_memory=pinned).to(device, non_blocking=True)
-    return Padded(samples.float() / _FULL_SCALE if kind == torch.int16 else samples, counts)
+    return buffer, lengths
 
 
 def rank(log_probs: torch.Tensor, k: int, first: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
