@@ -1,0 +1,165 @@
+"""The recognisers that the benchmarks make for themselves: what their training computes is what transformers loads."""
+
+import doctest
+import json
+import random
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.second_models import conformer, corpus, files, german, train
+from benchmarks.second_models.corpus import Letters
+from pipeline.acoustic.loading import load_model
+from pipeline.acoustic.whisper_encoder import WhisperEncoder
+from pipeline.config import AcousticConfig
+from pipeline.training.base_data import Example
+
+GERMAN = Letters(german.LETTERS)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    made: nn.Module = conformer.make(len(GERMAN.outputs))
+    for layer in made.wav2vec2_conformer.encoder.layers:  # which begin as zero
+        nn.init.normal_(layer.conv_module.pointwise_conv2.weight, std=0.05)
+        nn.init.normal_(layer.self_attn.pos_bias_u)
+    return made
+
+
+@pytest.mark.parametrize("module", [corpus, german])
+def test_the_examples_of_the_docstrings_hold(module: ModuleType) -> None:
+    outcome = doctest.testmod(module)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+def test_the_fast_forward_pass_is_that_of_transformers(network: nn.Module) -> None:
+    samples, lengths = torch.randn(2, 24_000), torch.tensor([24_000, 16_000])
+    samples[1, 16_000:] = 0
+    frames = conformer.frames_of(lengths)
+    with torch.no_grad():
+        ours = network.lm_head(conformer.encode(network, conformer.front(network, samples), frames)[-1])
+        whole = network(samples[:1]).logits
+        masked = network(samples, attention_mask=(torch.arange(24_000) < lengths[:, None]).long()).logits
+    assert frames.tolist() == network._get_feat_extract_output_lengths(lengths).tolist()
+    torch.testing.assert_close(ours[:1], whole, atol=1e-5, rtol=1e-4)
+    # Near its end transformers' convolutions see what pads an utterance, which ours, as the loader's, do not.
+    reach = conformer.LAYERS * 3
+    kept = int(frames[1]) - reach
+    assert kept > 20
+    assert (ours[1, :kept] - masked[1, :kept]).abs().max() < 0.05 * masked.abs().max()
+
+
+def test_what_is_written_is_loaded_as_any_checkpoint_is(network: nn.Module, tmp_path: Path) -> None:
+    files.write(network, GERMAN, tmp_path, "de", "made for a test")
+    model = load_model(AcousticConfig(model=str(tmp_path), dtype="float32"))
+    waveform = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    assert model.frame_seconds == pytest.approx(0.02)
+    assert set(model.tokens.alphabet.letters) == set(german.LETTERS)
+    heard = model.encode([waveform])[0].tokens
+    samples, lengths = train.normalised([example(waveform, "ein wort")])
+    with torch.no_grad():
+        states = conformer.encode(network, conformer.front(network, samples), conformer.frames_of(lengths))[-1]
+        best = network.lm_head(states)[0, : heard.frames].softmax(-1)
+    ours = best[torch.arange(heard.frames), torch.from_numpy(heard.ids[:, 0].astype(np.int64))]
+    assert np.exp(heard.values[:, 0].astype(np.float64)) == pytest.approx(ours.numpy(), abs=0.02)
+    assert files.read(tmp_path, 7).lm_head.weight.shape[0] == 7  # another alphabet: a new head on the same encoder
+
+
+def test_blocks_begin_as_those_of_whisper_do() -> None:
+    torch.manual_seed(0)
+    whisper = WhisperEncoder(conformer.WIDTH, conformer.LAYERS, conformer.HEADS, 1500, 80).requires_grad_(False)
+    for layer in whisper.layers:
+        layer.self_attn.q_proj.weight *= 8  # so that attention attends to something
+        layer.self_attn.k_proj.weight *= 8
+    network = conformer.make(7)
+    embedded = torch.randn(2, 60, conformer.WIDTH)
+    plain = conformer.make(7)
+    conformer.begin_blocks(network, whisper)
+    near = conformer.fit_to(network, whisper, embedded)
+    assert min(near) > 0.9
+    theirs = embedded + whisper.embed_positions.weight[:60]
+    for layer in whisper.layers:
+        theirs = layer(theirs, None)
+    frames = torch.tensor([60, 60])
+    with torch.no_grad():
+        ours = conformer.encode(network, embedded + conformer.mean_position(whisper), frames)[-2]
+        new = conformer.encode(plain, embedded, frames)[-2]
+    cosine = nn.functional.cosine_similarity
+    assert float(cosine(ours, theirs, dim=-1).mean()) > float(cosine(new, theirs, dim=-1).mean())
+
+
+def test_distances_are_fitted_where_they_were_measured() -> None:
+    torch.manual_seed(0)
+    frames = 40
+    network = conformer.make(7)
+    part = network.wav2vec2_conformer.encoder.layers[0].self_attn
+    distances = network.wav2vec2_conformer.encoder.embed_positions(torch.zeros(1, frames, conformer.WIDTH))[0]
+    steps = torch.arange(2 * frames - 1) - frames + 1  # key less query
+    wanted = torch.stack([-0.1 * (steps - head).abs().float() for head in range(conformer.HEADS)])
+    conformer.fit_distances(part, wanted, frames - steps.abs(), distances)
+    with torch.no_grad():
+        scores = conformer.distance_scores(part, torch.zeros(1, conformer.HEADS, frames, 64), distances[None])[0]
+    for head, query, key in [(0, 20, 20), (3, 20, 23), (3, 20, 12), (7, 5, 30)]:
+        assert float(scores[head, query, key]) == pytest.approx(-0.1 * abs(key - query - head), abs=0.1)
+
+
+def test_letters_that_a_model_cannot_write_are_not_trained_on() -> None:
+    assert GERMAN.encode("Größe") == tuple(GERMAN.outputs.index(letter) for letter in "größe")
+    assert GERMAN.encode("20 Euro") == ()
+    assert GERMAN.encode("Łódź") == ()
+    assert Letters("abcdefghijklmnopqrstuvwxyz").encode("naïve") == GERMAN.encode("naive")
+
+
+def test_batches_go_on_where_they_stopped() -> None:
+    examples = [example(np.zeros(16_000 * seconds, np.float32), "wort") for seconds in (1, 2, 3, 4, 5, 6)]
+    whole = train.batches(examples, 6, 0)
+    heard = [next(whole) for _ in range(9)]
+    assert next(train.batches(examples, 6, 8)) == heard[8]
+
+
+def test_names_of_the_test_are_not_spoken_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(german, "Names", _Names)
+    monkeypatch.setattr(german, "speak", lambda text, voice, chance: np.zeros(16_000, np.float32))
+    texts = [f"Dies ist der {word} Satz davon" for word in ("erste", "zweite", "dritte", "vierte", "fünfte", "sechste")]
+    texts += ["Gestern kam Aachen an die Reihe", *(f"Noch ein Satz mit {letter}" for letter in "abcdefghijklmnop")]
+    rows, names = german.test(texts, 0.5, 1)
+    spoken = list(german.training(texts, 1.0, 1))
+    assert {one["speaker"] for one in rows} == set(german.TEST_VOICES)
+    assert not {one["speaker"] for one in rows} & {one["speaker"] for one in spoken}
+    assert not {one["text"] for one in rows} & {one["text"] for one in spoken}
+    assert not any("aachen" in one["text"].split() for one in spoken)
+    assert all(set(one["entities"]) <= set(one["list"]) <= set(names) for one in rows)
+    assert all(len(one["list"]) == german.LIST_SIZE for one in rows)
+
+
+class _Names:
+    """Names made of letters in place of those of the packages."""
+
+    def __init__(self, test: bool, chance: random.Random) -> None:
+        kind = "Aa" if test else "Bö"
+        self.first = self.family = [f"{kind}{one}{two}" for one in "bcdfghklm" for two in "bcdfghklmnprst"]
+        self.cities = ["Aachen"] if test else ["Köln"]
+        self._chance = chance
+
+    def _draw(self, names: list[str]) -> str:
+        return self._chance.choice(names)
+
+    fill = german.Names.fill
+
+
+def test_lists_are_written_as_the_benchmark_writes_them(tmp_path: Path) -> None:
+    row = {"utterance_id": "a", "text": "herr köhler", "entities": ["Köhler"], "list": ["Köhler", "Straße"]}
+    german.write_test([row], ["Köhler", "Straße"], tmp_path)
+    name, text, spoken, listed = (tmp_path / "german_test.lists.tsv").read_text(encoding="utf-8").split("\t")
+    assert (name, text) == ("a", "herr köhler")
+    assert (json.loads(spoken), json.loads(listed)) == (["köhler"], ["köhler", "straße"])
+
+
+def example(samples: np.ndarray, text: str) -> Example:
+    return Example("a", "someone", text, (samples * 32767).astype(np.int16), GERMAN.encode(text), ())
