@@ -3,9 +3,8 @@
 The class is transformers'; its weights begin as those of the encoder of the shipped model:
 
 - a block of Whisper is attention, then a feed-forward; a block of the Conformer is half a feed-forward, attention, a
-  convolution, half a feed-forward, a norm. The hidden units of a feed-forward of Whisper are split: one part is the
-  second feed-forward of its block here, the other the first one of the next block; the convolution begins as zero; the
-  norm keeps the scale that the residual stream has on average.
+  convolution, half a feed-forward, a norm. The first feed-forward stays zero; the convolution begins as zero and is
+  trained; the norm keeps the scale that the residual stream has in most frames.
 - Whisper knows positions by sinusoids that are added once, a Conformer by the distance of two frames in every
   attention (Dai et al. 2019, section 3.3). What positions add to Whisper's attention at each distance is measured on
   speech, and ``linear_pos`` begins as its fit (``fit_distances``).
@@ -25,7 +24,7 @@ from transformers import Wav2Vec2ConformerConfig, Wav2Vec2ConformerForCTC
 from pipeline.acoustic.features import FFT_SAMPLES, HOP_SAMPLES, mel_filters
 from pipeline.acoustic.whisper_encoder import WhisperEncoder
 
-WIDTH, HEADS, LAYERS, HALF = 512, 8, 6, 1024
+WIDTH, HEADS, LAYERS = 512, 8, 6
 _POSITIONS = 300  # 6 s: what positions have in common is their mean over so many
 BINS = FFT_SAMPLES // 2
 SHIFT = 200
@@ -50,7 +49,7 @@ def make(outputs: int) -> Any:
         hidden_size=WIDTH,
         num_hidden_layers=LAYERS,
         num_attention_heads=HEADS,
-        intermediate_size=HALF,
+        intermediate_size=4 * WIDTH,
         conv_dim=(4 * BINS + _LITTLE, bands + _LITTLE, 192, WIDTH + _BALLAST, WIDTH + _BALLAST),
         conv_kernel=(FFT_SAMPLES, 1, 1, 3, 3),
         conv_stride=(HOP_SAMPLES, 1, 1, 1, 2),
@@ -72,6 +71,8 @@ def make(outputs: int) -> Any:
     for layer in network.wav2vec2_conformer.encoder.layers:
         nn.init.zeros_(layer.conv_module.pointwise_conv2.weight)
         nn.init.zeros_(layer.self_attn.pos_bias_u)
+        nn.init.zeros_(layer.ffn1.output_dense.weight)
+        nn.init.zeros_(layer.ffn1.output_dense.bias)
     return network.eval()
 
 
@@ -117,12 +118,18 @@ def block_forward(
     block: Any, x: torch.Tensor, mask: torch.Tensor | None, inside: torch.Tensor, distances: torch.Tensor
 ) -> torch.Tensor:
     """Return one block's output [B, T, 512]."""
-    x = x + 0.5 * _feed_forward(block.ffn1, block.ffn1_layer_norm(x))
+    x = x + 0.5 * _first(block, x)
     x = x + _attention(block.self_attn, block.self_attn_layer_norm(x), mask, distances)
     x = x + _convolution(block.conv_module, x, inside)
     x = x + 0.5 * _feed_forward(block.ffn2, block.ffn2_layer_norm(x))
     out: torch.Tensor = block.final_layer_norm(x)
     return out
+
+
+def _first(block: Any, x: torch.Tensor) -> torch.Tensor:
+    """Return what the first feed-forward says; it costs nothing while it is zero, as it begins."""
+    silent = not (bool(block.ffn1.output_dense.weight.any()) or bool(block.ffn1.output_dense.bias.any()))
+    return torch.zeros(()) if silent else _feed_forward(block.ffn1, block.ffn1_layer_norm(x))
 
 
 def _feed_forward(part: Any, x: torch.Tensor) -> torch.Tensor:
@@ -227,20 +234,16 @@ def begin_blocks(network: Any, whisper: WhisperEncoder) -> None:
     """Give every block the attention and the feed-forward of Whisper's."""
     blocks = network.wav2vec2_conformer.encoder.layers
     with torch.no_grad():
-        for number, (block, source) in enumerate(zip(blocks, whisper.layers, strict=True)):
+        for block, source in zip(blocks, whisper.layers, strict=True):
             for name in ("q", "k", "v"):
                 layer = getattr(source.self_attn, f"{name}_proj")
                 getattr(block.self_attn, f"linear_{name}").load_state_dict(_with_bias(layer))
             block.self_attn.linear_out.load_state_dict(source.self_attn.out_proj.state_dict())
             block.self_attn_layer_norm.load_state_dict(source.self_attn_layer_norm.state_dict())
             block.ffn2_layer_norm.load_state_dict(source.final_layer_norm.state_dict())
-            order = _by_say(source)
-            _take(block.ffn2, source, order[:HALF], with_bias=True)
-            if number + 1 < len(blocks):
-                _take(blocks[number + 1].ffn1, source, order[HALF:], with_bias=False)
-                blocks[number + 1].ffn1_layer_norm.load_state_dict(source.final_layer_norm.state_dict())
-        nn.init.zeros_(blocks[0].ffn1.output_dense.weight)
-        nn.init.zeros_(blocks[0].ffn1.output_dense.bias)
+            block.ffn2.intermediate_dense.load_state_dict(source.fc1.state_dict())
+            block.ffn2.output_dense.weight.copy_(2 * source.fc2.weight)  # a Conformer halves what it says
+            block.ffn2.output_dense.bias.copy_(2 * source.fc2.bias)
     network.wav2vec2_conformer.encoder.layer_norm.load_state_dict(whisper.layer_norm.state_dict())
 
 
@@ -249,27 +252,18 @@ def _with_bias(layer: nn.Linear) -> dict[str, torch.Tensor]:
     return {"weight": layer.weight.detach(), "bias": bias}
 
 
-def _by_say(source: Any) -> torch.Tensor:
-    """Return the hidden units of a feed-forward, those first whose weights are largest."""
-    return (source.fc1.weight.norm(dim=1) * source.fc2.weight.norm(dim=0)).argsort(descending=True)
-
-
-def _take(part: Any, source: Any, units: torch.Tensor, with_bias: bool) -> None:
-    """Make ``part`` these units of a feed-forward of Whisper; a Conformer halves what it says."""
-    part.intermediate_dense.weight.copy_(source.fc1.weight[units])
-    part.intermediate_dense.bias.copy_(source.fc1.bias[units])
-    part.output_dense.weight.copy_(2 * source.fc2.weight[:, units])
-    part.output_dense.bias.copy_(2 * source.fc2.bias if with_bias else torch.zeros_like(source.fc2.bias))
-
-
-def fit_distances(part: Any, wanted: torch.Tensor, counts: torch.Tensor, distances: torch.Tensor) -> None:
+def fit_distances(
+    part: Any, wanted: torch.Tensor, counts: torch.Tensor, distances: torch.Tensor, queries: torch.Tensor
+) -> None:
     """Make ``linear_pos`` and ``pos_bias_v`` add ``wanted`` [H, D] to the scores at the distances [D, 512].
 
-    counts: [D] of how many pairs of frames each was measured
+    counts:  [D] of how many pairs of frames each was measured
+    queries: [H, N, d] of speech
 
-    The first feature of each head carries it, scaled down, against a large bias: what the query says there is little.
+    In each head one direction carries it, against a large bias: that in which queries say least.
     """
     large = 16.0
+    silent = torch.linalg.eigh(queries.transpose(1, 2).double() @ queries.double()).eigenvectors[:, :, 0].float()
     weights = counts.double().sqrt()[:, None]
     matrix = distances.double() * weights
     ridge = matrix.T @ matrix + 1e-3 * counts.sum() * torch.eye(matrix.shape[1], dtype=torch.double) / 512
@@ -279,8 +273,8 @@ def fit_distances(part: Any, wanted: torch.Tensor, counts: torch.Tensor, distanc
         nn.init.normal_(part.linear_pos.weight, std=1e-3)
         part.pos_bias_v.zero_()
         rows = part.linear_pos.weight.view(HEADS, -1, WIDTH)
-        rows[:, 0] = (solution.T / large).float()
-        part.pos_bias_v[:, 0] = large
+        rows += silent[:, :, None] * (solution.T / large).float()[:, None]
+        part.pos_bias_v.copy_(large * silent)
 
 
 def fit_to(network: Any, whisper: WhisperEncoder, embedded: torch.Tensor) -> list[float]:
@@ -289,7 +283,7 @@ def fit_to(network: Any, whisper: WhisperEncoder, embedded: torch.Tensor) -> lis
     embedded: [B, T, 512] of Whisper's convolutions on speech of equal length, without positions
 
     The positions' mean joins the front's bias. Returned is the cosine of the states after each block, each less its
-    mean over frames.
+    mean over utterances: what positions have in common is not compared.
     """
     frames = embedded.shape[1]
     positions = whisper.embed_positions.weight[:frames]
@@ -300,17 +294,14 @@ def fit_to(network: Any, whisper: WhisperEncoder, embedded: torch.Tensor) -> lis
     near = []
     with torch.no_grad():
         network.wav2vec2_conformer.feature_projection.projection.bias += mean_position(whisper)
-        for number, (block, source) in enumerate(zip(encoder.layers, whisper.layers, strict=True)):
-            x = ours + 0.5 * _feed_forward(block.ffn1, block.ffn1_layer_norm(ours))
-            block.self_attn_layer_norm.weight *= (_spread(x) / _spread(theirs)).mean()
+        for block, source in zip(encoder.layers, whisper.layers, strict=True):
+            x = ours + 0.5 * _first(block, ours)
+            block.self_attn_layer_norm.weight *= (_spread(x) / _spread(theirs)).median()
             _fit_block(block, source, x, theirs, distances[0])
             middle = theirs + source.self_attn(source.self_attn_layer_norm(theirs), None)
             theirs = source(theirs, None)
-            for norm in (
-                block.ffn2_layer_norm,
-                *(one.ffn1_layer_norm for one in encoder.layers[number + 1 : number + 2]),
-            ):
-                norm.weight *= (_spread(x) / _spread(middle)).mean()
+            x = x + _attention(block.self_attn, block.self_attn_layer_norm(x), None, distances)
+            block.ffn2_layer_norm.weight *= (_spread(x) / _spread(middle)).median()
             block.final_layer_norm.weight.fill_(1.0)
             block.final_layer_norm.bias.zero_()
             before = block.final_layer_norm.register_forward_pre_hook(_keep_scale)
@@ -337,7 +328,8 @@ def _fit_block(block: Any, source: Any, x: torch.Tensor, theirs: torch.Tensor, d
     for at in range(2 * frames - 1):  # distances begin with the query furthest to the right
         wanted[:, at] = missing.diagonal(at - frames + 1, 1, 2).mean(-1)
     counts = frames - (torch.arange(2 * frames - 1) - frames + 1).abs()
-    fit_distances(part, wanted, counts, distances)
+    queries = part.linear_q(normed).view(-1, HEADS, WIDTH // HEADS).transpose(0, 1)
+    fit_distances(part, wanted, counts, distances, queries)
 
 
 def _scores(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -351,8 +343,8 @@ def _spread(x: torch.Tensor) -> torch.Tensor:
 
 
 def _keep_scale(norm: Any, inputs: tuple[torch.Tensor]) -> None:
-    norm.weight.fill_(float(_spread(inputs[0]).mean()))
+    norm.weight.fill_(float(_spread(inputs[0]).median()))
 
 
 def _moved(x: torch.Tensor) -> torch.Tensor:
-    return x - x.mean((0, 1))
+    return x - x.mean(0)

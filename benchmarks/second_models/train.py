@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from benchmarks.second_models import conformer, files
@@ -127,6 +128,10 @@ def start(arguments: argparse.Namespace, letters: Letters) -> None:
         embedded = embed(teacher, mel)[:, : int(counts[0])]
     near = conformer.fit_to(network, teacher.encoder, embedded)
     print("cosine of the states after each block with Whisper's:", [round(one, 3) for one in near])
+    if arguments.front is not None:
+        taught = load_file(arguments.front / "model.safetensors")
+        front = {name: value for name, value in taught.items() if name.startswith("wav2vec2_conformer.feature_")}
+        network.load_state_dict(front, strict=False)
     files.write(network, letters, arguments.output, "en", "A start, not yet taught.")
 
 
@@ -255,6 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=("start", "front", "teach"))
     parser.add_argument("--from", dest="start", type=Path, help="the directory of the stage before")
+    parser.add_argument("--front", type=Path, help="start: a directory whose front is taught already")
     parser.add_argument("--audio", nargs="+", required=True, metavar="FILE[=SHARE]")
     parser.add_argument("--work", type=Path, required=True, help="decoded audio, and where a training stands")
     parser.add_argument("--name", help="folder in --work of this training; the stage")
