@@ -100,15 +100,20 @@ def frames_of(samples: torch.Tensor) -> torch.Tensor:
     return ((mel - 2) - 3) // 2 + 1
 
 
-def encode(network: Any, x: torch.Tensor, lengths: torch.Tensor) -> list[torch.Tensor]:
-    """Return the state after every block, and the last one normalised, of projected features [B, T, 512]."""
+def encode(
+    network: Any, x: torch.Tensor, lengths: torch.Tensor, first: int = 0, end: int | None = None
+) -> list[torch.Tensor]:
+    """Return the state after every block, and the last one normalised, of projected features [B, T, 512].
+
+    first: blocks that ``x`` is behind already; end: the block, counted from 0, to stop before
+    """
     encoder = network.wav2vec2_conformer.encoder
     inside = torch.arange(x.shape[1])[None] < lengths[:, None]  # [B, T]
     x = x * inside[:, :, None]
     distances = encoder.embed_positions(x)
     mask = None if bool(inside.all()) else inside[:, None, None]
     states = []
-    for block in encoder.layers:
+    for block in encoder.layers[first:end]:
         x = block_forward(block, x, mask, inside, distances)
         states.append(x)
     return [*states, encoder.layer_norm(x)]

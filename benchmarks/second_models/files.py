@@ -27,10 +27,15 @@ def write(network: Any, letters: Letters, folder: Path, language: str, made: str
 
 
 def read(folder: Path, outputs: int) -> Any:
-    """Return the network in ``folder``; a head of other outputs begins anew."""
+    """Return the network in ``folder``, of ``write`` or of a training (its weights as they are, not their average).
+
+    A head of other outputs begins anew.
+    """
     network = conformer.make(outputs)
-    weights = load_file(folder / "model.safetensors")
+    whole = folder / "model.safetensors"
+    weights = load_file(whole if whole.is_file() else folder / "last.safetensors")
     if weights["lm_head.weight"].shape[0] != outputs:
         weights = {name: value for name, value in weights.items() if not name.startswith("lm_head.")}
-    network.load_state_dict(weights, strict=False)
+    known = network.state_dict().keys()
+    network.load_state_dict({name: value for name, value in weights.items() if name in known}, strict=False)
     return network

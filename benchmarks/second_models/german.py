@@ -220,7 +220,7 @@ def test(texts: Sequence[str], minutes: float, seed: int) -> tuple[list[dict[str
     rows: list[dict[str, Any]] = []
     while sum(one["duration_seconds"] for one in rows) < 60 * minutes:
         number = len(rows)
-        text, spoken = names.fill(chance.choice(CARRIERS)) if number % 3 else (texts[number], [])
+        text, spoken = names.fill(chance.choice(CARRIERS)) if number % 3 else (texts[number % len(texts)], [])
         made = row(f"german-test-{number:04d}", text, TEST_VOICES[number // 3 % len(TEST_VOICES)], chance)
         rows.append(made | {"entities": spoken})
     pairs = [f"{names._draw(names.first)} {names._draw(names.family)}" for _ in range(150)]

@@ -159,22 +159,68 @@ def _missed(said: torch.Tensor, wanted: torch.Tensor, frames: torch.Tensor) -> t
     return (said - wanted).square().mean() / (wanted - wanted.mean(0)).square().mean()
 
 
+class Below:
+    """States behind the first blocks, which are not trained: computed when first needed, and kept in a file."""
+
+    def __init__(self, network: Any, examples: Sequence[Example], blocks: int, folder: Path) -> None:
+        self._network, self.blocks = network, blocks
+        counts = [int(conformer.frames_of(torch.tensor(len(one.samples)))) for one in examples]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        self._places = {one.utterance_id: slice(starts[at], starts[at + 1]) for at, one in enumerate(examples)}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._states = _kept(folder / "states.npy", (int(starts[-1]), conformer.WIDTH), np.float16)
+        self._known = _kept(folder / "known.npy", (int(starts[-1]),), np.bool_)
+
+    def __call__(self, batch: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the states [B, T, 512] and how many frames each utterance has."""
+        if new := [one for one in batch if not self._known[self._places[one.utterance_id]][0]]:
+            states, frames = below(self._network, new, self.blocks)
+            for one, state, count in zip(new, states, frames.tolist(), strict=True):
+                self._states[self._places[one.utterance_id]] = state[:count].float().numpy()
+                self._known[self._places[one.utterance_id]] = True
+        rows = [torch.from_numpy(np.array(self._states[self._places[one.utterance_id]])).float() for one in batch]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
+
+
+def _kept(path: Path, shape: tuple[int, ...], kind: Any) -> Any:
+    """Return an array in a file, of zeros if it is new."""
+    mode = "r+" if path.is_file() else "w+"
+    return np.lib.format.open_memmap(path, mode, kind, shape)
+
+
+def below(network: Any, batch: Sequence[Example], blocks: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the states [B, T, 512] behind the first blocks, and frames; nothing is trained by it."""
+    samples, lengths = normalised(batch)
+    frames = conformer.frames_of(lengths)
+    with torch.no_grad():
+        states = conformer.front(network, samples)
+        if blocks:
+            states = conformer.encode(network, states, frames, 0, blocks)[-2]
+    return states, frames
+
+
 class Teach:
     """The loss of ``teach``: CTC, and the distance to the last states of the teacher while that is asked for."""
 
-    def __init__(self, network: Any, teacher: WhisperBackbone | None, head_steps: int) -> None:
-        self._network, self._teacher, self._head_steps = network, teacher, head_steps
+    def __init__(
+        self, network: Any, teacher: WhisperBackbone | None, head_steps: int, states: Below | None = None
+    ) -> None:
+        self._network, self._teacher, self._head_steps, self._below = network, teacher, head_steps, states
 
     def __call__(self, batch: Sequence[Example], step: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the loss; in the first ``head_steps`` the letters are learnt from the teacher's states."""
-        samples, lengths = normalised(batch)
-        frames = conformer.frames_of(lengths)
-        last = conformer.encode(self._network, conformer.front(self._network, samples), frames)[-1]
+        if self._below is not None:
+            states, frames = self._below(batch)
+            last = conformer.encode(self._network, states, frames, self._below.blocks)[-1]
+        else:
+            samples, lengths = normalised(batch)
+            frames = conformer.frames_of(lengths)
+            last = conformer.encode(self._network, conformer.front(self._network, samples), frames)[-1]
         loss, log = torch.zeros(()), {}
         heard = last
         if self._teacher is not None:
             with torch.no_grad():
-                mel, counts = teacher_mel(samples, lengths)
+                mel, counts = teacher_mel(*normalised(batch))
                 wanted = self._teacher(mel, counts)[:, 1:, -conformer.WIDTH :]
             loss = _missed(last, wanted, torch.minimum(counts - 2, frames))
             log["missed"] = float(loss.detach())
@@ -222,7 +268,10 @@ def run(arguments: argparse.Namespace, letters: Letters) -> None:
         arguments.work / arguments.name, network, arguments.train, arguments.learning_rate, arguments.head_learning_rate
     )
     teacher = load_teacher() if arguments.stage == "front" or arguments.teacher else None
-    teach = Teach(network, teacher, arguments.head_steps)
+    states = None
+    if arguments.below:
+        states = Below(network, examples, arguments.below, arguments.work / f"{arguments.name}_below")
+    teach = Teach(network, teacher, arguments.head_steps, states)
     begun = saved = time.monotonic()
     before = training.seconds
     sums: dict[str, float] = {}
@@ -269,6 +318,7 @@ def main() -> None:
     parser.add_argument("--language", default="en")
     parser.add_argument("--made", default="", help="a line for the card")
     parser.add_argument("--train", nargs="+", default=[""], help="beginnings of the names of the weights to train")
+    parser.add_argument("--below", type=int, default=0, help="so many blocks stay as they are, and are computed once")
     parser.add_argument("--teacher", action="store_true", help="learn the last states of the shipped model's encoder")
     parser.add_argument("--head-steps", type=int, default=0, help="learn letters from the teacher's states so long")
     parser.add_argument("--steps", type=int, default=1000)
