@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor
 
 from benchmarks.second_models import conformer
 from benchmarks.second_models.corpus import Letters
+from pipeline.text import LATIN_FOLDS
 
 
 def write(network: Any, letters: Letters, folder: Path, language: str, made: str) -> None:
@@ -26,16 +29,30 @@ def write(network: Any, letters: Letters, folder: Path, language: str, made: str
     (folder / "README.md").write_text(f"{card}\n{made}\n", encoding="utf-8")
 
 
-def read(folder: Path, outputs: int) -> Any:
+def read(folder: Path, letters: Letters) -> Any:
     """Return the network in ``folder``, of ``write`` or of a training (its weights as they are, not their average).
 
-    A head of other outputs begins anew.
+    A head of other letters is carried over: letters that it lacks begin as those without their marks (ß as s).
     """
-    network = conformer.make(outputs)
+    network = conformer.make(len(letters.outputs))
     whole = folder / "model.safetensors"
     weights = load_file(whole if whole.is_file() else folder / "last.safetensors")
-    if weights["lm_head.weight"].shape[0] != outputs:
-        weights = {name: value for name, value in weights.items() if not name.startswith("lm_head.")}
-    known = network.state_dict().keys()
-    network.load_state_dict({name: value for name, value in weights.items() if name in known}, strict=False)
+    vocabulary = folder / "vocab.json"
+    if vocabulary.is_file():
+        known = json.loads(vocabulary.read_text(encoding="utf-8"))
+        rows = [_row_of(letter, known) for letter in letters.outputs]
+        for name in ("lm_head.weight", "lm_head.bias"):
+            weights[name] = weights[name][rows]
+    names = network.state_dict().keys()
+    network.load_state_dict({name: value for name, value in weights.items() if name in names}, strict=False)
     return network
+
+
+def _row_of(letter: str, known: Mapping[str, int]) -> int:
+    """Return the output of another model that a letter begins as; <unk>, which nothing writes, if none is like it.
+
+    >>> [_row_of(letter, {"<unk>": 3, "a": 4, "s": 5}) for letter in "aäßк"]
+    [4, 4, 5, 3]
+    """
+    plain = dict(LATIN_FOLDS).get(letter, unicodedata.normalize("NFD", letter))
+    return known.get(letter, known.get(plain[0], known["<unk>"]))

@@ -38,6 +38,8 @@ _BUCKET = 2  # seconds
 _LEAST_RATE = 0.05  # of the peak learning rate, at the end
 _AVERAGE = 0.995
 _SAVE_EVERY = 300.0  # seconds
+_KEPT = ("linear_pos", "pos_bias_v")
+"""What distances add stays as it was fitted: against its large bias one step of Adam moves scores by whole nats."""
 _SHORTEST = 6.0  # seconds of what the distances are measured on
 
 
@@ -46,7 +48,11 @@ class Training(TrainingState):
 
     def __init__(self, folder: Path, network: Any, names: Sequence[str], rate: float, head_rate: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        trained = {name: value for name, value in network.named_parameters() if name.startswith(tuple(names))}
+        trained = {
+            name: value
+            for name, value in network.named_parameters()
+            if name.startswith(tuple(names)) and not any(kept in name for kept in _KEPT)
+        }
         for name, value in network.named_parameters():
             value.requires_grad_(name in trained)
         heads = [value for name, value in trained.items() if name.startswith("lm_head.")]
@@ -256,7 +262,7 @@ def greedy_errors(network: Any, examples: Sequence[Example], letters: Letters) -
 def run(arguments: argparse.Namespace, letters: Letters) -> None:
     """Train the front, or everything above its first layers."""
     torch.manual_seed(1)
-    network = files.read(arguments.start, len(letters.outputs))
+    network = files.read(arguments.start, letters)
     examples = read(arguments.audio, letters, arguments.work / "samples")
     away = set(arguments.validation_speakers)
     validation = [one for one in examples if one.speaker in away][:: arguments.validate_each]
