@@ -3,20 +3,24 @@
 import doctest
 import json
 import random
+import re
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
 
-from benchmarks.second_models import conformer, corpus, files, german, train
+from benchmarks.second_models import conformer, corpus, files, german, measure, train
 from benchmarks.second_models.corpus import Letters
 from pipeline.acoustic.loading import load_model
 from pipeline.acoustic.whisper_encoder import WhisperEncoder
 from pipeline.config import AcousticConfig
 from pipeline.training.base_data import Example
+from tests.support.audio_files import encoded, noise
 
 GERMAN = Letters(german.LETTERS)
 
@@ -76,6 +80,23 @@ def test_what_is_written_is_loaded_as_any_checkpoint_is(network: nn.Module, tmp_
     assert torch.equal(again[:-5], network.lm_head.weight[:-5])  # what both write
     assert torch.equal(again[GERMAN.outputs.index("ö")], network.lm_head.weight[GERMAN.outputs.index("o")])
     assert torch.equal(again[GERMAN.outputs.index("ß")], network.lm_head.weight[GERMAN.outputs.index("s")])
+
+
+def test_greedy_word_errors_of_a_model_are_counted(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files.write(network, GERMAN, tmp_path, "de", "made for a test")
+    audio = {"bytes": encoded(noise(1.0)), "path": None}
+    rows = [{"utterance_id": name, "speaker": name, "text": "zwei wörter", "audio": audio} for name in "ab"]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "audio.parquet")
+    monkeypatch.setattr("sys.argv", ["measure", str(tmp_path), str(tmp_path / "audio.parquet")])
+    measure.main()
+    said = capsys.readouterr().out
+    assert re.search(r"all +[\d.]+% of 4 words", said)
+    assert "zwei wörter" in said
+    tokens = load_model(AcousticConfig(model=str(tmp_path))).tokens
+    a, b, gap = (GERMAN.outputs.index(one) for one in "ab|")
+    assert measure.greedy(tokens, [0, a, a, 0, a, gap, gap, b, 0]) == "aa b"
 
 
 def test_blocks_begin_as_those_of_whisper_do() -> None:
