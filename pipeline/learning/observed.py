@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.lexicon.alignment import IMPOSSIBLE
-from pipeline.lexicon.phones import Pronunciation
+from pipeline.lexicon.phones import PHONES, Pronunciation
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.recognition.emission_rows import read_emissions
 from pipeline.rescoring.aligned import Aligned, align_hypothesis, floored
@@ -30,6 +30,7 @@ from pipeline.types.emissions import Emissions
 from pipeline.types.hypothesis import Hypothesis, Word
 
 _COLUMNS = ("utterance_id", "audio_sha256", "tenant", "words", "error")
+_COLUMNS_OF_PHONES = len(PHONES) + 1  # and the blank; others are letters of a model without phones
 _ROWS = 64  # of the first pass held at once
 _FLOOR = -8.0  # nats, as the guard's: one misheard phone must not decide alone where the words lie
 _INSIDE = 0.5  # of a word that must lie in a span, if it is one of several
@@ -113,7 +114,8 @@ def _first_pass(files: Sequence[Location], ids: Iterable[str]) -> Iterator[tuple
     for batch in batches_of(files, list(ids), heard_columns(files), _ROWS):
         for scalars, heard in read_emissions(pa.Table.from_batches([batch])):
             name = scalars["utterance_id"]
-            if heard is not None and heard.phone_log_probs is not None and name not in seen:
+            phones = None if heard is None else heard.phone_log_probs
+            if heard is not None and phones is not None and phones.shape[1] == _COLUMNS_OF_PHONES and name not in seen:
                 seen.add(name)
                 yield name, heard
 

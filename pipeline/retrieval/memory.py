@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import MemoryConfig, RunConfig, ShortlistConfig
+from pipeline.errors import ConfigError
+from pipeline.lexicon.phones import ARPABET
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.remembered import Recall
@@ -45,7 +47,12 @@ class Memory(Strategy):
     pointwise: ClassVar[bool] = True
 
     def __init__(self, config: MemoryConfig, pronouncer: Pronouncer, keep: int = 256) -> None:
-        """``keep``: lists that are remembered as an index. Raises ConfigError or ModelError as Recall does."""
+        """``keep``: lists that are remembered as an index.
+
+        Raises ConfigError where names are said in letters, and ConfigError or ModelError as Recall does.
+        """
+        if pronouncer.units is not ARPABET:
+            raise ConfigError("--memory is kept in phones, and this model says names in its letters; leave it out.")
         self._recall, self._pronouncer, self._keep = Recall(config), pronouncer, keep
         self._phonetic = Phonetic(ShortlistConfig(per_phone=config.per_phone, spare=config.spare), pronouncer, keep=1)
         self._compiled: dict[tuple[int, str], tuple[EntityList, npt.NDArray[np.int32], SoundIndex]] = {}

@@ -11,10 +11,12 @@ from pipeline.config import MemoryConfig, RunConfig, joint, with_memory
 from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.catalog import write_catalog
 from pipeline.errors import ConfigError, ModelError
+from pipeline.lexicon.letters import LetterPronouncer, letter_units
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.memory import Memory
 from pipeline.retrieval.remembered import Recall, file_name, snapshot_bytes, version_of
 from pipeline.retrieval.shortlist import build_shortlister
+from pipeline.text import ENGLISH
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from tests.support.inventory import CHARACTERS
@@ -131,6 +133,12 @@ def test_a_snapshot_is_named_by_what_it_says_and_refused_if_it_says_something_el
         Recall(MemoryConfig(str(tmp_path / "nowhere.parquet")))
     with pytest.raises(ConfigError, match="names no file"):
         Recall(MemoryConfig())
+
+
+def test_a_model_whose_names_are_said_in_letters_has_no_memory(tmp_path: Path) -> None:
+    letters = LetterPronouncer(letter_units("abc"), ENGLISH)
+    with pytest.raises(ConfigError, match="kept in phones"):
+        Memory(memory(tmp_path, known("zelensky", FORM)), letters)
 
 
 def test_what_changed_between_two_snapshots_by_tenant(tmp_path: Path) -> None:
