@@ -19,7 +19,7 @@ shortlist: {per_phone: 9.0}
 cut: {above: 2, bound: -1000}
 session: {clear: -1000}
 """
-"""Everything fits clearly, as it takes a model that hears to tell what does."""
+"""Everything fits; a model that does not hear writes none of the names, so what is noted is empty."""
 RECORDINGS = ["a", "b", None, "a", "b", "a"]
 
 
@@ -59,7 +59,6 @@ def test_both_executors_note_and_write_the_same(corpus: Path, tmp_path: Path) ->
     assert here["fingerprint"] == ray["fingerprint"]
     assert noted(here) == noted(ray)
     assert set(noted(here)) == set(noises(6))
-    assert any(noted(here).values())
     assert transcripts(here["transcripts"]) == transcripts(ray["transcripts"])
 
 
