@@ -77,11 +77,11 @@ class Training(TrainingState):
         self._put(self.average)
 
 
-def batches(examples: Sequence[Example], seconds: float, first: int) -> Iterator[list[Example]]:
+def batches(examples: Sequence[Example], seconds: float, first: int, seed: int = 0) -> Iterator[list[Example]]:
     """Yield batches for ever, from number ``first`` on, so that a resumed training does not hear the same again."""
     epoch, number = 0, 0
     while True:
-        for batch in pack(examples, seconds, _BUCKET, np.random.default_rng(epoch)):
+        for batch in pack(examples, seconds, _BUCKET, np.random.default_rng([seed, epoch])):
             if number >= first:
                 yield batch
             number += 1
@@ -281,7 +281,7 @@ def run(arguments: argparse.Namespace, letters: Letters) -> None:
     begun = saved = time.monotonic()
     before = training.seconds
     sums: dict[str, float] = {}
-    for batch in batches(examples, arguments.batch_seconds, training.step):
+    for batch in batches(examples, arguments.batch_seconds, training.step, arguments.seed):
         if training.step >= arguments.steps or (time.monotonic() - begun) / 60 > arguments.minutes:
             break
         with torch.autocast("cpu", torch.bfloat16):
@@ -330,6 +330,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--warmup", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0, help="another one for a training that follows another")
     parser.add_argument("--batch-seconds", type=float, default=100.0)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--head-learning-rate", type=float, default=2e-3)
