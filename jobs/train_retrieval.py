@@ -92,7 +92,7 @@ def _train(options: argparse.Namespace) -> Result:
         raise InputError(f"--audio {' '.join(options.audio)}: no such file.")
     options.cache.mkdir(parents=True, exist_ok=True)
     options.output.mkdir(parents=True, exist_ok=True)
-    speech = [one for file in files for one in _heard(file, options, config)]
+    speech = [one for file in files for one in _heard(file, options, config, tokens)]
     names = _names(options, tokens)
     made: dict[str, object] = {"utterances": len(speech), "names": len(names)}
     if options.only != "tree":
@@ -115,7 +115,7 @@ def _listed(path: str, tokens: Tokens) -> Iterator[str]:
     yield from (entity.text for entity in load_entities(path, alphabet=tokens.alphabet).corpus.entities)
 
 
-def _heard(file: Path, options: argparse.Namespace, config: RunConfig) -> list[Labelled]:
+def _heard(file: Path, options: argparse.Namespace, config: RunConfig, tokens: Tokens) -> list[Labelled]:
     """Return the first passes of a file's speech, made where they are not kept; kept-out speakers are not in it."""
     harder = Hardening(tuple(options.speeds), tuple(options.noise) if options.noise else None, noisy=0.8)
     target = options.cache / f"{file.stem}.{harder.name}.{options.utterances}.parquet"
@@ -131,7 +131,7 @@ def _heard(file: Path, options: argparse.Namespace, config: RunConfig) -> list[L
         new = target.with_name(target.name + ".new")
         pq.write_table(pa.concat_tables(tables), new)
         new.replace(target)
-    return list(load_labelled_set(str(target), str(file)).utterances)
+    return list(load_labelled_set(str(target), str(file), alphabet=tokens.alphabet).utterances)
 
 
 def _rows(file: Path, most: int) -> pa.Table:

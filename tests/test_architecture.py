@@ -107,8 +107,12 @@ def test_no_file_is_part_of_a_circle(package: str) -> None:
 
 
 def strangers(name: str, source: str) -> set[str]:
-    """Return what a module of ``tests`` imports that only its owner should: benchmarks, and other files of tests."""
-    found = {target for target in imported(source) if target.partition(".")[0] in ("benchmarks", "tests")}
+    """Return what a module of ``tests`` imports that only its owner should: other files of tests, and benchmarks.
+
+    Tests of the benchmarks, in tests/benchmarks, are about them.
+    """
+    tops = ("tests",) if name.startswith("tests.benchmarks.") else ("benchmarks", "tests")
+    found = {target for target in imported(source) if target.partition(".")[0] in tops}
     return {target for target in found if not target.startswith("tests.support.")} - {name}
 
 

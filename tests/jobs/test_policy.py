@@ -50,7 +50,7 @@ def run(place: Path, tiny: Path, *more: str, executor: str = LOCAL) -> RunFolder
 @pytest.mark.usefixtures("ray_running")
 def test_the_same_on_one_worker_on_several_with_ray_and_after_a_resume(tmp_path: Path, tiny: Path) -> None:
     audio = write_corpus(tmp_path / "a.parquet", noises(11) | {"bad": b"no audio"})
-    policy = written(always(1, background=0.9), tmp_path / "learnt")
+    policy = written(always(1), tmp_path / "learnt")
     (tmp_path / "list.txt").write_text("Lviv\nKyiv\nOdesa\nUman\nRivne\n")
     more = ["--audio", str(audio), "--entities", str(tmp_path / "list.txt"), "--policy", str(policy), "--explore", "1"]
     one = run(tmp_path / "one", tiny, *more, "--num-encoders", "1")
