@@ -22,7 +22,7 @@ from tests.support.transcribing import GREEDY, noises, read_json, write_corpus
 from tests.support.workers import RAY
 
 pytestmark = RAY
-UTTERANCES, BLOCK = 320, 4
+UTTERANCES, BLOCK = 240, 4
 FILES = UTTERANCES // BLOCK
 
 

@@ -17,7 +17,7 @@ from tests.support.local_cluster import workers
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
 UTTERANCES, BLOCK = 160, 4
-_ON_THEIR_WAY = 20  # files; more than may still be written of what the frozen worker had done: 8 were once
+_ON_THEIR_WAY = 12  # files; more than may still be written of what the frozen worker had done: 8 were once
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2]
-UTTERANCES, BLOCK = 200, 4
+UTTERANCES, BLOCK = 140, 4
 START_SECONDS = 300  # a loaded machine may take minutes to start Ray
 
 
