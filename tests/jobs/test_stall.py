@@ -17,27 +17,37 @@ from tests.support.local_cluster import workers
 from tests.support.transcribing import noises, read_json, transcripts, write_corpus
 
 UTTERANCES, BLOCK = 160, 4
-_ON_THEIR_WAY = 12  # files; more than may still be written of what the frozen worker had done: 8 were once
+PATIENCE = 15.0  # seconds
 
 
 @contextlib.contextmanager
 def frozen(output: Path, class_name: str) -> Iterator[list[int]]:
     """Freeze the first worker of the class once two files are there, as a machine that swaps or a paused guest does.
 
-    It dies when the run goes on without it: Ray waits for a frozen one, a minute here and there, to the end.
+    It dies when the run goes on without it, which is when files come again after PATIENCE without one: Ray waits for a
+    frozen worker, a minute here and there, to the end.
     """
     left, stopped = threading.Event(), list[int]()
 
-    def wait_for(files: int) -> None:
-        while len(transcript_files(output)) < files and not left.wait(0.02):
-            pass
+    def files() -> int:
+        return len(transcript_files(output))
+
+    def wait_until_begun_again() -> None:
+        count, since = files(), time.monotonic()
+        while not left.wait(0.02):
+            now = files()
+            if now != count and time.monotonic() - since > PATIENCE:
+                return
+            if now != count:  # of what the worker had done when it was frozen
+                count, since = now, time.monotonic()
 
     def freeze() -> None:
-        wait_for(2)
+        while files() < 2 and not left.wait(0.02):
+            pass
         for pid in workers(os.getpid(), class_name)[:1]:
             os.kill(pid, signal.SIGSTOP)
             stopped.append(pid)
-            wait_for(len(transcript_files(output)) + _ON_THEIR_WAY)
+            wait_until_begun_again()
             os.kill(pid, signal.SIGKILL)
 
     thread = threading.Thread(target=freeze)
@@ -54,7 +64,7 @@ def test_a_worker_that_is_frozen(
 ) -> None:
     audio = write_corpus(tmp_path / "a.parquet", noises(UTTERANCES, 0.5))
     command = ["--audio", str(audio), "--model", str(tiny), "--config", str(tiny.parent / "greedy.yaml")]
-    command += ["--block-rows", str(BLOCK), "--num-encoders", "1", "--patience", "0.25"]
+    command += ["--block-rows", str(BLOCK), "--num-encoders", "1", "--patience", str(PATIENCE / 60)]
     for name, executor in (("undisturbed", "local"), ("out", "ray")):
         output = ["--output", str(tmp_path / name), "--summary", str(tmp_path / f"{name}.json")]
         with frozen(tmp_path / "out", "DecoderActor") as pids:
