@@ -1,15 +1,13 @@
 """Files of a cached first pass to what was clear in their utterances, for runs with a session."""
 
 import dataclasses
-import io
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.config import RunConfig
 from pipeline.entities import snapshot
 from pipeline.runs.emission_cache import without_lists
-from pipeline.storage import Location, exists, read_table, write_atomic
+from pipeline.storage import Location, exists, parquet_bytes, read_table, write_atomic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +56,4 @@ class ClearNotes:
         file = Location(self._settings.cached.filesystem, path)
         emissions = read_table(file)
         clear = self._recogniser.clear(emissions if self._settings.own_lists else without_lists(emissions))
-        buffer = io.BytesIO()
-        pq.write_table(clear, buffer, compression="zstd")
-        write_atomic(self._settings.file_of(file), buffer.getvalue())
+        write_atomic(self._settings.file_of(file), parquet_bytes(clear))

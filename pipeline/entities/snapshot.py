@@ -7,12 +7,11 @@ utterance's entities in it. A catalog (pipeline.entities.catalog) lies there as 
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.entities.catalog import Catalog, is_catalog, open_catalog, save_catalog
 from pipeline.entities.columns import entities_of, entity_table
 from pipeline.entities.lists import EntitySource, SharedEntities, UtteranceLists
-from pipeline.storage import Location, attempt, exists, read_bytes, write_atomic
+from pipeline.storage import Location, exists, parquet_bytes, read_table, write_atomic
 from pipeline.text import ENGLISH, Alphabet
 from pipeline.types.entity import Entity, EntityList
 
@@ -63,16 +62,12 @@ def load_union(folder: Location) -> EntityList:
 
 
 def _read_entities(folder: Location) -> tuple[Entity, ...]:
-    location = folder.join(_ENTITIES_FILE)
-    return tuple(entities_of(attempt(lambda: pq.read_table(pa.BufferReader(read_bytes(location))), location, "read")))
+    return tuple(entities_of(read_table(folder.join(_ENTITIES_FILE))))
 
 
 def _write(table: pa.Table, location: Location) -> None:
-    buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
-    write_atomic(location, buffer.getvalue().to_pybytes())
+    write_atomic(location, parquet_bytes(table))
 
 
 def _rows(location: Location) -> list[tuple[Any, ...]]:
-    table = attempt(lambda: pq.read_table(pa.BufferReader(read_bytes(location))), location, "read")
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    return list(zip(*(column.to_pylist() for column in read_table(location).columns), strict=True))

@@ -41,11 +41,9 @@ def file_name(form: str, unit: int) -> str:
 def write(rows: pa.Table, form: str, file: Location) -> None:
     """Write PRIVATE rows to ``file``, whole or not at all; raises StorageError."""
     if form in ("parquet", "hf"):
-        buffer = io.BytesIO()
         extra = features(PRIVATE) if form == "hf" else {}
         schema = PRIVATE.with_metadata(_METADATA | extra)
-        pq.write_table(rows.cast(schema), buffer, compression="zstd")
-        data = buffer.getvalue()
+        data = storage.parquet_bytes(rows.cast(schema))
     elif form == "jsonl":
         data = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows.to_pylist()).encode()
     else:

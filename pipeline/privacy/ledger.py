@@ -7,13 +7,11 @@ made.
 """
 
 import dataclasses
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import ConfigError
@@ -109,9 +107,8 @@ def charge(root: Location, charges: Iterable[Charge], per_word: float, budget: B
         _refuse("recording", total.recordings, budget.recording, {row["recording"] for row in new})
         if not new:
             return 0
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(new, schema=LEDGER), buffer, compression="zstd")
-        if storage.create_only(root.join(FOLDER, f"{_after(files):08d}.parquet"), buffer.getvalue()):
+        written = storage.parquet_bytes(pa.Table.from_pylist(new, schema=LEDGER))
+        if storage.create_only(root.join(FOLDER, f"{_after(files):08d}.parquet"), written):
             return len(new)
 
 

@@ -18,7 +18,7 @@ from pipeline.reprocess.changes import Totals, changes_of, changes_table, count
 from pipeline.reprocess.redo import Redo
 from pipeline.runs.folder import RunFolder
 from pipeline.runs.transcript_files import has_decisions, write_decisions, write_transcripts
-from pipeline.storage import Location, attempt, exists, read_bytes, read_table, remove, write_atomic
+from pipeline.storage import Location, attempt, exists, parquet_bytes, read_bytes, read_table, remove, write_atomic
 
 _TOTALS = b"rollcall.totals"
 
@@ -82,11 +82,11 @@ def redo_part(part: Part, targets: Sequence[tuple[NewVersion, Redo]]) -> list[To
 def _redo(part: Part, target: NewVersion, redo: Redo, written: pa.Table, emissions: pa.Table) -> Totals:
     redone = redo.redo(written, emissions)
     totals = count(written, redone.rows, redone.changes, redone.recomputed)
-    ids = _parquet(redone.rows.select(["utterance_id"]))
+    ids = parquet_bytes(redone.rows.select(["utterance_id"]))
     changes = changes_table(redone.changes).replace_schema_metadata({_TOTALS: json.dumps(dataclasses.asdict(totals))})
     write_atomic(target.pending(part), ids)
     remove(target.committed(part))  # there if only the changes were lost
-    write_atomic(target.changes_of(part), _parquet(changes))
+    write_atomic(target.changes_of(part), parquet_bytes(changes))
     if has_decisions(redone.rows):
         write_atomic(target.decisions_of(part), _written(redone.rows, write_decisions))
     write_atomic(target.rows_of(part), _written(redone.rows, write_transcripts))
@@ -109,10 +109,4 @@ def read_changes(file: Location) -> pa.Table:
 def _written(rows: pa.Table, write: Callable[[pa.Table, BinaryIO], object]) -> bytes:
     buffer = io.BytesIO()
     write(rows, buffer)
-    return buffer.getvalue()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()

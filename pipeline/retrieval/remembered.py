@@ -6,7 +6,6 @@ later is another file. So a run that is brought to another memory can still tell
 
 import dataclasses
 import functools
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -20,6 +19,7 @@ from pipeline.config.fingerprint import fingerprint
 from pipeline.errors import ConfigError, InputError, ModelError
 from pipeline.lexicon.phones import Pronunciation, parse_phones
 from pipeline.schemas import MEMORY
+from pipeline.storage import parquet_bytes
 from pipeline.types.entity import Entity
 
 FORMAT = 1
@@ -56,9 +56,7 @@ def snapshot_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Return a snapshot file of MEMORY rows; equal rows give equal bytes, whatever their order."""
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in _KEY))
     schema = MEMORY.with_metadata({_VERSION: version_of(rows)})
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(map(dict, ordered)), schema=schema), buffer, compression="zstd")
-    return buffer.getvalue()
+    return parquet_bytes(pa.Table.from_pylist(list(map(dict, ordered)), schema=schema))
 
 
 def read_tenants(config: MemoryConfig) -> Tenants:

@@ -8,13 +8,11 @@ folder, so that the order of imports does not matter: it is marked in ``error`` 
 import dataclasses
 import datetime
 import hashlib
-import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.errors import InputError
@@ -58,9 +56,8 @@ class ReviewsFolder:
         files = mark(before | {name: list(reviews)} if reviews else before, alphabet)
         for file, rows in files.items():
             if rows != before.get(file):
-                buffer = io.BytesIO()
-                pq.write_table(pa.Table.from_pylist(rows, schema=REVIEWS), buffer, compression="zstd")
-                storage.write_atomic(self.reviews.join(file), buffer.getvalue())
+                table = pa.Table.from_pylist(rows, schema=REVIEWS)
+                storage.write_atomic(self.reviews.join(file), storage.parquet_bytes(table))
         return files
 
 

@@ -58,9 +58,9 @@ def _remove_rows(file: Location, ids: list[str]) -> None:
     if not len(kept):
         storage.remove(file)
         return
-    buffer = io.BytesIO()
     if "token_ids" in kept.column_names:
+        buffer = io.BytesIO()
         write_emissions(kept, buffer)
+        storage.write_atomic(file, buffer.getvalue())
     else:
-        pq.write_table(kept, buffer, compression="zstd")
-    storage.write_atomic(file, buffer.getvalue())
+        storage.write_atomic(file, storage.parquet_bytes(kept))

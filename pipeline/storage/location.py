@@ -126,6 +126,13 @@ def read_table(location: Location) -> pa.Table:
     return attempt(lambda: pq.read_table(io.BytesIO(read_bytes(location))), location, "read")
 
 
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Return a table as a parquet file, compressed: what ``read_table`` reads."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
 def read_head(location: Location, size: int) -> bytes:
     """Return the first bytes of a file; raises StorageError."""
 
