@@ -1,16 +1,15 @@
 """A first pass over speech that is altered on its way to the recogniser."""
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soundfile
 
 from benchmarks.conditions import Spoken
-from pipeline.audio.decode import SAMPLE_RATE, Samples, decode_audio
+from pipeline.audio.clips import as_wav
+from pipeline.audio.decode import Samples, decode_audio
 from pipeline.recognition.encode import Encoder
 from pipeline.schemas import AUDIO
 
@@ -30,18 +29,10 @@ def encode(rows: Sequence[dict[str, Any]], change: Change, encoder: Encoder, tar
         return target
     tables = []
     for at in range(0, len(rows), _ROWS):
-        part = [
-            {**row, "audio": {"bytes": _written(change(decode(row))), "path": None}} for row in rows[at : at + _ROWS]
-        ]
+        part = [{**row, "audio": {"bytes": as_wav(change(decode(row))), "path": None}} for row in rows[at : at + _ROWS]]
         fields = [field for field in AUDIO if field.name in part[0]]
         tables.append(encoder.encode(pa.Table.from_pylist(part, pa.schema(fields))))
     new = target.with_name(target.name + ".new")
     pq.write_table(pa.concat_tables(tables), new)
     new.replace(target)
     return target
-
-
-def _written(samples: Samples) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="FLOAT")
-    return file.getvalue()

@@ -137,7 +137,7 @@ def _private(arguments: argparse.Namespace, options: Options) -> Result:
             )
     key, config = read_key(arguments.key), read_config(arguments.private)
     root = storage.open_filesystem(arguments.output, options)
-    release = prepare(Run(arguments.run, options), config, arguments.format, root, key, options)
+    release = prepare(Run(arguments.run, options), config, arguments.format, root, key)
     choice = choose(arguments.executor, lambda: Size(f"{len(release.files)} files", len(release.files) <= _FEW_FILES))
     record = export_private(release, not choice.is_local)
     console = Console(highlight=False, soft_wrap=True)

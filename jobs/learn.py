@@ -40,7 +40,7 @@ from pipeline.runs.folder import RunFolder
 from pipeline.runs.letters import alphabet_of_record
 from pipeline.runs.reader import Run
 from pipeline.storage import Location
-from pipeline.storage.s3_options import Options, parse_options
+from pipeline.storage.s3_options import parse_options
 from pipeline.text import Alphabet
 
 _RECORD = "learn.json"
@@ -70,7 +70,8 @@ def _run(arguments: argparse.Namespace) -> Result:
     alphabet = alphabet_of_record(run.record)
     files = read_reviews(arguments.reviews, alphabet, options)
     cached = cached_files(run.record, options)
-    if not cached:
+    folder = run.folder
+    if not cached or folder is None:
         raise InputError(f"{run.uri}: has no cached first pass, which says what was heard; run jobs.transcribe on its "
                          "audio with --cache-emissions.")  # fmt: skip
     output = storage.open_filesystem(arguments.output, options)
@@ -78,8 +79,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     pronouncer = Pronouncer()
     observed = observe(run, cached, files, alphabet, pronouncer)
     facts: dict[str, Any] = {"run": run.uri, "reviews": version_of_reviews(files), "output": output.uri}
-    facts |= _learn_memory(observed, _listed(arguments.run, run.record, options, alphabet), pronouncer, output)
-    folder = RunFolder(storage.open_filesystem(arguments.run, options))
+    facts |= _learn_memory(observed, _listed(folder, run.record, alphabet), pronouncer, output)
     learner = Learner(run, folder, cached, pronouncer, alphabet, options)
     facts |= {"policy": learner.learn(files, output, arguments)}
     storage.write_json(output.join(_RECORD), facts)
@@ -119,13 +119,11 @@ def _names(rows: list[Row]) -> int:
     return len({(row["tenant"], row["entity"]) for row in rows})
 
 
-def _listed(path: str, record: dict[str, Any], options: Options, alphabet: Alphabet) -> Container[str] | None:
+def _listed(folder: RunFolder, record: dict[str, Any], alphabet: Alphabet) -> Container[str] | None:
     """Return the names, aliases too, of the run's lists; None where lists stand in its rows or it has no copy."""
-    location = storage.open_filesystem(path, options)
-    lists = None if storage.is_pattern(location) else RunFolder(location).lists
-    if lists is None or record.get("list_column") is not None or not storage.exists(lists):
+    if record.get("list_column") is not None or not storage.exists(folder.lists):
         return None
-    source: EntitySource = snapshot.load(lists, alphabet)
+    source: EntitySource = snapshot.load(folder.lists, alphabet)
     if source.lists is None:
         return source.corpus.by_text
     return {name for entities in source.lists.by_id.values() for name in entities.by_text}

@@ -31,7 +31,6 @@ from pipeline.privacy.config_file import read_config
 from pipeline.privacy.measure import measure
 from pipeline.privacy.page import Measured, build_page
 from pipeline.privacy.release import tags_of
-from pipeline.runs.folder import RunFolder
 from pipeline.runs.reader import Run
 from pipeline.storage.s3_options import parse_options
 
@@ -73,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     options = parse_options(arguments.storage_options)
     run = Run(arguments.run, options)
     rows = _rows(run, arguments.rows)
-    lists = RunFolder(storage.open_filesystem(run.uri, options)).lists if run.record else None
+    lists = None if run.folder is None else run.folder.lists
     model, labels = load_language_model(LanguageModelConfig()).model, _labels(arguments.labels)
     found: list[Measured] = []
     console = Console(highlight=False, soft_wrap=True)

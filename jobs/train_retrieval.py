@@ -11,7 +11,6 @@ names as cut.weights and tree.weights; ``--only`` makes one of them.
 
 import argparse
 import dataclasses
-import io
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -21,12 +20,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soundfile
 
 from jobs.cli.command import Result, job_parser, run_command
 from jobs.run.catalogs import build
-from pipeline.acoustic.interface import SAMPLE_RATE
 from pipeline.acoustic.loading import load_tokens
+from pipeline.audio.clips import as_wav
 from pipeline.audio.decode import decode_audio
 from pipeline.config import AcousticConfig, RunConfig, joint, override
 from pipeline.entities.lists import load_entities
@@ -154,9 +152,7 @@ def _altered(row: dict[str, object], harder: Hardening) -> dict[str, object]:
     name, audio = str(row["utterance_id"]), row["audio"]
     assert isinstance(audio, dict)
     samples = harder.apply(decode_audio(audio["bytes"], name).samples, name)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, SAMPLE_RATE, format="WAV", subtype="FLOAT")
-    return {"bytes": buffer.getvalue(), "path": None}
+    return {"bytes": as_wav(samples), "path": None}
 
 
 def _cut(

@@ -31,7 +31,6 @@ from pipeline.runs.manifest import is_intact, write_manifest
 from pipeline.runs.reader import Run
 from pipeline.schemas import PRIVATE, TRANSCRIPTS, conform
 from pipeline.storage import Location
-from pipeline.storage.s3_options import Options
 
 _ROWS = 8192
 """Rows that are drawn together: mechanisms over all words compute a row of distances for each distinct word of them."""
@@ -68,12 +67,10 @@ def _releaser(config: PrivacyConfig, key: bytes, tags: tuple[tuple[str, str], ..
     return Releaser(config, key, dict(tags))
 
 
-def prepare(
-    run: Run, config: PrivacyConfig, form: str, root: Location, key: bytes, options: Options | None = None
-) -> Release:
+def prepare(run: Run, config: PrivacyConfig, form: str, root: Location, key: bytes) -> Release:
     """Return the release of a run; its folder is named by all that decides its bytes. Raises ConfigError."""
     private.check_format(form)
-    lists = RunFolder(storage.open_filesystem(run.uri, options)).lists if run.record else None
+    lists = None if run.folder is None else run.folder.lists
     tags = {} if lists is None else tags_of(lists, config)
     release = Release(tuple(run.files), form, config, tuple(sorted(tags.items())), root, root, key)
     identity = (run.uri, str(run.record.get("fingerprint")), form, release.releaser().noise_id)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from actors.recordings import ClearNotes, ClearSettings
 from jobs.run.preflight import Transcription
+from jobs.run.units import rows_on_ray
 from pipeline.storage import Location
 
 
@@ -27,21 +28,6 @@ def note_here(settings: ClearSettings, files: Sequence[Location]) -> None:
 
 def note_on_ray(settings: ClearSettings, files: Sequence[Location], workers: int, cpus: float) -> None:
     """Do what is left of it with the Ray that is running, on at most so many workers."""
-    import ray.data  # Ray takes seconds to import
-    from ray.data import ActorPoolStrategy, DataContext
-
-    left = settings.left(list(files))
-    if not left:
-        return
-    DataContext.get_current().checkpoint_config = None  # of an earlier plan in this process
-    rows = [{"path": path} for path in left]
-    done = ray.data.from_items(rows, override_num_blocks=max(1, min(len(rows), 16 * workers))).map_batches(
-        ClearNotes,
-        fn_constructor_args=(settings,),
-        compute=ActorPoolStrategy(size=min(workers, len(rows)), max_tasks_in_flight_per_actor=2),
-        num_cpus=cpus,
-        batch_size=1,
-        batch_format="pyarrow",
-    )
-    for _ in done.iter_rows():
+    left = [{"path": path} for path in settings.left(list(files))]
+    for _ in rows_on_ray(ClearNotes, settings, left, workers, cpus) if left else ():
         pass

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext
 
 from actors.reprocessor import Reprocessor, ReprocessorSettings, cached_files
 from jobs.run.recordings import note_on_ray
 from jobs.run.session import Wishes, choose_workers, ray_session
+from jobs.run.units import rows_on_ray
 from pipeline.reprocess.part import Part
 
 
@@ -22,13 +22,4 @@ def run_parts(settings: ReprocessorSettings, parts: Sequence[Part], workers: int
         size, cpus = choose_workers(ray.cluster_resources(), Wishes(decoders=workers)).alone
         for clear in settings.clear():
             note_on_ray(clear, cached_files(parts), size, cpus)
-        DataContext.get_current().checkpoint_config = None  # of an earlier plan in this process
-        done = ray.data.from_items(rows, override_num_blocks=max(1, min(len(rows), 16 * size))).map_batches(
-            Reprocessor,
-            fn_constructor_args=(settings,),
-            compute=ActorPoolStrategy(size=min(size, len(rows)), max_tasks_in_flight_per_actor=2),
-            num_cpus=cpus,
-            batch_size=1,
-            batch_format="pyarrow",
-        )
-        yield from done.iter_rows()
+        yield from rows_on_ray(Reprocessor, settings, rows, size, cpus)

@@ -1,8 +1,8 @@
-"""Independent units of work on Ray: each is done once, somewhere, and gives counts."""
+"""Independent units of work on Ray: each is done once, somewhere, and gives counts or rows."""
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +33,30 @@ def each_on_ray(work: Callable[[int], Counts], units: Sequence[int], workers: in
             if row["failure"] is not None:
                 raise StorageError(str(row["failure"]))
             yield json.loads(row["counts"])
+
+
+def rows_on_ray(
+    worker: Callable[..., Any], settings: object, rows: Sequence[Mapping[str, Any]], workers: int, cpus: float
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows that ``worker(settings)``, a class, gives for ``rows`` one at a time, in any order.
+
+    On the Ray that is running, at most so many workers that take so many CPUs each. A row commits itself, so a worker
+    that dies costs the row it was at.
+    """
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+
+    DataContext.get_current().checkpoint_config = None  # of an earlier plan in this process
+    items = ray.data.from_items([dict(row) for row in rows], override_num_blocks=max(1, min(len(rows), 16 * workers)))
+    done = items.map_batches(
+        worker,
+        fn_constructor_args=(settings,),
+        compute=ActorPoolStrategy(size=min(workers, len(rows)), max_tasks_in_flight_per_actor=2),
+        num_cpus=cpus,
+        batch_size=1,
+        batch_format="pyarrow",
+    )
+    yield from done.iter_rows()
 
 
 def _work_off(batch: pa.Table, work: Callable[[int], Counts]) -> pa.Table:

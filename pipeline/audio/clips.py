@@ -1,4 +1,4 @@
-"""Clips for pages and for people: an utterance's audio as an Ogg file that every browser plays."""
+"""An utterance's samples as a file: Ogg, which every browser plays, for pages and people, and WAV for what goes on."""
 
 import base64
 import io
@@ -26,6 +26,13 @@ def as_ogg(samples: Samples) -> bytes:
     """Return mono 16 kHz samples as Ogg Opus."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
+    return buffer.getvalue()
+
+
+def as_wav(samples: Samples) -> bytes:
+    """Return mono 16 kHz samples as WAV in 32-bit floats, so that nothing is rounded."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, SAMPLE_RATE, format="WAV", subtype="FLOAT")
     return buffer.getvalue()
 
 

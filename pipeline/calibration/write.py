@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.acoustic.calibration_files import CARD, CONFIG, Calibration, fitted_with
+from pipeline.acoustic.calibration_files import CARD, CONFIG, FILES, Calibration, fitted_with
 from pipeline.config import RunConfig
 from pipeline.config.fingerprint import content_hash
 
@@ -20,7 +20,7 @@ def write_calibration(
     values: of the configuration by part and key; files: JSON content by name (calibration_files.FILES)
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CONFIG, "confusions.json", "guard.json"):
+    for name in (CONFIG, *FILES):
         (folder / name).unlink(missing_ok=True)
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content, sort_keys=True) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ from pipeline.learning.estimators import (
     estimates,
     paired_difference,
 )
-from pipeline.learning.fit import Data, by_strategy, expected, fit_policy, levels_of, utterance_weight
+from pipeline.learning.fit import Data, by_strategy, expected, fit_policy, levels_of, utterance_weight, with_off
 from pipeline.learning.units import Unit
 from pipeline.retrieval.policy import Policy
 from pipeline.retrieval.strategy import LEVELS
@@ -79,7 +79,7 @@ def compare(
     sides = halves(units)
     fitted = _fitted(units, sides, candidates)
     everything = by_strategy(units)
-    numbers = {name: at for at, name in enumerate(sides)}
+    numbers, utterances = {name: at for at, name in enumerate(sides)}, utterance_weight(everything)
     parts = list[tuple[Logged, Floats, Floats, Floats]]()
     new_worth, old_worth = list[StrategyWorth](), list[StrategyWorth]()
     for name, data in everything.items():
@@ -87,9 +87,8 @@ def compare(
         before = levels_of(incumbent, name, data.units)
         groups = np.array([numbers[speaker_of(unit)] for unit in data.units], np.int64)
         logged = Logged(data.drawn, data.at_least, data.rewards(price), data.weights, groups)
-        costs = np.concatenate([np.zeros((len(groups), 1)), data.candidates], axis=1)
+        costs = with_off(data.candidates)
         parts.append((logged, chosen(taken, LEVELS + 1), chosen(before, LEVELS + 1), gains - price * costs))
-        utterances = utterance_weight(everything)
         new_worth.append(_worth(name, data, taken, gains, utterances))
         old_worth.append(_worth(name, data, before, gains, utterances))
     fields = [field.name for field in dataclasses.fields(Logged)]

@@ -58,14 +58,17 @@ class Data:
 
     def rewards(self, price: float) -> Floats:
         """[N, L + 1] names less the price of candidates; of levels above the drawn one it is too low."""
-        worth = np.cumsum(self.names, axis=1) - price * self.candidates
-        return np.concatenate([np.zeros((len(worth), 1)), worth], axis=1)
+        return with_off(np.cumsum(self.names, axis=1) - price * self.candidates)
 
     def costs(self, levels: npt.NDArray[np.int64]) -> Floats:
         """[N] candidates at one level of each unit."""
-        costs = np.concatenate([np.zeros((len(self.candidates), 1)), self.candidates], axis=1)
-        found: Floats = costs[np.arange(len(costs)), levels]
+        found: Floats = with_off(self.candidates)[np.arange(len(self.candidates)), levels]
         return found
+
+
+def with_off(levels: Floats) -> Floats:
+    """Return [N, L + 1] of values [N, L] of levels: nothing comes of a strategy that is off."""
+    return np.concatenate([np.zeros((len(levels), 1)), levels], axis=1)
 
 
 def by_strategy(units: Iterable[Unit]) -> dict[str, Data]:
@@ -158,8 +161,7 @@ def expected(policy: Policy, strategy: str, units: Sequence[Unit]) -> tuple[Floa
     found = []
     for weights in (model.gain, model.cost):
         powers = np.einsum("nlf,lf->nl", features, np.array(weights, np.float64))
-        summed = np.cumsum(np.exp(np.minimum(powers, MOST)), axis=1)
-        found.append(np.concatenate([np.zeros((len(units), 1)), summed], axis=1))
+        found.append(with_off(np.cumsum(np.exp(np.minimum(powers, MOST)), axis=1)))
     return found[0], found[1]
 
 

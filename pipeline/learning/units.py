@@ -21,7 +21,7 @@ import numpy as np
 
 from pipeline.entities.lists import EntitySource
 from pipeline.retrieval.context import Context, ContextReader
-from pipeline.retrieval.policy import Vector
+from pipeline.retrieval.policy import SURE, Vector
 from pipeline.retrieval.strategy import DEFAULT, LEVELS, Strategy
 from pipeline.review.check import Review
 from pipeline.review.folder import CONFLICT, Files, counting
@@ -29,8 +29,6 @@ from pipeline.text import Alphabet, normalise
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
 
-SURE: Vector = tuple(1.0 if level <= DEFAULT else 0.0 for level in range(LEVELS + 1))
-"""Probabilities of drawing at least each level where a strategy is as it is configured."""
 KNOWN: Vector = (1.0,) * (LEVELS + 1)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import PRONUNCIATIONS
-from pipeline.lexicon.phones import Pronunciation, Units
+from pipeline.lexicon.phones import Pronunciation, Units, gap_costs
 from pipeline.lexicon.pronunciation import Pronouncer, is_spelled
 from pipeline.text import Alphabet, normalise
 from pipeline.types.entity import Entity
@@ -21,7 +21,6 @@ from pipeline.types.entity import Entity
 _SAME_BASE = 0.2  # letters that differ in a mark: a and ä, и and й
 _ALIKE = 0.35
 _VOWELS_APART = 0.6
-_GAP, _WEAK_GAP = 0.7, 0.4  # of a letter that is inserted or dropped, as of phones
 _WEAK = "'hetrьъ"
 """Letters that come and go in how words are spelled by ear."""
 _GROUPS = (
@@ -37,8 +36,7 @@ def letter_units(letters: Iterable[str]) -> Units:
     """Return the units of a model that writes ``letters``, in their order."""
     names = tuple(letters)
     apart = np.array([[_distance(one, other) for other in names] for one in names], np.float32)
-    gaps = np.array([_WEAK_GAP if letter in _WEAK else _GAP for letter in names], np.float32)
-    return Units(names, apart, gaps)
+    return Units(names, apart, gap_costs(names, _WEAK))
 
 
 def _distance(one: str, other: str) -> float:

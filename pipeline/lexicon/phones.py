@@ -6,6 +6,7 @@ pronunciations here (pipeline.lexicon.letters).
 
 import dataclasses
 import functools
+from collections.abc import Container, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -66,15 +67,14 @@ def substitution_costs() -> npt.NDArray[np.float32]:
     return np.array([[_distance(a, b) for b in PHONES] for a in PHONES], np.float32)
 
 
-_GAP = 0.7  # an inserted or dropped phone, where 1 is the substitution of unrelated phones
-_WEAK_GAP = 0.4  # of the sounds that come and go in connected speech
+_GAP = 0.7  # an inserted or dropped phone or letter, where 1 is the substitution of unrelated ones
+_WEAK_GAP = 0.4  # of those that come and go in connected speech
 _WEAK = ("AH", "IH", "HH", "ER", "R", "T", "D")
 
 
-@functools.cache
-def gap_costs() -> npt.NDArray[np.float32]:
-    """[39] cost of inserting or dropping each phone."""
-    return np.array([_WEAK_GAP if phone in _WEAK else _GAP for phone in PHONES], np.float32)
+def gap_costs(names: Iterable[str] = PHONES, weak: Container[str] = _WEAK) -> npt.NDArray[np.float32]:
+    """[N] cost of inserting or dropping each, by default of the phones; ``weak`` ones come and go."""
+    return np.array([_WEAK_GAP if name in weak else _GAP for name in names], np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ recording: it is done again where that differs.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow.compute as pc
@@ -56,6 +57,11 @@ def differing(old: EntityList, new: EntityList) -> EntityList:
         forms = set(map(_untagged, (*old.at(gone.tolist()), *new.at(come.tolist()))))
     else:
         forms = set(map(_untagged, old.entities)) ^ set(map(_untagged, new.entities))
+    return _listed(forms)
+
+
+def _listed(forms: Iterable[Entity]) -> EntityList:
+    """Return forms of entities, of which one may have several, as a list in one order."""
     return EntityList(tuple(sorted(forms, key=lambda entity: (entity.text, repr(entity)))))
 
 
@@ -132,8 +138,7 @@ def _joined(one: EntityList, other: EntityList) -> EntityList:
     """Return the entities of both, each form of one once."""
     if not len(one) or not len(other):
         return other if not len(one) else one
-    forms = {_untagged(entity) for entity in (*one.entities, *other.entities)}
-    return EntityList(tuple(sorted(forms, key=lambda entity: (entity.text, repr(entity)))))
+    return _listed({_untagged(entity) for entity in (*one.entities, *other.entities)})
 
 
 def _way(shortlister: Shortlister) -> tuple[str, float] | None:
@@ -146,8 +151,7 @@ def _moved(before: Shortlist, after: Shortlist) -> EntityList:
     one, other = (
         set(zip(map(_untagged, made.entities.entities), made.strategies, strict=True)) for made in (before, after)
     )
-    forms = {entity for entity, _ in one ^ other}
-    return EntityList(tuple(sorted(forms, key=lambda entity: (entity.text, repr(entity)))))
+    return _listed({entity for entity, _ in one ^ other})
 
 
 def touching_of(before: RunConfig, after: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Touching:

@@ -33,6 +33,8 @@ from pipeline.retrieval.strategy import DEFAULT, LEVELS
 from pipeline.types.emissions import Whence
 
 FORMAT = 1
+SURE: tuple[float, ...] = tuple(1.0 if level <= DEFAULT else 0.0 for level in range(LEVELS + 1))
+"""Probabilities of drawing at least each level where a strategy is as it is configured."""
 FLOOR = 0.02
 """Least chance of the widest level where levels are drawn: no name that it alone finds counts more than 50 times."""
 FEATURES = (*CONTEXT, "background", "background_more", "tenant_names", "tenant_candidates", "session_names")
@@ -147,8 +149,7 @@ class Policy:
         """Return what a strategy does in an utterance; ``explore``: 0, or from FLOOR to 1."""
         greedy = self.greedy(strategy, features)
         if strategy not in self.models:
-            sure = tuple(1.0 if level <= DEFAULT else 0.0 for level in range(LEVELS + 1))
-            return Decision(strategy, self.version, features, greedy, greedy, sure)
+            return Decision(strategy, self.version, features, greedy, greedy, SURE)
         worth = self.values(strategy, features)
         at_least = chances(worth, greedy, explore, self.temperature)
         point = draw(self.version, whence.audio_sha256, whence.model_id, strategy)

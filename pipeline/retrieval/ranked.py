@@ -114,10 +114,10 @@ class Ranked(Strategy):
     def clear(self, heard: Emissions, entities: EntityList, text: str) -> tuple[str, ...]:
         """Return the names of the entities that fit clearly and that stand in ``text``, the unbiased transcript.
 
-        None without a session, phones, or a large list.
+        Nothing without a session, phones, or a large list.
         """
         size = len(entities) if self._size is None else self._size
-        if self._session is None or size <= self._config.above or heard.phone_log_probs is None:
+        if self._session is None or heard.phone_log_probs is None or not self.can_say(heard, size):
             return ()
         bound = self._session.clear + self._rise(size)
         found, odds = self._judged(heard, heard.phone_log_probs, entities, bound)

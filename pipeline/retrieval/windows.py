@@ -28,7 +28,6 @@ WORDS = 4
 """Most words of a window."""
 _LEAST, _MOST = 2, 30  # phones of a window
 _DECAY = 6.0  # places in which the weight of the beginning falls to a third
-_LETTERS = 0.5
 _EARLY = 1.0  # phone frames by which a word's first phone may come before its first subword
 _KINDS = ("P B", "T D", "K G", "F V TH DH", "S Z SH ZH CH JH", "M N NG", "L R", "W Y HH", "IY IH EY EH", "AE AH AA AO",
           "OW UH UW", "AY AW OY ER")  # fmt: skip
@@ -39,8 +38,12 @@ Ints = npt.NDArray[np.int32]
 
 _BEGIN, _END = np.uint32(40), np.uint32(41)  # beside the 39 phones
 _BEGIN_KIND, _END_KIND = np.uint32(13), np.uint32(14)  # beside the kinds
-_KIND = np.array([next(at for at, kind in enumerate(_KINDS) if phone in kind.split()) for phone in PHONES], np.uint8)
-_PLACES = ((1 + np.exp(-np.arange(64) / _DECAY)) / 2).astype(np.float32)
+KINDS = np.array([next(at for at, kind in enumerate(_KINDS) if phone in kind.split()) for phone in PHONES], np.uint8)
+"""[39] the kind of each phone."""
+PLACES = ((1 + np.exp(-np.arange(64) / _DECAY)) / 2).astype(np.float32)
+"""Weight of each place; of what lies further the last."""
+LETTERS = np.float32(0.5)
+"""Length of the features of letters beside those of phones, which have 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +187,3 @@ def letter_features(letters, idf, places, found, weights, length):  # type: igno
         count += 1
     _scale(weights, count, length)
     return count
-
-
-KINDS, PLACES, LETTERS = _KIND, _PLACES, np.float32(_LETTERS)
-"""What the kernels are handed."""

@@ -37,10 +37,16 @@ class Run:
 
     def __init__(self, path: str, options: Options | None = None) -> None:
         """Raises StorageError if there is nothing, InputError if run.json is broken or says that rows are missing."""
-        folder = RunFolder(storage.open_filesystem(path, options))
-        self.record: dict[str, Any] = {} if storage.is_pattern(folder.root) else folder.read_record() or {}
+        self._folder = RunFolder(storage.open_filesystem(path, options))
+        pattern = storage.is_pattern(self._folder.root)
+        self.record: dict[str, Any] = {} if pattern else self._folder.read_record() or {}
         self.files = storage.list_parquet(f"{path.rstrip('/')}/{TRANSCRIPTS_FOLDER}" if self.record else path, options)
-        self.uri = folder.root.uri
+        self.uri = self._folder.root.uri
+
+    @property
+    def folder(self) -> RunFolder | None:
+        """Where the run lies; None for rows without a record."""
+        return self._folder if self.record else None
 
     @property
     def tells_origin(self) -> bool:
