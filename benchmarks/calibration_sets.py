@@ -70,12 +70,12 @@ class Sets:
     def of_speech(self) -> tuple[str, ...]:
         return tuple(f"{stem}-{kind}" for stem in self.speech for kind in (*SIZES, *LARGE))
 
-    def load(self, name: str) -> LabelledSet:
-        """Return one set; its first pass is made where it is not kept."""
+    def load(self, name: str, count: int | None = None) -> LabelledSet:
+        """Return one set; its first pass is made where it is not kept. ``count``: utterances under a large list."""
         if name in DEVELOPMENT:
             return load(self.options, (name,)).sets[name]
         if name in CATALOGS:
-            return self._with_catalog(name)
+            return self._with_catalog(name, count)
         stem, _, kind = name.rpartition("-")
         corpus = self._spoken(stem)
         if kind in LARGE:
@@ -86,13 +86,14 @@ class Sets:
         lists = {name: maker.filled(name, words, size) for name, words in texts.items()}
         return with_lists(corpus, lists.__getitem__)
 
-    def _with_catalog(self, name: str) -> LabelledSet:
+    def _with_catalog(self, name: str, most: int | None) -> LabelledSet:
         large, _, size = name.partition("-")
         on, count = _ON[large]
         corpus = load(self.options, (on,)).sets[on]
         said = frozenset(_said(corpus, self.options.data / "names_dev.parquet", large))
         catalog = self._catalog(large, int(size) if size else None, said)
-        return with_lists(sample(corpus, min(count, self.options.utterances or count)), lambda _: catalog)
+        count = most or min(count, self.options.utterances or count)
+        return with_lists(sample(corpus, count), lambda _: catalog)
 
     def _catalog(self, large: str, size: int | None, said: frozenset[str] = frozenset()) -> EntityList:
         """Return a large list, or so many of it, those in ``said`` and random others."""

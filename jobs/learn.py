@@ -1,4 +1,4 @@
-"""Learn from reviews what the next runs should know: which names were confirmed by how they were heard, and a policy.
+"""Learn from reviews what the next runs should know: names by how they were heard, a policy, and what to believe.
 
     python -m jobs.learn --reviews reviews --run out/1f3a... --output learnt
     python -m jobs.transcribe --audio corpus --entities names.csv --memory learnt/memory-5e1c....parquet --output out
@@ -7,9 +7,10 @@ REVIEWS is what review-import wrote. RUN, which need not be the one that was rev
 pass cached (--cache-emissions): what reviewers said is laid over what was heard there. Writes
 LEARNT/memory-<version>.parquet, a row for each tenant, entity and phone string, and LEARNT/policy-<version>.json, how
 wide each strategy of the shortlist should look in an utterance, with report.html, which says what that is worth
-against the policy before; and learn.json. A version is a hash of what a run reads of the file, which never changes: the
-same reviews give the same one, later ones another. Nothing uses them unless they are given to `transcribe` or
-`reprocess` with --memory and --policy.
+against the policy before; LEARNT/calibration-<version>/, the guard and the cut of large lists refitted to what was
+accepted and rejected; and learn.json. A version is a hash of what a run reads of it, which never changes: the same
+reviews give the same one, later ones another. Nothing uses them unless they are given to `transcribe` or `reprocess`
+with --memory, --policy and --calibration.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from rich.console import Console
 
 from jobs.cli.command import OK, Result, add_storage_options, job_parser, run_command
 from jobs.run.learn_policy import Learner, add_policy_options, check_policy_options, show_policy
+from jobs.run.learn_ranking import RankingLearner, show_ranking
 from pipeline import storage
 from pipeline.config import G2gConfig
 from pipeline.entities import snapshot
@@ -82,6 +84,7 @@ def _run(arguments: argparse.Namespace) -> Result:
     facts |= _learn_memory(observed, _listed(folder, run.record, alphabet), pronouncer, output)
     learner = Learner(run, folder, cached, pronouncer, alphabet, options)
     facts |= {"policy": learner.learn(files, output, arguments)}
+    facts |= {"ranking": RankingLearner(run, folder, cached, alphabet).learn(files, output)}
     storage.write_json(output.join(_RECORD), facts)
     _show(facts)
     return Result(facts, OK)
@@ -145,7 +148,7 @@ def _show(facts: dict[str, Any]) -> None:
     console.print(f"memory: {memory['names']:,} names in {memory['forms']:,} forms that were heard and "
                   f"{memory['predicted_forms']:,} that are predicted, of {memory['tenants']:,} tenants")  # fmt: skip
     console.print(f"written: {memory['file']}")
-    for line in show_policy(facts["policy"]):
+    for line in (*show_policy(facts["policy"]), *show_ranking(facts["ranking"])):
         console.print(line)
 
 

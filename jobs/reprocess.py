@@ -1,4 +1,4 @@
-"""Bring a finished run to new entity lists, another memory or policy, transcribing again only what that can touch.
+"""Bring a finished run to new lists, another memory, policy or calibration, transcribing again only what that touches.
 
     python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities new_names.csv --publish
     python -m jobs.reprocess --run out/6bd1f2a0c3e4d5f6 --entities north=north.csv --entities south=south.csv
@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="[NAME=]LIST",
         action="append",
         default=[],
-        help="new list, or per-utterance lists; with --memory or --policy the run's own if none is given",
+        help="new list, or per-utterance lists; without one, the run's own",
     )
     parser.add_argument(
         "--memory",
@@ -78,6 +78,12 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"another snapshot of rollcall learn, or '{NONE}' (default: what the run was made with)",
     )
     add_policy(parser, f"what the run was made with; '{NONE}' is none")
+    parser.add_argument(
+        "--calibration",
+        metavar="DIR",
+        help="another calibration that rollcall learn wrote: the same as the run's but for guard and cut; "
+        f"or '{NONE}' (default: what the run was made with)",
+    )
     parser.add_argument("--entities-column", metavar="NAME", help="column with per-utterance lists in --entities")
     add_entities_format(parser)
     add_max_unmatched(parser)
@@ -136,10 +142,10 @@ def _executor(arguments: argparse.Namespace, old: OldRun) -> Choice:
 def _prepare(arguments: argparse.Namespace) -> list[tuple[OldRun, list[NewRun]]]:
     """Check every input before any work starts; raises RollcallError."""
     options = parse_options(arguments.storage_options)
-    learnt = Learnt(arguments.memory, arguments.policy, arguments.explore)
+    learnt = Learnt(arguments.memory, arguments.policy, arguments.explore, arguments.calibration)
     if not arguments.entities and not learnt.changes:
         raise ConfigError(
-            "nothing is to change: give a new list (--entities), another --memory or --policy, or several."
+            "nothing is to change: give a new list (--entities), or another --memory, --policy or --calibration."
         )
     lists: list[tuple[str | None, str | None]] = [_named(text) for text in arguments.entities]
     lists = lists or [(None, None)] * len(arguments.run)

@@ -237,6 +237,14 @@ def read_config(arguments: argparse.Namespace, listed: bool) -> RunConfig:
     return resolved(config)
 
 
+def calibration_facts(config: RunConfig) -> dict[str, str] | None:
+    """Return what the run's weights were fitted by, other than the shipped ones; None where these are of this model."""
+    named, guard = config.acoustic.calibration, config.guard
+    if named is not None and named != configuration.AUTO:
+        return {"of": named, "calibration": model_fingerprint(named)}
+    return {"note": CAUTIOUS} if guard is not None and guard.cautious else None
+
+
 def _acoustic(arguments: argparse.Namespace) -> dict[str, str]:
     """Return what --model, --language and --calibration set."""
     return {name: value for name in ("model", "language", "calibration") if (value := getattr(arguments, name))}

@@ -5,6 +5,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,10 +13,11 @@ import pyarrow.parquet as pq
 from actors.reprocessor import Reprocessor, ReprocessorSettings, Target, cached_files
 from jobs.cli.policy import with_policy
 from jobs.run.catalogs import catalogued
-from jobs.run.preflight import source_version
+from jobs.run.preflight import calibration_facts, source_version
 from jobs.run.recordings import note_here
 from pipeline import config as configuration
 from pipeline import storage
+from pipeline.acoustic.calibration_files import recalibrated
 from pipeline.config import RunConfig
 from pipeline.config.fingerprint import config_fingerprint, model_fingerprint, run_fingerprint
 from pipeline.entities import snapshot
@@ -42,7 +44,7 @@ from pipeline.storage.s3_options import Options
 LOCAL_ROWS = 20_000
 """Utterances up to which one process is done before Ray has started workers and loaded their models."""
 NONE = "none"
-"""Stands for rows without a memory, or without a policy, where a file is named."""
+"""Stands for rows without a memory, a policy or a calibration, where a file is named."""
 Spread = Callable[[ReprocessorSettings, Sequence[Part]], Iterator[dict[str, Any]]]
 """Does parts on many workers, and yields the totals of every part and target, in any order."""
 
@@ -54,13 +56,16 @@ class Learnt:
     memory: str | None = None
     policy: str | None = None
     explore: float | None = None
+    calibration: str | None = None
 
     @property
     def changes(self) -> bool:
         return self != AS_BEFORE
 
     def over(self, config: RunConfig) -> RunConfig:
-        """Return ``config`` with it; what else it says of memory and policy stays. Raises ConfigError or InputError."""
+        """Return ``config`` with it; what else it says of memory and policy stays. Raises RollcallError."""
+        if self.calibration is not None:
+            config = recalibrated(config, None if self.calibration == NONE else Path(self.calibration))
         if self.policy == NONE:
             config = dataclasses.replace(config, policy=None)
         if self.policy is not None or self.explore is not None:
@@ -294,7 +299,7 @@ def _record(old: OldRun, new: NewRun, totals: Totals, began: float, seconds: dic
         **{name: old.record[name] for name in kept},
         "audio": old.record.get("audio"),  # runs of earlier versions do not say
         "phones": old.record.get("phones"),
-        "calibration": old.record.get("calibration"),
+        "calibration": calibration_facts(old.config) if old.config != old.before else old.record.get("calibration"),
         KEY: alphabet_of_record(old.record).letters,
         "list_version": source_version(new.source),
         "entities": entity_facts(new.source, new.unmatched),

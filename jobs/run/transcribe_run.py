@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.run.catalogs import catalogued
-from jobs.run.preflight import CAUTIOUS, Transcription, source_version
+from jobs.run.preflight import Transcription, calibration_facts, source_version
 from pipeline import config as configuration
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.entities import snapshot
@@ -79,7 +79,7 @@ def _record(run: Transcription, outcome: Outcome, work: Work) -> dict[str, Any]:
         "model": run.model,
         KEY: run.alphabet.letters,
         "phones": _phones(run),
-        "calibration": _calibration(run),
+        "calibration": calibration_facts(run.config),
         "emissions": None if run.cache is None else run.cache.facts(),
         "list_version": source_version(run.source),
         "list_column": run.list_column,
@@ -98,14 +98,6 @@ def _phones(run: Transcription) -> dict[str, str] | None:
     if beside == configuration.LETTERS:
         return {"of": "the model's own letters"}
     return None if beside is None else {"of": beside, "model": model_fingerprint(beside)}
-
-
-def _calibration(run: Transcription) -> dict[str, str] | None:
-    """Return what the run's weights were fitted by, other than the shipped ones; None where these are of this model."""
-    named, guard = run.config.acoustic.calibration, run.config.guard
-    if named is not None and named != configuration.AUTO:
-        return {"of": named, "calibration": model_fingerprint(named)}
-    return {"note": CAUTIOUS} if guard is not None and guard.cautious else None
 
 
 def _times(began: float, ended: float, stages: Mapping[str, StageCount]) -> dict[str, Any]:

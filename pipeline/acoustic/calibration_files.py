@@ -6,7 +6,10 @@ A calibration is a directory that ``jobs.calibrate`` wrote, of JSON files and a 
                        it was fitted with; values of the configuration; what was measured; hashes of the other files
     confusions.json    how the model spells by ear (pipeline.lexicon.confusions)
     guard.json         the guard's trees and bounds (pipeline.rescoring.guard)
+    cut.json           weights of the log odds that large lists are ranked by (pipeline.retrieval.ranked)
     CARD.md            for people
+
+What ``jobs.learn`` learns of them from reviews is one too: with the rest as it was in the run's.
 
 Its values take the place of the preset's, so that what a user sets himself is put over them.
 """
@@ -27,8 +30,11 @@ FORMAT = "rollcall-calibration-1"
 CONFIG, CARD = "calibration.json", "CARD.md"
 BESIDE = "_calibration"
 """Ending of the directory beside a model's that holds its calibration."""
-FILES = {"confusions.json": ("g2g", "confusions"), "guard.json": ("guard", "weights")}
+CUT, GUARD = "cut.json", "guard.json"
+FILES = {"confusions.json": ("g2g", "confusions"), GUARD: ("guard", "weights"), CUT: ("cut", "weights")}
 """Files of a calibration, each with the part and key of the configuration that names it."""
+_BELIEVING = (CUT, GUARD)
+"""Those that change which entities are proposed and believed, and nothing of what is written without a list."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +110,48 @@ def _calibrated(preset: RunConfig, folder: Path, named: RunConfig) -> RunConfig:
         values["acoustic"] = {"phones": LETTERS}  # the guard now judges letters
     for name in found.files:
         part, key = FILES[name]
-        values.setdefault(part, {})[key] = str((folder / name).absolute())
+        values.setdefault(part, {})[key] = _path(folder, name)
     return override(preset, {part: keys for part, keys in values.items() if getattr(preset, part) is not None})
+
+
+def recalibrated(config: RunConfig, folder: Path | None) -> RunConfig:
+    """Return a settled configuration with another calibration, or with none, in place of its own.
+
+    The two may differ in guard and cut alone: raises ConfigError where anything else does, as ``configured`` does too.
+    """
+    own = config.acoustic.calibration
+    before = None if own in (None, AUTO) else Path(str(own))
+    old, new = (None if one is None else read_calibration(one) for one in (before, folder))
+    if _apart_from_believing(old) != _apart_from_believing(new):
+        raise ConfigError(
+            f"{folder or before}: {'has' if folder else 'had'} values or a spelling by ear of its own, which change "
+            "what is heard as well; transcribe again with --calibration in place of reprocessing."
+        )
+    changes: dict[str, dict[str, Any]] = {"acoustic": {"calibration": None if folder is None else str(folder)}}
+    for name, (part, key) in FILES.items():
+        kind = getattr(config, part)
+        if kind is None:
+            continue
+        if old is not None and name in old.files and getattr(kind, key) == _path(before, name):
+            changes[part] = {key: getattr(type(kind)(), key)}
+        if new is not None and name in new.files:
+            changes[part] = {key: _path(folder, name)}
+    if new is not None and folder is not None:
+        _check(folder, new, config)
+    if config.guard is not None:
+        changes.setdefault("guard", {})["cautious"] = False
+    return _cautious(override(config, changes))
+
+
+def _path(folder: Path | None, name: str) -> str:
+    return str((folder or Path()).joinpath(name).absolute())
+
+
+def _apart_from_believing(found: Calibration | None) -> tuple[Any, ...]:
+    if found is None:
+        return {}, {}
+    files = {name: known for name, known in found.files.items() if name not in _BELIEVING}
+    return {part: dict(keys) for part, keys in found.values.items()}, files
 
 
 def _check(folder: Path, found: Calibration, named: RunConfig) -> None:

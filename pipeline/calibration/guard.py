@@ -77,8 +77,8 @@ def collect(recogniser: Recogniser, corpus: LabelledSet) -> Half:
         if recogniser.adapter is not None:
             heard, shortlist = recogniser.adapter.row(heard, entities)
         unbiased, measured = recogniser.transcriber.proposals(heard, entities, shortlist)
-        found += judged(number, unbiased, measured, one.reference.text, entities)
         spoken = entities_in(one.reference.text, entities)
+        found += judged(number, unbiased, measured, spoken, entities)
         written = entities_in(unbiased.text, entities)
         said += spoken.total()
         known += (spoken & written).total()
@@ -178,12 +178,16 @@ def _judged_by(
     return Fitted(trees, bounds, rows, grown)
 
 
-def unweighted(config: RunConfig, folder: Path) -> RunConfig:
-    """Return ``config`` with a guard whose weights are zero, which it writes: evidence comes before there are any."""
+def unweighted(config: RunConfig, folder: Path, odds: Mapping[str, float] | None = None) -> RunConfig:
+    """Return ``config`` with a guard whose weights are zero, which it writes: evidence comes before there are any.
+
+    odds: weights that STANDING is measured with (default: those of the cut)
+    """
     path = folder / "guard.json"
     leaf = {"base": 0.0, "roots": [0], "feature": [-1], "threshold": [0], "left": [0], "right": [0], "value": [0]}
     nothing = {"trees": leaf, "bounds": [[0.0, 0.0]]}
-    path.write_text(json.dumps({"features": FEATURES, "odds": odds_of(config), PLAIN: nothing, ADAPTED: nothing}))
+    path.write_text(json.dumps({"features": FEATURES, "odds": odds_of(config) if odds is None else dict(odds),
+                                PLAIN: nothing, ADAPTED: nothing}))  # fmt: skip
     return override(config, {"guard": {"weights": str(path)}})
 
 

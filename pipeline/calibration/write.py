@@ -13,11 +13,17 @@ Values = Mapping[str, Mapping[str, float]]
 
 
 def write_calibration(
-    folder: Path, config: RunConfig, values: Values, files: Mapping[str, Any], measured: Mapping[str, Any]
+    folder: Path,
+    config: RunConfig,
+    values: Values,
+    files: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    command: str = "calibrate",
 ) -> Calibration:
     """Write and return a calibration that was fitted with ``config``; ``calibration.json`` appears last.
 
-    values: of the configuration by part and key; files: JSON content by name (calibration_files.FILES)
+    values: of the configuration by part and key; files: JSON content by name (calibration_files.FILES);
+    command: that it is of
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CONFIG, *FILES):
@@ -29,18 +35,18 @@ def write_calibration(
     written = Calibration(
         model=str(with_what.pop("model")), **with_what, values=values, files=hashes, measured=measured
     )
-    (folder / CARD).write_text(card(written, config), encoding="utf-8")
+    (folder / CARD).write_text(card(written, config, command), encoding="utf-8")
     (folder / CONFIG).write_text(json.dumps(written.to_json(), indent=1) + "\n", encoding="utf-8")
     return written
 
 
-def card(written: Calibration, config: RunConfig) -> str:
+def card(written: Calibration, config: RunConfig, command: str) -> str:
     """Return the card of a calibration, in Markdown."""
     facts = {name: value for name, value in written.measured.items() if not isinstance(value, list)}
     lines = [
         "# Calibration",
         "",
-        f"Of the model `{config.acoustic.model}` ({written.model}), by `rollcall calibrate`.",
+        f"Of the model `{config.acoustic.model}` ({written.model}), by `rollcall {command}`.",
         "",
         *(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()),
         *(f"- {part}.{key}: {value:g}" for part, keys in written.values.items() for key, value in keys.items()),

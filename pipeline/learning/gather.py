@@ -1,7 +1,7 @@
 """From reviews and a run to units: what was heard, what the run's list holds, and what the reviewed runs had drawn."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from pipeline.runs.columns import batches_of, read_columns
 from pipeline.runs.folder import RunFolder
 from pipeline.runs.reader import Run
 from pipeline.storage import Location
+from pipeline.types.emissions import Emissions
 
 _ROWS = 64  # of the first pass held at once
 _DRAWN = ("audio_sha256", "strategy", "level", "at_least")
@@ -48,9 +49,9 @@ def gather(
     own_lists: whether the utterances' own lists apply
     """
     found, drawn = Gathered(), _draws(known, runs)
-    there = {row["utterance_id"]: row["audio_sha256"] for row in _rows(run, known)}
+    there = {row["utterance_id"]: row["audio_sha256"] for row in rows_of_audio(run, known)}
     found.other = len(known) - len(set(there.values()))
-    for scalars, heard in _first_pass(cached, there, columns):
+    for scalars, heard in first_pass(cached, there, columns):
         one = known[there[scalars["utterance_id"]]]
         if not own_lists:
             scalars = scalars | {"entities": None}
@@ -69,16 +70,18 @@ def gather(
     return found
 
 
-def _rows(run: Run, known: Mapping[str, Reviewed]) -> Iterator[dict[str, Any]]:
+def rows_of_audio(run: Run, known: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield id and audio of the run's rows without an error whose audio's hash is ``known``."""
     wanted = pa.array(sorted(known), pa.string())
     for batch in run.batches():
         rows = batch.filter(pc.is_in(batch["audio_sha256"], wanted)).select(["utterance_id", "audio_sha256", "error"])
         yield from (row for row in rows.to_pylist() if row["error"] is None)
 
 
-def _first_pass(
+def first_pass(
     files: Sequence[Location], there: Mapping[str, str], columns: Sequence[str]
-) -> Iterator[tuple[dict[str, Any], Any]]:
+) -> Iterator[tuple[dict[str, Any], Emissions]]:
+    """Yield plain fields and first pass of the utterances ``there``, each audio once."""
     seen = set[str]()
     for batch in batches_of(files, list(there), list(columns), _ROWS):
         for scalars, heard in read_emissions(pa.Table.from_batches([batch])):

@@ -10,8 +10,9 @@ that a strategy tells apart.
 What is remembered of an entity (pipeline.retrieval.memory) is as much a property of it as its spelling: where that
 changes, the entities differ that something else is known of for the row's tenant, and they count where they are
 plausible with the memory before or with the new one. Where the policy changes, both shortlists are made: whatever is on
-one of them only, or was found by other strategies, counts. With a session a row also depends on what it is told of its
-recording: it is done again where that differs.
+one of them only, or was found by other strategies, counts. Where the guard believes otherwise every row with anything
+on its shortlist is done again; without anything there is nothing to believe. With a session a row also depends on what
+it is told of its recording: it is done again where that differs.
 """
 
 import dataclasses
@@ -35,10 +36,12 @@ _KEPT = 16  # pairs of lists whose difference is remembered: a corpus has one; l
 
 @dataclasses.dataclass(frozen=True)
 class Learnt:
-    """What is remembered of entities before and after; None is nothing."""
+    """What is remembered of entities before and after, None is nothing; whether the two rank or believe otherwise."""
 
     before: Recall | None
     after: Recall | None
+    ranks_otherwise: bool = False
+    believes_otherwise: bool = False
 
     def of(self, entities: EntityList, tenant: str) -> EntityList:
         """Return the entities of a list of which something else is known for the tenant."""
@@ -88,6 +91,8 @@ class Touching:
         """
         self._shortlister, self._before, self._learnt = shortlister, before, learnt
         self._decides_otherwise = before is not None and _way(before) != _way(shortlister)
+        self._ranks_otherwise = learnt is not None and learnt.ranks_otherwise
+        self._believes_otherwise = learnt is not None and learnt.believes_otherwise
         self._differences: dict[tuple[int, int, str], tuple[EntityList, EntityList, EntityList]] = {}
 
     def touches(self, heard: Emissions | None, old: EntityList, new: EntityList) -> EntityList:
@@ -95,9 +100,12 @@ class Touching:
         if heard is None or (old is new and self._learnt is None):
             return EMPTY
         found = self._touches(heard, old, new)
-        if self._before is None or not self._decides_otherwise:
+        if self._before is None or not (self._decides_otherwise or self._ranks_otherwise or self._believes_otherwise):
             return found
-        return _joined(found, _moved(self._before.shortlist(heard, old), self._shortlister.shortlist(heard, new)))
+        before, after = self._before.shortlist(heard, old), self._shortlister.shortlist(heard, new)
+        if self._believes_otherwise:
+            return _joined(found, _joined(before.entities, after.entities))
+        return _joined(found, _moved(before, after))
 
     def _touches(self, heard: Emissions, old: EntityList, new: EntityList) -> EntityList:
         """As if both had the policy of the rows to come."""
@@ -157,10 +165,12 @@ def _moved(before: Shortlist, after: Shortlist) -> EntityList:
 def touching_of(before: RunConfig, after: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Touching:
     """Return what tells the rows that a change of the list, and of what is remembered, touches.
 
-    before, after: configurations of the rows as they are and to come, the same but for memory and policy
+    before, after: configurations of the rows as they are and to come, the same but for memory, policy and the
+        weights of guard and cut
     """
     shortlister = build_shortlister(after, pronouncer, tokens)
     if before == after:
         return Touching(shortlister)
     recalls = [None if one.memory is None else Recall(one.memory) for one in (before, after)]
-    return Touching(shortlister, build_shortlister(before, pronouncer, tokens), Learnt(*recalls))
+    learnt = Learnt(*recalls, before.cut != after.cut, before.guard != after.guard)
+    return Touching(shortlister, build_shortlister(before, pronouncer, tokens), learnt)

@@ -55,6 +55,11 @@ def size_class(entities: int) -> int:
     return round(math.log2(max(1, entities)))
 
 
+def rise(config: CutConfig, size: int) -> float:
+    """Return what a list of ``size`` adds to the bound of log odds that are for one of 2^18."""
+    return config.per_doubling * (size_class(size) - _FITTED_AT)
+
+
 class Ranked(Strategy):
     """Loaded once per worker; deterministic. Finds nothing of small lists, which ``phonetic`` hands on whole."""
 
@@ -183,8 +188,7 @@ class Ranked(Strategy):
         return self._config.bound + self._rise(size)
 
     def _rise(self, size: int) -> float:
-        """Return what a list of ``size`` adds to log odds that are for one of 2^18."""
-        return self._config.per_doubling * (size_class(size) - _FITTED_AT)
+        return rise(self._config, size)
 
     def _spellings(self, entities: EntityList) -> SpellingIndex:
         kept = self._spelled.get(id(entities))  # the list is kept too, so that its id is not given to another

@@ -152,8 +152,14 @@ def _takes_its_place(first: Review, second: Review) -> bool:
 
 
 def _overlap(first: Review, second: Review) -> bool:
-    shared = min(first["end_seconds"], second["end_seconds"]) - max(first["start_seconds"], second["start_seconds"])
-    shorter = min(one["end_seconds"] - one["start_seconds"] for one in (first, second))
+    one, other = ((review["start_seconds"], review["end_seconds"]) for review in (first, second))
+    return overlap(one, other)
+
+
+def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two spans, from when to when, are about the same words."""
+    shared = min(one[1], other[1]) - max(one[0], other[0])
+    shorter = min(one[1] - one[0], other[1] - other[0])
     return bool(shared > 0.0 and shared >= _SAME * shorter)
 
 

@@ -46,10 +46,14 @@ class Judged(Place):
 
 
 def judged(
-    number: int, unbiased: Hypothesis, measured: Sequence[tuple[Proposal, Vector]], said: str, entities: EntityList
+    number: int,
+    unbiased: Hypothesis,
+    measured: Sequence[tuple[Proposal, Vector]],
+    reference: Counter[str],
+    entities: EntityList,
 ) -> list[Judged]:
-    """Compare each proposal with what was said, normalised text."""
-    reference, before = entities_in(said, entities), entities_in(unbiased.text, entities)
+    """Compare each proposal with the entities that were said, ``reference``."""
+    before = entities_in(unbiased.text, entities)
     found = []
     for proposal, features in measured:
         after = entities_in(apply_proposals(unbiased, [proposal], ()).text, entities)
@@ -64,11 +68,17 @@ def can_fit() -> bool:
     return importlib.util.find_spec("sklearn") is not None
 
 
-def fit_trees(proposals: Sequence[Judged], features: Sequence[str] = FEATURES, start: Trees | None = None) -> Trees:
+def fit_trees(
+    proposals: Sequence[Judged],
+    features: Sequence[str] = FEATURES,
+    start: Trees | None = None,
+    weights: npt.NDArray[np.float64] | None = None,
+) -> Trees:
     """Return gradient-boosted trees, over ``features``, of the log odds that a proposal is right; deterministic.
 
     start: trees over the same features to which fewer and smaller ones are added, so that little speech moves them
         little
+    weights: how much each proposal counts; without them, all the same
 
     Raises ConfigError where that is not installed (``can_fit``).
     """
@@ -79,7 +89,7 @@ def fit_trees(proposals: Sequence[Judged], features: Sequence[str] = FEATURES, s
     values = of_features([one.features for one in proposals], features)
     right = np.array([one.right for one in proposals])
     settings = _BOOSTING if start is None else _BOOSTING | _GROWING | {"init": _Start(start)}
-    model = GradientBoostingClassifier(random_state=0, **settings).fit(values, right)
+    model = GradientBoostingClassifier(random_state=0, **settings).fit(values, right, weights)
     before = {} if start is None else start.to_json()
     parts: dict[str, list[Any]] = {name: list(before.get(name, ())) for name in _NODES}
     roots, count = list(before.get("roots", ())), len(parts["value"])
@@ -104,7 +114,12 @@ class _Start:
 
     trees: Trees
 
-    def fit(self, values: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> "_Start":
+    def fit(
+        self,
+        values: npt.NDArray[np.float64],
+        right: npt.NDArray[np.bool_],
+        sample_weight: npt.NDArray[np.float64] | None = None,
+    ) -> "_Start":
         return self
 
     def predict(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
