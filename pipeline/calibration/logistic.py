@@ -37,7 +37,8 @@ def fit_logistic(
         found = found - step * min(1.0, _LONGEST / max(_ENOUGH, longest))
         if longest < _ENOUGH:
             break
-    return found / scale
+    plain: Floats = found / scale
+    return plain
 
 
 def chances(odds: Floats) -> Floats:

@@ -171,6 +171,6 @@ def touching_of(before: RunConfig, after: RunConfig, pronouncer: Pronouncer, tok
     shortlister = build_shortlister(after, pronouncer, tokens)
     if before == after:
         return Touching(shortlister)
-    recalls = [None if one.memory is None else Recall(one.memory) for one in (before, after)]
-    learnt = Learnt(*recalls, before.cut != after.cut, before.guard != after.guard)
+    old, new = (None if one.memory is None else Recall(one.memory) for one in (before, after))
+    learnt = Learnt(old, new, before.cut != after.cut, before.guard != after.guard)
     return Touching(shortlister, build_shortlister(before, pronouncer, tokens), learnt)
