@@ -1,8 +1,9 @@
-"""CTC models of transformers behind our CtcModel: wav2vec 2.0, HuBERT, wav2vec 2.0 Conformer and Parakeet.
+"""CTC models of transformers behind our CtcModel: wav2vec 2.0 and its kin, Wav2Vec2-BERT and Parakeet.
 
 The models' own batched forward passes let padding leak into short utterances: group norm over padded time
 (wav2vec2-base), convolutions that read padded frames (Conformer). Hooks here zero what a convolution must not see and
-run group norm per utterance, so that a row does not depend on the batch it was computed in.
+run group norm per utterance, so that a row does not depend on the batch it was computed in. Wav2Vec2-BERT masks by
+itself. A model of another rate, such as one of telephones, hears the audio at that rate.
 """
 
 import math
@@ -10,13 +11,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import soxr
 import torch
 import transformers
 from torch import nn
 
 from pipeline.acoustic.adapter import OutputLayer
 from pipeline.acoustic.batching import Audio, Heard, Query, Results, pad, padded_length, start
-from pipeline.acoustic.hugging_face_checkpoint import CLASSES, Checkpoint, check_loaded, read_checkpoint
+from pipeline.acoustic.hugging_face_checkpoint import (
+    BERT,
+    BERT_HOP,
+    BERT_WINDOW,
+    CLASSES,
+    PARAKEET,
+    Checkpoint,
+    check_loaded,
+    read_checkpoint,
+)
 from pipeline.acoustic.hugging_face_files import explained
 from pipeline.acoustic.hugging_face_tokens import NEVER, FoldedTokens
 from pipeline.acoustic.interface import SAMPLE_RATE, CtcModel
@@ -73,7 +84,7 @@ class _Padding:
     _lengths: torch.Tensor  # [B] frames, on the device
 
     def hold(self, samples: Sequence[int], frames: Sequence[int], device: torch.device) -> None:
-        """Keep what the next forward pass is about."""
+        """Keep what the next forward pass is about; ``frames`` are those of the encoder."""
         self.samples, self.frames = samples, frames
         self._lengths = torch.tensor(frames, pin_memory=device.type == "cuda").to(device, non_blocking=True)
 
@@ -107,9 +118,9 @@ class HuggingFaceCtc:
         self._folded = torch.from_numpy(folded.fold[kept]).to(self._device)
         if hasattr(extractor, "mel_filters") and isinstance(extractor.mel_filters, torch.Tensor):
             extractor.mel_filters = extractor.mel_filters.to(self._device)
-        self._parakeet = network.config.model_type == "parakeet_ctc"
+        self._parakeet, self._bert = checkpoint.family == PARAKEET, checkpoint.family == BERT
         self._encoder = network.encoder if self._parakeet else network.base_model.encoder
-        timing = checkpoint.timing
+        self._rate, timing, self._thinned = checkpoint.rate, checkpoint.timing, checkpoint.thinned
         self.frame_seconds, self.max_seconds = timing.frame_seconds, timing.max_seconds
         self._taps = _tapped_layers(config.tapped_layers, len(self._encoder.layers))
         self._padding = _Padding()
@@ -117,8 +128,12 @@ class HuggingFaceCtc:
         self._register_hooks()
 
     def _register_hooks(self) -> None:
-        for module in self._encoder.modules():
+        for module in [] if self._bert else self._encoder.modules():
             if isinstance(module, nn.Conv1d) and module.kernel_size[0] > 1:
+                module.register_forward_pre_hook(self._padding.zero)
+        if self._thinned > 1:
+            (layer,) = self._network.base_model.adapter.layers
+            for module in (layer.residual_conv, layer.self_attn_conv):
                 module.register_forward_pre_hook(self._padding.zero)
         for layer in self._taps:
             self._encoder.layers[layer - 1].register_forward_hook(self._remember(layer))
@@ -142,6 +157,8 @@ class HuggingFaceCtc:
 
     def begin(self, waveforms: Sequence[Audio], with_states: bool = False, query: Query | None = None) -> Results:
         """Begin with mono 16 kHz waveforms; see pipeline.acoustic.interface."""
+        if self._rate != SAMPLE_RATE:
+            waveforms = [soxr.resample(waveform, SAMPLE_RATE, self._rate, quality="HQ") for waveform in waveforms]
         groups = [waveforms] if self.together and waveforms else [[waveform] for waveform in waveforms]
         begun = [self._start(group, with_states or query is not None, query) for group in groups]
         return lambda: [emissions for results in begun for emissions in results()]
@@ -155,26 +172,34 @@ class HuggingFaceCtc:
             inputs, frames = self._features(waveforms)
             with autocast(self._device, self._dtype):
                 logits = self._network(**inputs).logits
-            states = torch.stack([self._seen[layer] for layer in (*self._taps, 0)], dim=1) if with_states else None
+            last = self._seen[0]
+            kept = [self._seen[layer][:, :: self._thinned][:, : last.shape[1]] for layer in self._taps]
+            states = torch.stack([*kept, last], dim=1) if with_states else None
             self._seen.clear()
             return start(Heard(self._log_probs(logits.float()), None, states), frames, self._top_k, query)
 
     def _features(self, waveforms: Sequence[Audio]) -> tuple[dict[str, torch.Tensor], list[int]]:
         """Return the padded inputs and every row's frames; normalisation is per utterance, before padding."""
         samples = [max(len(waveform), MIN_SAMPLES) for waveform in waveforms]
-        unit = round(self.frame_seconds * SAMPLE_RATE)
+        unit = round(self.frame_seconds * self._rate)
         width = (padded_length(max(samples) // unit) + 1) * unit
         batch = pad(waveforms, MIN_SAMPLES, width, self._device)
         inside = _inside(batch.samples, batch.lengths)
-        if self._parakeet:
+        if self._bert:
+            rows = [self._stacked_mel(one[:length]) for one, length in zip(batch.samples.cpu(), samples, strict=True)]
+            features = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._device)
+            heard = torch.tensor([len(row) for row in rows])
+            inputs = {"input_features": features, "attention_mask": _inside(features[..., 0], heard.to(self._device))}
+            frames = self._network._get_feat_extract_output_lengths(heard)
+        elif self._parakeet:
             inputs = self._mel(batch.samples * inside, batch.lengths)
             frames = self._encoder._get_subsampling_output_length(self._mel_frames(torch.tensor(samples)))
         else:
             values = self._normalised(batch.samples, inside, batch.lengths)
             inputs = {"input_values": values, "attention_mask": inside.long()}
             frames = self._network._get_feat_extract_output_lengths(torch.tensor(samples))
-        self._padding.hold(samples, frames.tolist(), self._device)
-        return inputs, list(self._padding.frames)
+        self._padding.hold(samples, (heard if self._bert else frames).tolist(), self._device)
+        return inputs, frames.tolist()
 
     def _normalised(self, samples: torch.Tensor, inside: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return samples [B, N] of mean 0 and variance 1 where the model wants that, as its extractor does it."""
@@ -185,6 +210,15 @@ class HuggingFaceCtc:
         centred = (samples - mean) * inside
         variance = centred.square().sum(1, keepdim=True) / lengths[:, None]
         return centred / (variance + _LEAST_VARIANCE).sqrt()
+
+    def _stacked_mel(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return [T, stride * M] of one waveform, as Wav2Vec2-BERT's extractor makes them; no frame is half padding."""
+        stride = self._extractor.stride
+        mel = ((len(samples) - BERT_WINDOW) // BERT_HOP + 1) // stride * stride
+        heard = self._extractor(
+            samples.numpy(), sampling_rate=self._rate, pad_to_multiple_of=None, return_tensors="pt"
+        )["input_features"][0]
+        return heard[: mel // stride].float()
 
     def _mel_frames(self, samples: torch.Tensor) -> torch.Tensor:
         """Return the mel frames of so many samples, as Parakeet's extractor counts them."""

@@ -19,10 +19,11 @@ from pipeline.acoustic.hugging_face_files import (
     weight_files,
 )
 from pipeline.acoustic.hugging_face_tokens import FoldedTokens, fold_tokens
-from pipeline.acoustic.interface import SAMPLE_RATE
 from pipeline.config import AcousticConfig
 from pipeline.errors import ModelError
 
+BERT, PARAKEET = "wav2vec2-bert", "parakeet_ctc"
+"""The families that hear a spectrogram; the others hear samples."""
 CLASSES = {
     "wav2vec2": "Wav2Vec2ForCTC",
     "hubert": "HubertForCTC",
@@ -31,13 +32,17 @@ CLASSES = {
     "unispeech": "UniSpeechForCTC",
     "unispeech-sat": "UniSpeechSatForCTC",
     "data2vec-audio": "Data2VecAudioForCTC",
-    "parakeet_ctc": "ParakeetForCTC",
+    BERT: "Wav2Vec2BertForCTC",
+    PARAKEET: "ParakeetForCTC",
 }
 """``model_type`` in config.json to the class of transformers that reads it."""
 
 MAX_SECONDS = 30.0  # these models were trained on segments up to about this long, and attention grows quadratically
+LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000  # Hz, of telephones and of studios: beyond, it is an error in the file
+BERT_HOP, BERT_WINDOW = 160, 400  # samples; transformers' SeamlessM4TFeatureExtractor has no setting for them
+_BERT_WIDTH = 1024  # the default of Wav2Vec2BertConfig, which config.json may leave out
 _PHONEMES = "Wav2Vec2PhonemeCTCTokenizer"
-_HEADS = {"parakeet_ctc": "ctc_head"}
+_HEADS = {PARAKEET: "ctc_head"}
 """Name of the CTC layer, where it is not lm_head."""
 _MOST_HEADER = 100_000_000  # bytes, as safetensors allows
 
@@ -87,20 +92,32 @@ class Checkpoint:
         return content if self.language is None else f"{content}-{self.language}"
 
     @property
+    def rate(self) -> int:
+        """Samples per second that the model hears."""
+        return int(self.extractor.sampling_rate)
+
+    @property
+    def thinned(self) -> int:
+        """Frames of the encoder for each that is written: what is fine-tuned after Wav2Vec2-BERT often halves them."""
+        return int(self.settings.adapter_stride) if self.family == BERT and self.settings.add_adapter else 1
+
+    @property
     def timing(self) -> Timing:
         settings = self.settings
-        if self.family == "parakeet_ctc":
+        if self.family == PARAKEET:
             encoder = settings.encoder_config
-            step = self.extractor.hop_length * encoder.subsampling_factor / SAMPLE_RATE
+            step = self.extractor.hop_length * encoder.subsampling_factor / self.rate
             return Timing(step, min(MAX_SECONDS, step * encoder.max_position_embeddings))
-        step = math.prod(settings.conv_stride) / SAMPLE_RATE
+        if self.family == BERT:
+            return Timing(BERT_HOP * self.extractor.stride * self.thinned / self.rate, MAX_SECONDS)
+        step = math.prod(settings.conv_stride) / self.rate
         positions = getattr(settings, "max_source_positions", None)
         return Timing(step, MAX_SECONDS if positions is None else min(MAX_SECONDS, step * positions))
 
     @property
     def layers(self) -> int:
         """Of the encoder."""
-        settings = self.settings.encoder_config if self.family == "parakeet_ctc" else self.settings
+        settings = self.settings.encoder_config if self.family == PARAKEET else self.settings
         return int(settings.num_hidden_layers)
 
     def check_head(self) -> None:
@@ -162,8 +179,11 @@ def _check_type(directory: Path) -> None:
             f"{directory}: model_type '{family}'; supported are {sorted(CLASSES)}. Encoder-decoders (Whisper) and "
             "transducers have no CTC output to search in."
         )
-    if content.get("add_adapter", False):
-        raise ModelError(f"{directory}: config.add_adapter (a strided adapter after the encoder) is not supported.")
+    if content.get("add_adapter", False) and not _has_one_layer(content):
+        raise ModelError(
+            f"{directory}: config.add_adapter (strided layers after the encoder) is supported for {BERT} with one "
+            "layer as wide as the encoder; needed is a model fine-tuned with that, or without add_adapter."
+        )
     told = directory / "tokenizer_config.json"
     if told.is_file() and read_json(told).get("tokenizer_class") == _PHONEMES:
         raise ModelError(f"{directory}: writes phonemes and no words; needed is a model fine-tuned to write letters.")
@@ -172,6 +192,13 @@ def _check_type(directory: Path) -> None:
             f"{directory}: {named[0]} labels audio and writes no text; needed is a model fine-tuned as "
             f"{CLASSES[family]}."
         )
+
+
+def _has_one_layer(content: dict[str, Any]) -> bool:
+    """Whether what comes after the encoder of Wav2Vec2-BERT is one layer of its width, as it is by default."""
+    if content.get("model_type") != BERT or content.get("num_adapter_layers", 1) != 1:
+        return False
+    return content.get("output_hidden_size") in (None, content.get("hidden_size", _BERT_WIDTH))
 
 
 def _language(directory: Path, wanted: str | None) -> str | None:
@@ -217,11 +244,10 @@ def _outputs(directory: Path, language: str | None, default: int) -> int:
 
 
 def _check_rate(checkpoint: Checkpoint) -> None:
-    rate = checkpoint.extractor.sampling_rate
-    if rate != SAMPLE_RATE:
+    if not LOWEST_RATE <= checkpoint.rate <= HIGHEST_RATE:
         raise ModelError(
-            f"{checkpoint.directory}: the model hears {rate} Hz, needed is {SAMPLE_RATE} Hz: fine-tune it on audio "
-            "that was raised to that rate, as audio of telephones is when it is read here."
+            f"{checkpoint.directory}: the model hears {checkpoint.rate} Hz, needed are {LOWEST_RATE} to {HIGHEST_RATE} "
+            "Hz; correct sampling_rate in preprocessor_config.json if it was trained at another rate."
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ from pipeline.errors import ConfigError, ModelError, RowError
 from pipeline.types.tokens import WORD_START
 from tests.support.checkpoints import LETTERS, VARIANTS, save, save_wav2vec
 
+FAMILIES = [*VARIANTS, "parakeet", "bert", "bert-adapter"]
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    names = [*VARIANTS, "parakeet"]
-    return {name: save(tmp_path_factory.mktemp(name), name) for name in names}
+    return {name: save(tmp_path_factory.mktemp(name), name) for name in FAMILIES}
 
 
 def load(directory: Path, **fields: object) -> CtcModel:
@@ -33,7 +35,7 @@ def waves() -> list[np.ndarray]:
     return [noise.normal(0, 0.1, samples).astype(np.float32) for samples in (16_000, 5_000, 9_777)]
 
 
-@pytest.mark.parametrize("variant", [*VARIANTS, "parakeet"])
+@pytest.mark.parametrize("variant", FAMILIES)
 def test_row_does_not_depend_on_its_batch(saved: dict[str, Path], variant: str) -> None:
     model = load(saved[variant], top_k=64)
     vocabulary = len(model.tokens.pieces)
@@ -44,7 +46,7 @@ def test_row_does_not_depend_on_its_batch(saved: dict[str, Path], variant: str) 
         np.testing.assert_allclose(batched.states, alone.states, atol=1e-2)
 
 
-@pytest.mark.parametrize("variant", [*VARIANTS, "parakeet"])
+@pytest.mark.parametrize("variant", FAMILIES)
 def test_alone_it_is_what_transformers_computes(saved: dict[str, Path], variant: str) -> None:
     model, wave = load(saved[variant], top_k=64), waves()[0]
     network = transformers.AutoModelForCTC.from_pretrained(saved[variant]).eval()
@@ -57,7 +59,9 @@ def test_alone_it_is_what_transformers_computes(saved: dict[str, Path], variant:
     np.testing.assert_allclose(ours[:, letter] / ours[:, delimiter], theirs, rtol=2e-2)
 
 
-@pytest.mark.parametrize(("variant", "step"), [("hubert", 0.02), ("parakeet", 0.08)])
+@pytest.mark.parametrize(
+    ("variant", "step"), [("hubert", 0.02), ("parakeet", 0.08), ("bert", 0.02), ("bert-adapter", 0.04)]
+)
 def test_frames_and_states(saved: dict[str, Path], variant: str, step: float) -> None:
     model = load(saved[variant])
     emissions = model.encode([waves()[0]], with_states=True)[0]
@@ -67,6 +71,23 @@ def test_frames_and_states(saved: dict[str, Path], variant: str, step: float) ->
     assert emissions.states.shape == (3, emissions.tokens.frames, 16)  # layers 1 and 2 of 3, and the last
     assert emissions.states.dtype == np.float16
     assert model.phones is None
+
+
+def test_a_model_of_telephones_hears_their_rate(saved: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "telephones"
+    shutil.copytree(saved["hubert"], folder)
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sampling_rate": 8_000}))
+    model, usual = load(folder, top_k=64), load(saved["hubert"], top_k=64)
+    assert model.frame_seconds == pytest.approx(2 * usual.frame_seconds)  # as many samples a frame
+    times = np.arange(32_000) / 16_000  # a rising tone, below what 8 kHz can hold
+    wave = (0.1 * np.sin(2 * np.pi * (300 * times + 500 * times**2))).astype(np.float32)
+    heard, wanted = model.encode([wave])[0].tokens, usual.encode([wave[::2]])[0].tokens  # every second sample of it
+    inner = slice(2, -2)  # at the ends the filter of the resampler has nothing to go by
+    vocabulary = len(model.tokens.pieces)
+    np.testing.assert_allclose(heard.dense(vocabulary)[inner], wanted.dense(vocabulary)[inner], atol=2e-2)
+    whole = (wave * 32_767).astype(np.int16)
+    assert model.encode([whole])[0].tokens.frames == heard.frames
 
 
 def test_tapped_layers_are_chosen(saved: dict[str, Path]) -> None:

@@ -1,5 +1,6 @@
 """Tiny randomly initialised checkpoints of every supported class, saved to disk as a user's would be."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -62,5 +63,20 @@ def save_parakeet(directory: Path) -> Path:
     return directory
 
 
+def save_bert(directory: Path, **changes: object) -> Path:
+    torch.manual_seed(1)
+    config = transformers.Wav2Vec2BertConfig(
+        vocab_size=len(LETTERS), hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
+        feature_projection_input_dim=32, conv_depthwise_kernel_size=5, mask_time_length=2, pad_token_id=0, **changes,
+    )  # fmt: skip
+    transformers.Wav2Vec2BertForCTC(config).save_pretrained(directory)
+    save_tokenizer(directory)
+    transformers.SeamlessM4TFeatureExtractor(feature_size=16, num_mel_bins=16).save_pretrained(directory)
+    return directory
+
+
 def save(directory: Path, variant: str) -> Path:
-    return save_parakeet(directory) if variant == "parakeet" else save_wav2vec(directory, variant)
+    special = {
+        "parakeet": save_parakeet, "bert": save_bert, "bert-adapter": functools.partial(save_bert, add_adapter=True),
+    }  # fmt: skip
+    return special[variant](directory) if variant in special else save_wav2vec(directory, variant)

@@ -250,8 +250,8 @@ def without_language(folder: Path) -> str | None:
     return mms(None, current=None)(folder)
 
 
-def of_telephones(folder: Path) -> None:
-    settings_of(wav2vec(processor=False), "preprocessor_config.json", sampling_rate=8000)(folder)
+def of_rate(rate: int) -> Make:
+    return settings_of(wav2vec(processor=False), "preprocessor_config.json", sampling_rate=rate)
 
 
 def phonemes(folder: Path) -> None:
@@ -278,6 +278,10 @@ CASES = (
     Case("data2vec audio", variant("data2vec")),
     Case("Parakeet CTC, subwords (`tokenizer.json`)", variant("parakeet")),
     Case("Parakeet CTC with its processor", parakeet_processor),
+    Case("Wav2Vec2-BERT (`SeamlessM4TFeatureExtractor`)", variant("bert")),
+    Case("Wav2Vec2-BERT with `add_adapter`, as its fine-tuning tutorial has it", variant("bert-adapter")),
+    Case("wav2vec 2.0 with `add_adapter`", settings_of(wav2vec(), "config.json", add_adapter=True), loads=False),
+    Case("wav2vec 2.0 with a feature extractor of 8 kHz", of_rate(8000)),
     Case("the fine-tuning tutorial: lower-case letters, `[PAD]`, `[UNK]`", tutorial),
     Case("the same of transformers 4: `<s>`, `</s>` beyond the outputs, old names of weights", tutorial_of_version_4),
     Case("`vocab.json` alone, no `tokenizer_config.json`", without(wav2vec(), "tokenizer_config.json")),
@@ -308,7 +312,7 @@ CASES = (
     Case("config of another head", settings_of(wav2vec(), "config.json", vocab_size=40), loads=False),
     Case("a tokenizer with more letters than outputs", wav2vec(GERMAN, {"vocab_size": 32}), loads=False),
     Case("`pad_token_id` that is a letter", settings_of(wav2vec(), "config.json", pad_token_id=7), loads=False),
-    Case("a feature extractor of 8 kHz", of_telephones, loads=False),
+    Case("a feature extractor of 400 Hz", of_rate(400), loads=False),
     Case("no piece between words", wav2vec([*MARKUP[:4], *LATIN]), loads=False),
     Case("byte-level BPE (`Ġ`)", subwords("Ġ"), loads=False),
     Case("phonemes instead of letters", phonemes, loads=False),
