@@ -25,7 +25,10 @@ from pipeline.acoustic.features import FFT_SAMPLES, HOP_SAMPLES, mel_filters
 from pipeline.acoustic.whisper_encoder import WhisperEncoder
 
 WIDTH, HEADS, LAYERS = 512, 8, 6
-_POSITIONS = 300  # 6 s: what positions have in common is their mean over so many
+_POSITIONS = 750  # 15 s: what positions have in common is their mean over so many
+_FARTHEST = 1500  # frames: 30 s, longer than any utterance; distances beyond what was measured get the edge's score
+_EDGE = 100  # frames at the edge of what was measured: few pairs are so far apart, so their mean is taken
+_EDGE_COUNT = 30.0  # pairs that such a mean counts for at each distance
 BINS = FFT_SAMPLES // 2
 SHIFT = 200
 """Samples by which the centre of a frame lies later than that of Whisper's frame before: frame n here is centred at
@@ -296,13 +299,14 @@ def fit_to(network: Any, whisper: WhisperEncoder, embedded: torch.Tensor) -> lis
     encoder = network.wav2vec2_conformer.encoder
     inside = torch.ones(embedded.shape[:2], dtype=torch.bool)
     distances = encoder.embed_positions(embedded)
+    far = encoder.embed_positions(embedded.new_zeros(1, _FARTHEST, WIDTH))[0]
     near = []
     with torch.no_grad():
         network.wav2vec2_conformer.feature_projection.projection.bias += mean_position(whisper)
         for block, source in zip(encoder.layers, whisper.layers, strict=True):
             x = ours + 0.5 * _first(block, ours)
             block.self_attn_layer_norm.weight *= (_spread(x) / _spread(theirs)).median()
-            _fit_block(block, source, x, theirs, distances[0])
+            _fit_block(block, source, x, theirs, far)
             middle = theirs + source.self_attn(source.self_attn_layer_norm(theirs), None)
             theirs = source(theirs, None)
             x = x + _attention(block.self_attn, block.self_attn_layer_norm(x), None, distances)
@@ -334,7 +338,23 @@ def _fit_block(block: Any, source: Any, x: torch.Tensor, theirs: torch.Tensor, d
         wanted[:, at] = missing.diagonal(at - frames + 1, 1, 2).mean(-1)
     counts = frames - (torch.arange(2 * frames - 1) - frames + 1).abs()
     queries = part.linear_q(normed).view(-1, HEADS, WIDTH // HEADS).transpose(0, 1)
-    fit_distances(part, wanted, counts, distances, queries)
+    fit_distances(part, *_beyond(wanted, counts), distances, queries)
+
+
+def _beyond(wanted: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores [H, D] and counts [D] of all distances: what was not measured is as the edge of what was.
+
+    Without, the fit is free there, and utterances longer than those measured attend to noise.
+    """
+    more = _FARTHEST - (wanted.shape[1] + 1) // 2
+    ends = [wanted[:, :_EDGE], wanted[:, -_EDGE:]]
+    weights = [counts[:_EDGE], counts[-_EDGE:]]
+    sides = [
+        ((end * weight).sum(1) / weight.sum())[:, None].expand(-1, more)
+        for end, weight in zip(ends, weights, strict=True)
+    ]
+    side = torch.full((more,), _EDGE_COUNT)
+    return torch.cat([sides[0], wanted, sides[1]], 1), torch.cat([side, counts.float(), side])
 
 
 def _scores(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,7 @@ _AVERAGE = 0.995
 _SAVE_EVERY = 300.0  # seconds
 _KEPT = ("linear_pos", "pos_bias_v")
 """What distances add stays as it was fitted: against its large bias one step of Adam moves scores by whole nats."""
-_SHORTEST = 6.0  # seconds of what the distances are measured on
+_SHORTEST = 15.0  # seconds of what the distances are measured on: most utterances are as long
 
 
 class Training(TrainingState):
@@ -119,7 +119,8 @@ def start(arguments: argparse.Namespace, letters: Letters) -> None:
     torch.manual_seed(0)
     teacher, network = load_teacher(), conformer.make(len(letters.outputs))
     examples = read(arguments.audio, letters, arguments.work / "samples")
-    chosen = [one for one in examples if one.seconds >= _SHORTEST][:: max(1, len(examples) // 32)][:16]
+    long = [one for one in examples if one.seconds >= _SHORTEST]
+    chosen = long[:: max(1, len(long) // 16)][:16]
     rows = [one.samples[: int(_SHORTEST * 16_000)] for one in chosen]
     samples = torch.from_numpy(np.stack(rows)).float()
     samples = (samples - samples.mean(1, keepdim=True)) / samples.std(1, keepdim=True)

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.acoustic.companion_files import by_letters, settled
+from pipeline.acoustic.companion_files import by_letters, settled, with_vocabulary
 from pipeline.config import AdapterConfig, RunConfig, absolute_paths
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.errors import ConfigError, ModelError
@@ -42,7 +42,8 @@ def resolved(config: RunConfig) -> RunConfig:
     Without an adapter where an optional one is missing.
     Raises ConfigError if the adapter was trained on another base, ModelError if it or the base cannot be read.
     """
-    config = absolute_paths(by_letters(dataclasses.replace(config, acoustic=settled(config.acoustic))))
+    config = with_vocabulary(by_letters(dataclasses.replace(config, acoustic=settled(config.acoustic))))
+    config = absolute_paths(config)
     folder = adapter_folder(config)
     if config.adapter is None or folder is None:
         return dataclasses.replace(config, adapter=None)

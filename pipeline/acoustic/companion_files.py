@@ -47,3 +47,11 @@ def by_letters(config: RunConfig) -> RunConfig:
     if g2g is not None and g2g.confusions == G2gConfig().confusions:
         g2g = dataclasses.replace(g2g, confusions=None)
     return dataclasses.replace(config, phone_fusion=None, rescoring=None, g2g=g2g)
+
+
+def with_vocabulary(config: RunConfig) -> RunConfig:
+    """Return ``config`` with ``phone_fusion.vocabulary`` settled: on where another model hears the phones."""
+    fusion = config.phone_fusion
+    if fusion is None or fusion.vocabulary is not None or config.acoustic.phones in (None, AUTO, LETTERS):
+        return config
+    return dataclasses.replace(config, phone_fusion=dataclasses.replace(fusion, vocabulary=True))

@@ -189,6 +189,7 @@ class PhoneFusionConfig(Part):
     n_best: int = 24  # hypotheses that are compared, at least
     margin: int = 25  # frames around a word of the search in which its phones are looked for
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
+    vocabulary: bool | None = None  # also words that the search has not; by default where another model hears phones
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,10 @@ _NOT_IN_OUTPUT = (("acoustic", "model"), ("acoustic", "device"), ("acoustic", "b
 """Config keys left out: the model has its own id, and device and packing decide speed and memory only."""
 _LATER_PARTS = ("cut", "lexical", "memory", "policy", "tree", "session")
 """Parts that earlier versions had not: off, they leave the hash what it was."""
-_LATER_KEYS = (("acoustic", "language"), ("acoustic", "phones"), ("acoustic", "calibration"), ("guard", "cautious"))
+_LATER_KEYS = (
+    ("acoustic", "language"), ("acoustic", "phones"), ("acoustic", "calibration"), ("guard", "cautious"),
+    ("phone_fusion", "vocabulary"),
+)  # fmt: skip
 """Likewise, as long as they are None or off, or not settled yet."""
 _PRONOUNCED_IN_FORMAT_1 = ("rescoring", "lexicon", "g2g", "guard")
 _PRONUNCIATION_FILES = (".npz", ".gz")

@@ -63,7 +63,7 @@ class Parts:
 
     @functools.cached_property
     def sounds(self) -> Sounds:
-        return Sounds(self.pronouncer, ListPronouncer(self.pronouncer), self._knows())
+        return Sounds(self.pronouncer, ListPronouncer(self.pronouncer), self._knows(), self.tokens)
 
     def _knows(self) -> Callable[[str], bool]:
         model = self.config.language_model

@@ -24,13 +24,14 @@ from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.session import SessionOdds
 from pipeline.rescoring.technique import Sounds, Technique
 from pipeline.rescoring.variants import SpellingVariants
+from pipeline.rescoring.vocabulary import HeardWords
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, EntityList
 from pipeline.types.hypothesis import Hypothesis
 from pipeline.types.tokens import Tokens
 
 TECHNIQUES: tuple[type[Technique], ...] = (
-    SpellingVariants, PhoneFusion, PhoneRescoring, LexiconLookup, MemoryProposals,
+    SpellingVariants, PhoneFusion, HeardWords, PhoneRescoring, LexiconLookup, MemoryProposals,
 )  # fmt: skip
 
 

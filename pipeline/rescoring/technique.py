@@ -11,6 +11,7 @@ from pipeline.rescoring.scene import Scene
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import Hypothesis
+from pipeline.types.tokens import Tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +20,13 @@ class Sounds:
 
     lists: the pronouncer's answers for whole lists, remembered
     knows: whether the language model's vocabulary has a word; CMUdict where there is no such list
+    tokens: the model's inventory, for techniques that look at its pieces
     """
 
     pronouncer: Pronouncer
     lists: ListPronouncer
     knows: Callable[[str], bool]
+    tokens: Tokens | None = None
 
 
 class Technique:
