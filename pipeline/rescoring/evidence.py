@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pipeline.config import GuardConfig, LanguageModelConfig, ShortlistConfig
 from pipeline.lexicon.alignment import IMPOSSIBLE, AlignedWord
 from pipeline.lexicon.phone_index import PhoneIndex, nearest_distance
-from pipeline.lexicon.phones import Pronunciation
+from pipeline.lexicon.phones import ARPABET, Pronunciation
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.lexicon.subwords import SubwordScorer
 from pipeline.rescoring.aligned import Fit, Variants, align_hypothesis, floored
@@ -117,6 +117,11 @@ class Evidence:
         self._context = ContextScorer(language_model)
         self._close = Phonetic(_CLOSE, pronouncer, keep=1)
         self._standings = Standings(pronouncer, tokens)
+
+    @property
+    def by_letters(self) -> bool:
+        """Whether a model's own letters are heard in place of phones."""
+        return self._pronouncer.units is not ARPABET
 
     def scene(
         self, unbiased: Hypothesis, emissions: Emissions, entities: EntityList, size_class: int = 0

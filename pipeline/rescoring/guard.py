@@ -56,6 +56,9 @@ class Judge:
         return kept[-1]
 
 
+_CAUTION = 0.25
+"""Share of the rate that the guard aims at with a model that it was not fitted on: such a model writes two to four
+times as many words wrong, and each of these is a chance for a false accept."""
 PLAIN, ADAPTED = "plain", "adapted"
 """Parts of a weights file: for runs without a contextual adapter, and with one."""
 
@@ -84,16 +87,25 @@ def read_judge(path: Path, part: str = PLAIN) -> Judge:
         ) from error
 
 
-def _bound(config: GuardConfig, judge: Judge, part: str) -> float:
-    """Return the bound that ``config`` asks for; for a model that the weights were not fitted on the stricter one."""
+def _bound(config: GuardConfig, judge: Judge, part: str, letters: bool) -> float:
+    """Return the bound that ``config`` asks for.
+
+    For a model that the weights were not fitted on it is the stricter one, with and without an adapter, of the bounds
+    for a share of the rate; where it hears its own ``letters``, which they say little of, the strictest of all.
+    """
     if config.bound is not None:
         return config.bound
     bound = judge.bound(config.max_false_accepts_per_hour)
     if not config.cautious:
         return bound
-    other = read_judge(Path(config.weights), PLAIN if part == ADAPTED else ADAPTED)
-    kept = [known for rate, known in other.bounds if rate <= config.max_false_accepts_per_hour]
-    return max(bound, *kept[-1:])
+    both = [read_judge(Path(config.weights), one).bounds for one in (PLAIN, ADAPTED)]
+    least = 0.0 if letters else _CAUTION * config.max_false_accepts_per_hour
+    return max(_at(table, least) for table in both)
+
+
+def _at(bounds: Sequence[tuple[float, float]], rate: float) -> float:
+    """Return the bound for ``rate``, or for the lowest rate that there is one for."""
+    return [bound for known, bound in bounds if known <= max(rate, bounds[0][0])][-1]
 
 
 class Guard:
@@ -109,7 +121,7 @@ class Guard:
         self._movers = tuple(movers)
         part = ADAPTED if adapted else PLAIN
         self.evidence, self._judge = evidence, read_judge(Path(config.weights), part)
-        self.bound = _bound(config, self._judge, part)
+        self.bound = _bound(config, self._judge, part, evidence.by_letters)
 
     def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
         """Return the evidence that the weights are for, of each proposal, and how it lies on the phones."""

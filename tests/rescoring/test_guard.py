@@ -1,11 +1,11 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.acoustic.letter_units import letter_pronouncer
 from pipeline.config import GuardConfig, SessionConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
@@ -262,13 +262,21 @@ def test_the_shipped_weights_have_bounds_for_a_range_of_rates(part: str) -> None
     assert weights.bounds[0][0] <= GuardConfig().max_false_accepts_per_hour
 
 
-def test_a_model_that_it_was_not_fitted_on_gets_the_stricter_of_both_bounds() -> None:
+@pytest.mark.parametrize("rate", [2.0, 20.0, 60.0])
+def test_a_model_that_it_was_not_fitted_on_gets_the_stricter_bound_of_a_quarter_of_the_rate(rate: float) -> None:
     judges = [read_judge(Path(GuardConfig().weights), part) for part in (PLAIN, ADAPTED)]
-    evidence: Any = None  # a bound needs none
-    for rate in (2.0, 20.0, 60.0):
-        config = GuardConfig(max_false_accepts_per_hour=rate)
-        assert Guard(config, evidence).bound == judges[0].bound(rate)
-        cautious = dataclasses.replace(config, cautious=True)
-        strict = max(judge.bound(rate) for judge in judges)
-        assert [Guard(cautious, evidence, adapted).bound for adapted in (False, True)] == [strict, strict]
+    evidence = guard().evidence
+    config = GuardConfig(max_false_accepts_per_hour=rate)
+    assert Guard(config, evidence).bound == judges[0].bound(rate)
+    cautious = dataclasses.replace(config, cautious=True)
+    strict = max(judge.bound(max(rate / 4, judge.bounds[0][0])) for judge in judges)
+    assert [Guard(cautious, evidence, adapted).bound for adapted in (False, True)] == [strict, strict]
     assert Guard(GuardConfig(bound=-1.0, cautious=True), evidence).bound == -1.0
+
+
+def test_letters_that_it_was_not_fitted_on_get_the_strictest_bound() -> None:
+    letters = letter_pronouncer(LETTERS)
+    evidence = Evidence(GuardConfig(), LETTERS, None, letters, ListPronouncer(letters))
+    tables = [read_judge(Path(GuardConfig().weights), part).bounds for part in (PLAIN, ADAPTED)]
+    assert Guard(GuardConfig(cautious=True), evidence).bound == max(bound for table in tables for _, bound in table)
+    assert Guard(GuardConfig(), evidence).bound == read_judge(Path(GuardConfig().weights)).bound(20.0)
