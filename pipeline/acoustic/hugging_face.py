@@ -215,7 +215,7 @@ class HuggingFaceCtc:
         """Return [T, stride * M] of one waveform, as Wav2Vec2-BERT's extractor makes them; no frame is half padding."""
         stride = self._extractor.stride
         mel = ((len(samples) - BERT_WINDOW) // BERT_HOP + 1) // stride * stride
-        heard = self._extractor(
+        heard: torch.Tensor = self._extractor(
             samples.numpy(), sampling_rate=self._rate, pad_to_multiple_of=None, return_tensors="pt"
         )["input_features"][0]
         return heard[: mel // stride].float()
