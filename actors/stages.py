@@ -22,8 +22,7 @@ def encode_batch(recogniser: "Recogniser", audio: pa.Table, meter: Meter, adapts
     """Return the EMISSIONS rows of AUDIO rows, decoded or not; ``adapts``: an adapter runs here and not later."""
     with Batch(meter, "encode", audio) as batch:
         before = recogniser.encoder.work
-        emissions = recogniser.encode(audio)
-        emissions = recogniser.adapt(emissions) if adapts else emissions
+        emissions = recogniser.hear(audio) if adapts else recogniser.encode(audio)
         return batch.done(emissions, recogniser.encoder.work - before)
 
 

@@ -248,11 +248,22 @@ def _compared(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         for checkout in runs:
             runs[checkout].append(_elsewhere(checkout, arguments))
     rows = []
-    for number, row in enumerate(runs[here][0]):
-        before, after = (statistics.median(run[number]["x_real_time"] for run in runs[c]) for c in (there, here))
+    speeds = [{_named(row): statistics.median(_speeds(runs[c], _named(row))) for row in runs[c][0]} for c in runs]
+    for row in runs[here][0]:
+        if _named(row) not in speeds[0]:
+            continue  # the other checkout does not measure it
+        before, after = (found[_named(row)] for found in speeds)
         facts = {"before": before, "after": after, "times": after / before}
         rows.append({"what": row["what"], "batch_seconds": row["batch_seconds"], **facts})
     return rows
+
+
+def _named(row: dict[str, Any]) -> tuple[str, object]:
+    return row["what"], row["batch_seconds"]
+
+
+def _speeds(rounds: Sequence[Sequence[dict[str, Any]]], name: tuple[str, object]) -> list[float]:
+    return [row["x_real_time"] for rows in rounds for row in rows if _named(row) == name]
 
 
 def _elsewhere(checkout: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:

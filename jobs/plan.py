@@ -88,6 +88,8 @@ def _print(facts: dict[str, Any], rates: Rates, prices: Prices, console: Console
     table.add_row("CPU core hours", f"{facts['cpu_hours']:,.0f}")
     if facts["cores_per_gpu"]:
         table.add_row("cores that keep a GPU busy", f"{facts['cores_per_gpu']:,.0f}")
+    if facts["shortlist_cores_per_gpu"]:
+        table.add_row("of these, for shortlists", f"{facts['shortlist_cores_per_gpu']:,.1f}")
     table.add_row("nodes", ", ".join(f"{count:,} x {name}" for name, count in facts["nodes"].items()))
     table.add_row("wall time", f"{facts['wall_hours']:,.1f} h")
     for name in ("audio", "transcript", "cache"):

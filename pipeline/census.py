@@ -6,7 +6,7 @@
             found = search()
             one.kept = len(found)
 
-Outside of ``counting`` a step counts nothing. Threads count apart.
+Outside of ``counting`` a step counts nothing. Threads count apart, until ``join_counts``.
 """
 
 import contextlib
@@ -98,6 +98,12 @@ def counting() -> Iterator[Census]:
         yield census
     finally:
         _HERE.census = before
+
+
+def join_counts(census: Census) -> None:
+    """Count here what another thread has counted."""
+    if _HERE.census is not None:
+        _HERE.census.join(census)
 
 
 @dataclasses.dataclass

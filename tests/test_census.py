@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pipeline.census import STEPS, Census, counting, step
+from pipeline.census import STEPS, Census, counting, join_counts, step
 from pipeline.retrieval.shortlist import STRATEGIES
 from pipeline.runs.counts import StageCount, Tally
 from pipeline.runs.record import candidate_facts
@@ -54,3 +54,21 @@ def test_counts_of_batches_and_stages_add_up() -> None:
 
 def test_what_every_strategy_keeps_is_shown() -> None:
     assert {one.name for one in STRATEGIES} <= STEPS.keys()
+
+
+def test_what_another_thread_counted_can_be_joined() -> None:
+    found: list[Census] = []
+
+    def work() -> None:
+        with counting() as own:
+            keep("listed", 5)
+        found.append(own)
+
+    other = threading.Thread(target=work)
+    other.start()
+    other.join()
+    join_counts(found[0])  # nobody counts here
+    with counting() as census:
+        join_counts(found[0])
+        keep("listed", 7)
+    assert census.steps["listed"].utterances == {5: 1, 7: 1}

@@ -3,7 +3,7 @@
 encoder hours = audio hours / encode_x          decoder core hours = audio hours / decode_x
 encoders      = encoder hours / (deadline x utilisation), rounded up to whole nodes; decoders likewise
 audio         = audio hours / audio_x core hours for encoders on GPUs: on cores beside them, the rest beside decoders
-cores per GPU = encode_cores + encode_x / audio_x
+cores per GPU = encode_cores + encode_x / audio_x + encode_x / shortlist_x, the last with an adapter beside the GPU
 wall hours    = the slower of the two stages on the nodes so chosen, as they run at the same time
 cost          = wall hours x nodes x price per hour  +  bytes kept x months x price per GB and month
 """
@@ -31,6 +31,8 @@ class Rates:
     encode_x, decode_x:     audio hours per hour of one encoder, and of one decoder core
     encode_cores:           cores that one encoder keeps busy itself, beside its GPU; 1 on CPUs
     audio_x:                audio hours that a core decodes in an hour for encoders on GPUs; others do it themselves
+    shortlist_x:            audio hours for which a core beside a GPU makes the shortlists of its adapter in an hour; 0
+                            where it has none, or where they are part of encode_cores
     audio_mb_per_hour:      as read, per audio hour; so also the two below
     transcript_mb_per_hour: TRANSCRIPTS
     cache_mb_per_hour:      cached first pass
@@ -48,6 +50,7 @@ class Rates:
     cache_mb_per_hour: float
     block_mb: float
     source: str
+    shortlist_x: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +97,8 @@ def rates_from_yaml(content: Mapping[str, Any]) -> Rates:
     unknown = sorted(set(content) - set(fields))
     if unknown:
         raise ConfigError(f"rates: unknown key(s) {unknown}; there are {sorted(fields)}.")
-    return Rates(**{name: _value(content, name, kind, "rates") for name, kind in fields.items()})
+    given = {name: kind for name, kind in fields.items() if name in content or name != "shortlist_x"}
+    return Rates(**{name: _value(content, name, kind, "rates") for name, kind in given.items()})
 
 
 def rates_from_run(record: Mapping[str, Any], default: Rates, source: str) -> Rates:
@@ -164,7 +168,8 @@ def plan(wanted: Wanted, rates: Rates, prices: Prices) -> dict[str, Any]:
     encoder_hours, decoder_hours = hours / rates.encode_x, hours / rates.decode_x
     usable = wanted.deadline_hours * wanted.utilisation
     on_gpu = rates.device == "gpu"
-    host_hours = encoder_hours * rates.encode_cores
+    shortlist_cores = rates.encode_x / rates.shortlist_x if on_gpu and rates.shortlist_x else 0.0
+    host_hours = encoder_hours * (rates.encode_cores + shortlist_cores)
     audio_hours = hours / rates.audio_x if on_gpu else 0.0
     gpu_nodes = math.ceil(encoder_hours / usable / prices.gpu_node.gpus) if on_gpu else 0
     beside = min(audio_hours, max(0.0, gpu_nodes * prices.gpu_node.cores * usable - host_hours))
@@ -180,7 +185,8 @@ def plan(wanted: Wanted, rates: Rates, prices: Prices) -> dict[str, Any]:
         "audio_hours": hours,
         "gpu_hours": encoder_hours if on_gpu else 0.0,
         "cpu_hours": decoder_hours + host_hours + audio_hours,
-        "cores_per_gpu": rates.encode_cores + rates.encode_x / rates.audio_x if on_gpu else 0.0,
+        "cores_per_gpu": rates.encode_cores + rates.encode_x / rates.audio_x + shortlist_cores if on_gpu else 0.0,
+        "shortlist_cores_per_gpu": shortlist_cores,
         "encode_hours": encoder_hours,
         "decode_hours": decoder_hours,
         "nodes": {prices.gpu_node.name: gpu_nodes, prices.cpu_node.name: cpu_nodes} if on_gpu

@@ -1,5 +1,7 @@
 """Conformer-like blocks: attention, convolution, feed-forward, shared by the head and the speller."""
 
+import functools
+
 import torch
 from torch import nn
 
@@ -21,6 +23,15 @@ class ChannelDropout(nn.Module):
         return x * torch.rand(x.shape[0], 1, x.shape[2], device=x.device).lt(keep).to(x.dtype).div(keep)
 
 
+@functools.lru_cache(maxsize=64)  # a few lengths of all audio (pipeline.acoustic.batching.padded_length), some 5 MB
+def _turns(frames: int, rotated: int, device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return sine and cosine [T, d/2] of the angles by which each frame is rotated; every block asks for the same."""
+    with torch.inference_mode(mode=False):  # training takes them too
+        frequencies = 10_000.0 ** (-torch.arange(rotated, device=device) / rotated)
+        angles = torch.arange(frames, device=device)[:, None] * frequencies
+        return angles.sin().to(dtype), angles.cos().to(dtype)
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention with rotary positions (Su et al. 2021): relative, and no table to outgrow."""
 
@@ -32,9 +43,7 @@ class SelfAttention(nn.Module):
         self.rotated = width // heads // 2
 
     def _rotate(self, x: torch.Tensor) -> torch.Tensor:
-        frequencies = 10_000.0 ** (-torch.arange(self.rotated, device=x.device) / self.rotated)
-        angles = torch.arange(x.shape[2], device=x.device)[:, None] * frequencies  # [T, d/2]
-        sine, cosine = angles.sin().to(x.dtype), angles.cos().to(x.dtype)
+        sine, cosine = _turns(x.shape[2], self.rotated, x.device, x.dtype)
         first, second = x.chunk(2, dim=-1)
         return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
 

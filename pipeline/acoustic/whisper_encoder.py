@@ -1,7 +1,8 @@
 """Whisper's encoder (Radford et al. 2022, section 2.2), with the parameter names of its published weights.
 
 Written out, as importing transformers for it takes 2.4 s and 100 MB in every worker. The order of the operations is
-that of transformers, so the numbers are the same to the bit (tests/acoustic/test_network.py).
+that of transformers, so the numbers are the same to the bit (tests/acoustic/test_network.py), but for attention in
+bfloat16 on CPUs.
 """
 
 import math
@@ -20,8 +21,11 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: to
     ``mask`` [B, 1, 1, T] is True where it may be attended to.
 
     On CPUs, when gradients are wanted, the fused kernel's way back is slow: written out, forwards and backwards take
-    half of its time in bfloat16 (12 s of audio, AMX).
+    half of its time in bfloat16 (12 s of audio, AMX). Without gradients it takes two fifths of it there
+    (benchmarks/results/encoder.md); in float32 the fused kernel is as fast.
     """
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and not torch.is_grad_enabled():
+        return _attend_written_out(query, key, value, mask)
     if query.device.type != "cpu" or not torch.is_grad_enabled():
         return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
     with torch.autocast("cpu", enabled=False):  # which would make the softmax float32, four times its memory
@@ -30,6 +34,22 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: to
             scores = scores + torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, _HIDDEN)
         mixed: torch.Tensor = scores.softmax(-1) @ value
     return mixed
+
+
+def _attend_written_out(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """Return ``attend`` without gradients; the mask is added within the first product, which spares a pass."""
+    batch, heads, frames, width = query.shape
+    query, key, value = (one.reshape(batch * heads, frames, width) for one in (query, key, value))
+    hidden = query.new_zeros(batch, 1, 1, frames)
+    if mask is not None:
+        hidden = hidden.masked_fill(~mask, _HIDDEN)
+    added = hidden.expand(batch, heads, frames, frames).reshape(batch * heads, frames, frames)
+    with torch.autocast("cpu", enabled=False):  # which would make the softmax float32, four times its memory
+        scores = torch.baddbmm(added, query, key.transpose(-1, -2))
+        mixed = torch.bmm(scores.softmax(-1), value)
+    return mixed.view(batch, heads, frames, width)
 
 
 def sinusoids(positions: int, width: int) -> torch.Tensor:
@@ -49,6 +69,7 @@ class Attention(nn.Module):
         self.v_proj, self.q_proj, self.out_proj = (nn.Linear(width, width) for _ in range(3))
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        x = x.to(self.q_proj.weight.dtype)  # at once, where autocast would do it three times
         # Whisper scales the query before the product: later, bfloat16 rounds otherwise.
         query, key, value = (
             one.view(*x.shape[:2], self.heads, -1).transpose(1, 2).contiguous()

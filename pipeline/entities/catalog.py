@@ -61,12 +61,13 @@ class Rows(Sequence[Entity]):
 
     def take(self, indices: Sequence[int]) -> tuple[Entity, ...]:
         """Return the entities at ``indices``; those that were asked for lately are remembered."""
-        new = [index for index in indices if index not in self._known]
-        if len(self._known) + len(new) > _REMEMBERED:
-            self._known = {index: self._known[index] for index in indices if index in self._known}
+        known = self._known  # one and the same throughout, whatever other threads ask for
+        new = [index for index in indices if index not in known]
+        if len(known) + len(new) > _REMEMBERED:
+            known = self._known = {index: known[index] for index in indices if index in known}
         if new:
-            self._known |= zip(new, entities_of(self.table.take(pa.array(new, pa.int64()))), strict=True)
-        return tuple(self._known[index] for index in indices)
+            known |= zip(new, entities_of(self.table.take(pa.array(new, pa.int64()))), strict=True)
+        return tuple(known[index] for index in indices)
 
 
 class Spellings(Mapping[str, Entity]):

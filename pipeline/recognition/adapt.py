@@ -1,7 +1,7 @@
 """The contextual adapter over tables of EMISSIONS rows: shortlist, attend, bias. Table in, table out, a row per row.
 
 It runs in the encoder's actor right after the encoder, and in the decoder's where the first pass comes from a cache:
-the same rows in, so the same rows out.
+the same rows in, so the same rows out. Beside a GPU, threads make the shortlists, ahead of it where it encodes too.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.census import step
 from pipeline.entities.lists import EntitySource
+from pipeline.recognition.ahead import Ahead, Made, usable_threads
 from pipeline.recognition.emission_rows import read_emissions, with_adapter_output
 from pipeline.recognition.failures import FAILURES
 from pipeline.retrieval.shortlist import Shortlister
@@ -30,21 +31,29 @@ class AdapterPass:
     runner: "AdapterRunner"
     lists: EntitySource
     shortlister: Shortlister
+    threads: int = dataclasses.field(default_factory=usable_threads)
 
-    def adapt(self, emissions: pa.Table) -> pa.Table:
-        """Return EMISSIONS rows with ADAPTER_OUTPUT in place of ADAPTER_INPUT; a row that fails has ``error`` set."""
-        heard, shortlists, failed = list[Emissions | None](), list[Shortlist | None](), list[str | None]()
-        for scalars, one in read_emissions(emissions):
-            name = scalars["utterance_id"]
-            shortlist, error = None, None
-            try:
-                if one is not None:
-                    shortlist = self._shortlist(one, self.lists.of(name, scalars["entities"]))
-            except FAILURES as failure:
-                error = _said(name, failure)
-            heard.append(one)
-            shortlists.append(shortlist)
-            failed.append(error)
+    def ahead(self) -> Ahead:
+        """Return what makes shortlists in threads; see pipeline.recognition.ahead."""
+        return Ahead(self._listed, self.threads)
+
+    def adapt(self, emissions: pa.Table, ahead: Ahead | None = None) -> pa.Table:
+        """Return EMISSIONS rows with ADAPTER_OUTPUT in place of ADAPTER_INPUT; a row that fails has ``error`` set.
+
+        ahead: has taken the shortlists of all rows; None makes them here, beside a GPU in threads
+        """
+        if ahead is None and self.runner.together and self.threads > 1:
+            with self.ahead() as ahead:
+                ahead.take(range(len(emissions)), emissions)
+                return self.adapt(emissions, ahead)
+        if ahead is None:
+            made = self._listed(emissions)
+        else:
+            found = ahead.made()
+            made = [found[row] for row in range(len(emissions))]
+        heard = [one for _, one in read_emissions(emissions)]
+        shortlists: list[Shortlist | None] = [shortlist for shortlist, _ in made]
+        failed: list[str | None] = [error for _, error in made]
         names = emissions["utterance_id"].to_pylist()
         for at, result in self._attended(heard, shortlists).items():
             if isinstance(result, Emissions):
@@ -59,6 +68,20 @@ class AdapterPass:
         if not shortlist.entities.entities:
             return heard, shortlist
         return self._adapted([heard], [shortlist])[0], shortlist
+
+    def _listed(self, emissions: pa.Table) -> list[Made]:
+        """Return the shortlists of EMISSIONS rows."""
+        made: list[Made] = []
+        for scalars, one in read_emissions(emissions):
+            name = scalars["utterance_id"]
+            shortlist, error = None, None
+            try:
+                if one is not None:
+                    shortlist = self._shortlist(one, self.lists.of(name, scalars["entities"]))
+            except FAILURES as failure:
+                error = _said(name, failure)
+            made.append((shortlist, error))
+        return made
 
     def _shortlist(self, heard: Emissions, entities: EntityList) -> Shortlist:
         if heard.last is None or heard.query is None:

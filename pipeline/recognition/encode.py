@@ -14,7 +14,7 @@ from pipeline.audio.decode import Pcm
 from pipeline.errors import RowError
 from pipeline.recognition.emission_rows import emission_columns, with_adapter_input, with_phone_clock
 from pipeline.recognition.waveforms import is_read, read_audio, waveforms_of
-from pipeline.schemas import EMISSIONS, ORIGIN, with_origin
+from pipeline.schemas import EMISSIONS, ORIGIN, WAVEFORM, with_origin
 from pipeline.types.emissions import Emissions
 
 if TYPE_CHECKING:  # torch is for the workers: the driver imports this module too
@@ -89,10 +89,13 @@ class Encoder:
         """What the calling thread has had the model do so far: what keeps a GPU busy, and no reading of audio."""
         return DeviceWork(self._done.seconds, self._done.batches, self._done.padded_seconds)
 
-    def encode(self, audio: pa.Table) -> pa.Table:
+    def encode(self, audio: pa.Table, take: Callable[[list[int], pa.Table], None] | None = None) -> pa.Table:
         """Return the EMISSIONS rows of AUDIO rows, in their order; what cannot be encoded has ``error`` set.
 
         The audio is decoded here, unless that was done before (pipeline.recognition.waveforms).
+
+        take: is given the numbers of rows and these rows as soon as they are encoded, while others still are; each row
+              once
         """
         rows = audio if is_read(audio) else read_audio(audio)
         names, errors, waveforms = rows["utterance_id"].to_pylist(), rows["error"].to_pylist(), waveforms_of(rows)
@@ -102,13 +105,27 @@ class Encoder:
                     f"{names[index]}: audio is {len(waveform) / SAMPLE_RATE:.1f} s long, the model takes at most "
                     f"{self.model.max_seconds:g} s; cut it with `python -m jobs.ingest`."
                 )  # fmt: skip
-        emissions = self._encode_all(waveforms, errors, names)
+        emissions: list[Emissions | None] = [None] * len(waveforms)
+        plain = rows.drop_columns(WAVEFORM.names)
+
+        def hand_on(chosen: list[int]) -> None:
+            if take is not None and chosen:
+                of_these = [[column[row] for row in chosen] for column in (waveforms, emissions, errors)]
+                take(chosen, self._table(plain.take(chosen), *of_these))
+
+        hand_on([row for row, waveform in enumerate(waveforms) if waveform is None])
+        for chosen in self._encode_all(waveforms, emissions, errors, names):
+            hand_on(chosen)
         return self._table(rows, waveforms, emissions, errors)
 
     def _encode_all(
-        self, waveforms: Sequence[Pcm | None], errors: list[str | None], names: Sequence[str]
-    ) -> list[Emissions | None]:
-        emissions: list[Emissions | None] = [None] * len(waveforms)
+        self,
+        waveforms: Sequence[Pcm | None],
+        emissions: list[Emissions | None],
+        errors: list[str | None],
+        names: Sequence[str],
+    ) -> Iterator[list[int]]:
+        """Encode each waveform, and yield the numbers of those that are done."""
         found = [(index, waveform) for index, waveform in enumerate(waveforms) if waveform is not None]
         most = min(self.batch_seconds, self._done.fits)
         batches = pack([len(waveform) / SAMPLE_RATE for _, waveform in found], most)
@@ -119,7 +136,7 @@ class Encoder:
                     emissions[index] = result
                 else:
                     errors[index] = f"{names[index]}: the acoustic model failed ({type(result).__name__}: {result})."
-        return emissions
+            yield [index for index, _ in group]
 
     def _heard(self, batches: Sequence[Sequence[Pcm]]) -> Iterator[list[Emissions | Exception]]:
         """Yield what each batch gives; the next one is prepared while the device computes the one before."""

@@ -173,6 +173,14 @@ class Recogniser:
         """Return the EMISSIONS rows of AUDIO rows; with an adapter, what it needs later (ADAPTER_INPUT) in them."""
         return self.encoder.encode(audio)
 
+    def hear(self, audio: pa.Table) -> pa.Table:
+        """Return the EMISSIONS rows of AUDIO rows as the adapter hears them, as ``adapt(encode(audio))`` would."""
+        adapter = self.adapter
+        if adapter is None or not adapter.runner.together:
+            return self.adapt(self.encode(audio))
+        with adapter.ahead() as ahead:
+            return adapter.adapt(self.encoder.encode(audio, ahead.take), ahead)
+
     def clear(self, emissions: pa.Table) -> pa.Table:
         """Return the CLEAR rows of EMISSIONS rows; of a row with an error, no names."""
         rows = []

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from pipeline.config import PRONUNCIATIONS, LexicalConfig, RunConfig
 from pipeline.lexicon.pronunciation import Pronouncer, read_dictionary
+from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.strategy import DEFAULT, Strategy
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import Entity, EntityList
@@ -53,11 +54,11 @@ class Lexical(Strategy):
 
     def __init__(self, config: LexicalConfig, tokens: Tokens, keep: int = 256) -> None:
         """``keep``: lists that are remembered as groups."""
-        self._config, self._tokens, self._keep = config, tokens, keep
+        self._config, self._tokens = config, tokens
         self._number = {letter: at for at, letter in enumerate(tokens.alphabet.letters + "0123456789")}
         words = read_dictionary(PRONUNCIATIONS / "cmudict.txt.gz") if tokens.alphabet.writes_english else {}
         self._weights = self._weigh(words)
-        self._compiled: dict[int, tuple[EntityList, LexicalIndex]] = {}
+        self._compiled = Kept[LexicalIndex](keep)
 
     @classmethod
     def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
@@ -85,13 +86,7 @@ class Lexical(Strategy):
         return owners
 
     def _compile(self, entities: EntityList) -> LexicalIndex:
-        kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
-        if kept is None:
-            kept = entities, self._index(entities.entities)
-        self._compiled[id(entities)] = kept
-        while len(self._compiled) > self._keep:
-            self._compiled.pop(next(iter(self._compiled)))
-        return kept[1]
+        return self._compiled.of(entities, lambda: self._index(entities.entities))
 
     def _index(self, entities: Iterable[Entity]) -> LexicalIndex:
         flat, owners, starts = [np.zeros(0, np.int32)], list[int](), [0]
@@ -127,7 +122,7 @@ def written(heard: SparseLogProbs, tokens: Tokens) -> str:
     return tokens.decode(best[first].tolist())
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _found(text, groups, starts, weights, bound, slack):  # type: ignore[no-untyped-def]
     """Return the spellings, ascending, that a window of ``text`` holds enough of; every group counts once."""
     there = np.zeros(len(weights), np.bool_)

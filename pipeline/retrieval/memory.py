@@ -25,6 +25,7 @@ from pipeline.config import MemoryConfig, RunConfig, ShortlistConfig
 from pipeline.errors import ConfigError
 from pipeline.lexicon.phones import ARPABET
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.remembered import Recall
 from pipeline.retrieval.sound_index import SoundIndex, build_index, encode
@@ -53,9 +54,9 @@ class Memory(Strategy):
         """
         if pronouncer.units is not ARPABET:
             raise ConfigError("--memory is kept in phones, and this model says names in its letters; leave it out.")
-        self._recall, self._pronouncer, self._keep = Recall(config), pronouncer, keep
+        self._recall, self._pronouncer = Recall(config), pronouncer
         self._phonetic = Phonetic(ShortlistConfig(per_phone=config.per_phone, spare=config.spare), pronouncer, keep=1)
-        self._compiled: dict[tuple[int, str], tuple[EntityList, npt.NDArray[np.int32], SoundIndex]] = {}
+        self._compiled = Kept[tuple[npt.NDArray[np.int32], SoundIndex]](keep)
         self._taught: dict[tuple[str, Entity], Entity] = {}
 
     @classmethod
@@ -74,14 +75,7 @@ class Memory(Strategy):
 
     def _compile(self, tenant: str, entities: EntityList) -> tuple[npt.NDArray[np.int32], SoundIndex]:
         """Return the indices of the entities that have confirmed forms, and the index of these forms."""
-        key = id(entities), tenant
-        kept = self._compiled.pop(key, None)  # the list is kept too, so that its id is not given to another
-        if kept is None:
-            kept = entities, *self._index(tenant, entities)
-        self._compiled[key] = kept
-        while len(self._compiled) > self._keep:
-            self._compiled.pop(next(iter(self._compiled)))
-        return kept[1:]
+        return self._compiled.of(entities, lambda: self._index(tenant, entities), key=tenant)
 
     def _index(self, tenant: str, entities: EntityList) -> tuple[npt.NDArray[np.int32], SoundIndex]:
         known = self._recall.names(tenant)
@@ -102,11 +96,12 @@ class Memory(Strategy):
         if not self._recall.knows(tenant, entity):
             return entity
         key = tenant, entity
-        if key not in self._taught:
+        taught = self._taught.get(key)
+        if taught is None:
             if len(self._taught) >= _MOST_TAUGHT:
                 self._taught.clear()
-            self._taught[key] = self._learnt(tenant, entity)
-        return self._taught[key]
+            taught = self._taught[key] = self._learnt(tenant, entity)
+        return taught
 
     def _learnt(self, tenant: str, entity: Entity) -> Entity:
         forms = self._recall.confirmed(tenant, entity)

@@ -40,6 +40,7 @@ from pipeline.entities.catalog import Catalog
 from pipeline.lexicon.phones import ARPABET
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_sound
+from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex, build_index, encode
 from pipeline.retrieval.strategy import DEFAULT, Strategy
 from pipeline.types.emissions import Emissions
@@ -75,7 +76,7 @@ class Fitting:
 
 
 class Phonetic(Strategy):
-    """Loaded once per worker; deterministic. ``matching`` is a pure function of its arguments."""
+    """Loaded once per worker, for all its threads; deterministic. ``matching`` is a pure function of its arguments."""
 
     name = "phonetic"
     part = "shortlist"
@@ -85,10 +86,10 @@ class Phonetic(Strategy):
         self, config: ShortlistConfig, pronouncer: Pronouncer, keep: int = 256, most: int | None = None
     ) -> None:
         """``keep``: compiled lists that are remembered; ``most``: entities of a list, above which others select."""
-        self._config, self._pronouncer, self._keep, self._most = config, pronouncer, keep, most
+        self._config, self._pronouncer, self._most = config, pronouncer, most
         self._size: int | None = None
         self._said: dict[str, tuple[Entity, bytes]] = {}
-        self._compiled: dict[int, tuple[EntityList, SoundIndex]] = {}
+        self._compiled = Kept[SoundIndex](keep)
         self._units = pronouncer.units
         self._confused = (self._units.substitutions * np.float32(config.confusion)).astype(np.float32)
 
@@ -191,15 +192,12 @@ class Phonetic(Strategy):
 
         That of a catalog is mapped from its files, where it is one of phones.
         """
-        kept = self._compiled.pop(id(entities), None)  # the list is kept too, so that its id is not given to another
-        if kept is None:
-            mapped = entities if isinstance(entities, Catalog) and self._units is ARPABET else None
-            found = None if mapped is None else open_sound(mapped)
-            kept = entities, build_index(self.pronounce(entities)) if found is None else found
-        self._compiled[id(entities)] = kept
-        while len(self._compiled) > self._keep:
-            self._compiled.pop(next(iter(self._compiled)))
-        return kept[1]
+        return self._compiled.of(entities, lambda: self._index(entities))
+
+    def _index(self, entities: EntityList) -> SoundIndex:
+        mapped = entities if isinstance(entities, Catalog) and self._units is ARPABET else None
+        found = None if mapped is None else open_sound(mapped)
+        return build_index(self.pronounce(entities)) if found is None else found
 
     def pronounce(self, entities: EntityList) -> list[bytes]:
         """Return the pronunciations of each entity, encoded for an index; every entity is looked up once."""
@@ -232,14 +230,14 @@ def _in_steps(limits: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     return steps
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _pass_owners(found, owners, starts, passed):  # type: ignore[no-untyped-def]
     """Set passed [N] for the entities that have one of the pronunciations ``found``."""
     for index in found:
         passed[owners[starts[index] : starts[index + 1]]] = True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
     """Return (g [39, S + pad], cost of leaving out each slot [S + pad])."""
     frames, phones = log_probs.shape[0], log_probs.shape[1] - 1
@@ -318,7 +316,7 @@ def _leave_out(own, once, skips, lead, depth):  # type: ignore[no-untyped-def]
         after[i + 2] = once[i + 2] if once[i + 2] < skipped else skipped
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _backwards(gaps, skips):  # type: ignore[no-untyped-def]
     """Return slots and costs of leaving them out in the other direction; the last slot, which is none, stays last."""
     last = gaps.shape[1] - 1
@@ -331,7 +329,7 @@ def _backwards(gaps, skips):  # type: ignore[no-untyped-def]
     return turned, left_out
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _rows(phones, lengths, shared, gaps, skips, drop, is_left):  # type: ignore[no-untyped-def]
     """[H, slots] what each half costs at least, in steps, with so many slots before the middle of its block.
 
@@ -360,7 +358,7 @@ def _write_steps(costs, steps):  # type: ignore[no-untyped-def]
         steps[at] = np.uint8(np.int32(most if most < _MOST else _MOST))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _cheapest(lefts, rights, left_of, right_of):  # type: ignore[no-untyped-def]
     """[B] the least steps of each block wherever it lies."""
     best = np.empty(len(left_of), np.uint8)
@@ -373,7 +371,7 @@ def _cheapest(lefts, rights, left_of, right_of):  # type: ignore[no-untyped-def]
     return best
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _affordable(parts, lengths, best, limits, width):  # type: ignore[no-untyped-def]
     """Return the pronunciations, ascending, whose blocks do not cost more than their limit together.
 
@@ -398,7 +396,7 @@ def _affordable(parts, lengths, best, limits, width):  # type: ignore[no-untyped
     return found[:size]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _verify(possible, phones, starts, blocks, least, right_lengths, gaps, skips, limits, drop):  # type: ignore[no-untyped-def]
     """Return those of ``possible`` (ascending) that are within their limit, and what they cost.
 
@@ -447,7 +445,7 @@ def _verify(possible, phones, starts, blocks, least, right_lengths, gaps, skips,
     return found[:count], costs[:count]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _laid(chosen, phones, starts, gaps, skips, limits, drop):  # type: ignore[no-untyped-def]
     """As _verify without anything known beforehand: each goes on from what it shares with the one before."""
     longest, size = len(limits), gaps.shape[1]

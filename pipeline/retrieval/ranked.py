@@ -30,6 +30,7 @@ from pipeline.entities.catalog import Catalog
 from pipeline.errors import ModelError
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_spelling
+from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
 from pipeline.retrieval.session import Earlier
 from pipeline.retrieval.sound_index import SoundIndex
@@ -73,7 +74,7 @@ class Ranked(Strategy):
         self._config, self._phonetic, self._tokens, self._session = config, phonetic, tokens, session
         self._size: int | None = None  # of the list that the lists to come are a part of; None: they are whole
         self.weights = read_weights(Path(config.weights))
-        self._spelled: dict[int, tuple[EntityList, SpellingIndex]] = {}
+        self._spelled = Kept[SpellingIndex](1)
 
     @classmethod
     def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
@@ -191,12 +192,11 @@ class Ranked(Strategy):
         return rise(self._config, size)
 
     def _spellings(self, entities: EntityList) -> SpellingIndex:
-        kept = self._spelled.get(id(entities))  # the list is kept too, so that its id is not given to another
-        if kept is None:
-            found = open_spelling(entities, self._tokens) if isinstance(entities, Catalog) else None
-            kept = entities, build_spellings(entities.entities, self._tokens) if found is None else found
-            self._spelled = {id(entities): kept}
-        return kept[1]
+        return self._spelled.of(entities, lambda: self._spell(entities))
+
+    def _spell(self, entities: EntityList) -> SpellingIndex:
+        found = open_spelling(entities, self._tokens) if isinstance(entities, Catalog) else None
+        return build_spellings(entities.entities, self._tokens) if found is None else found
 
 
 def _spelled(entity: Entity) -> tuple[str, ...]:

@@ -117,9 +117,8 @@ class Shortlister:
     def _look(self, strategy: Strategy, level: int) -> Strategy:
         """Return the strategy at a level; off is asked as the strictest one whether it could say anything."""
         key = strategy.name, max(1, level)
-        if key not in self._at:
-            self._at[key] = strategy.at(key[1])  # kept, and so is what it remembers of lists
-        return self._at[key]
+        kept = self._at.get(key)  # and so is what it remembers of lists
+        return self._at.setdefault(key, strategy.at(key[1])) if kept is None else kept
 
     def decided(
         self, heard: Emissions, entities: EntityList, shortlist: Shortlist, written: Collection[str]

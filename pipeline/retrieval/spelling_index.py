@@ -98,7 +98,7 @@ def build_spellings(entities: Iterable[Entity], tokens: Tokens) -> SpellingIndex
     return SpellingIndex(*arrays)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _shapes(starts, letters, spellings, entities):  # type: ignore[no-untyped-def]
     subwords, sizes = np.ones(len(entities), np.int64), np.ones(len(entities), np.int64)
     for at in range(len(entities)):
@@ -108,7 +108,7 @@ def _shapes(starts, letters, spellings, entities):  # type: ignore[no-untyped-de
     return subwords, sizes
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _spelled(gaps, tokens, starts, letters, spellings, entities, blank):  # type: ignore[no-untyped-def]
     costs = np.zeros(len(entities), np.float32)
     subwords, sizes = np.ones(len(entities), np.int64), np.ones(len(entities), np.int64)
@@ -124,7 +124,7 @@ def _spelled(gaps, tokens, starts, letters, spellings, entities, blank):  # type
     return costs, subwords, sizes, ends
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _cost(gaps, said, blank):  # type: ignore[no-untyped-def]
     """Least sum of gaps [T, V] on a path through ``said``, and the frame in which it ends.
 

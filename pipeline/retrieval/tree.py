@@ -20,6 +20,7 @@ from pipeline.config import CutConfig, RunConfig, SessionConfig, ShortlistConfig
 from pipeline.entities.catalog import Catalog
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_tree
+from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
 from pipeline.retrieval.ranked import Ranked
 from pipeline.retrieval.sound_index import SoundIndex
@@ -47,7 +48,7 @@ class Tree(Ranked):
         super().__init__(config, phonetic, tokens, session)
         self._tree = tree or TreeConfig()
         self._model = read_tree(Path(self._tree.weights))
-        self._indexed: dict[int, tuple[EntityList, TreeIndex]] = {}
+        self._indexed = Kept[TreeIndex](1)
 
     @classmethod
     def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
@@ -77,9 +78,8 @@ class Tree(Ranked):
         return super().reason(heard, entity, size)
 
     def _index(self, entities: EntityList, index: SoundIndex) -> TreeIndex:
-        kept = self._indexed.get(id(entities))  # the list is kept too, so that its id is not given to another
-        if kept is None:
+        def build() -> TreeIndex:
             found = open_tree(entities, Path(self._tree.weights)) if isinstance(entities, Catalog) else None
-            kept = entities, index_tree(index, self._model) if found is None else found
-            self._indexed = {id(entities): kept}
-        return kept[1]
+            return index_tree(index, self._model) if found is None else found
+
+        return self._indexed.of(entities, build)

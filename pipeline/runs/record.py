@@ -54,13 +54,17 @@ def stage_facts(
     ``busy_share`` is the share of the stage's wall time that a worker spends in batches, ``gpu_busy_share`` that which
     it spends inside the acoustic model on a GPU. ``batch_seconds`` is the audio of an average batch of that model with
     its padding, ``batch_padding`` the share that is padding. ``peak_queue_rows`` is the most rows that waited for the
-    stage.
+    stage. ``shortlist_cores`` are the cores that shortlists took for each second in which the GPU computed, where they
+    were made beside one.
     """
     facts = {name: _stage(count, workers.get(name, 1)) for name, count in stages.items()}
     for name, count in stages.items():
         on_gpu = on_gpus and count.device_seconds > 0
         capacity = max(count.last_end - count.first_start, 1e-9) * workers.get(name, 1)
         facts[name] |= _batches(count)
+        listed = count.census.steps.get("shortlist")
+        cores = listed.seconds / count.device_seconds if on_gpu and listed is not None else None
+        facts[name]["shortlist_cores"] = None if cores is None else round(cores, 3)
         facts[name]["gpu_busy_share"] = round(min(1.0, count.device_seconds / capacity), 4) if on_gpu else None
     return facts
 

@@ -6,6 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence, Set
 
+_quoted = json.encoder.encode_basestring  # what json.dumps writes of a text with ensure_ascii=False
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entity:
@@ -48,9 +50,8 @@ class EntityList:
     def version(self) -> str:
         """Content hash of the entities, 16 hex digits; the order and the file format do not matter."""
         digest = hashlib.sha256()
-        for e in self.entities:
-            content = (e.text, e.display_as, e.aliases, e.pronunciations, e.weight, e.tags)
-            digest.update(json.dumps(content, ensure_ascii=False).encode())
+        for entity in self.entities:
+            digest.update(_content(entity).encode())
         return digest.hexdigest()[:16]
 
     @functools.cached_property
@@ -78,6 +79,13 @@ class EntityList:
 
     def __len__(self) -> int:
         return len(self.entities)
+
+
+def _content(e: Entity) -> str:
+    """Return an entity in JSON; bare names, which most are, are written out here: that takes a tenth of the time."""
+    if e.aliases or e.pronunciations or e.tags or e.weight.__class__ is not float or e.weight != 1.0:
+        return json.dumps((e.text, e.display_as, e.aliases, e.pronunciations, e.weight, e.tags), ensure_ascii=False)
+    return f"[{_quoted(e.text)}, {_quoted(e.display_as)}, [], [], 1.0, []]"
 
 
 EMPTY = EntityList()

@@ -5,6 +5,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from pipeline.acoustic.backbone import WhisperBackbone, key_mask
 from pipeline.acoustic.batching import pad
+from pipeline.acoustic.blocks import _turns
 from pipeline.acoustic.features import log_mel_batch, mel_filters
 from pipeline.acoustic.precision import autocast
 from pipeline.acoustic.whisper_encoder import attend
@@ -46,7 +47,11 @@ def test_backbone_is_whispers_encoder_to_the_bit() -> None:
         with torch.inference_mode(), autocast(torch.device("cpu"), dtype):
             ours = backbone(mel, torch.tensor([1500]))
             assert ours.shape == (1, 1500, 64)
-            assert torch.equal(ours[..., 32:], theirs(mel).last_hidden_state)
+            expected = theirs(mel).last_hidden_state
+            if dtype == torch.float32:
+                assert torch.equal(ours[..., 32:], expected)
+            else:  # attention is written out there, and rounds its scores
+                assert torch.allclose(ours[..., 32:].float(), expected.float(), atol=0.05)
 
 
 def test_new_positions_are_whispers() -> None:
@@ -63,6 +68,34 @@ def test_attention_in_training_is_that_of_the_fused_kernel() -> None:
     assert trained.requires_grad
     with torch.inference_mode():
         assert torch.allclose(trained, attend(query, key, value, mask), atol=1e-6)
+
+
+def test_attention_in_bfloat16_is_that_of_the_fused_kernel_to_its_rounding() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, 24, 8, dtype=torch.bfloat16) for _ in range(3))
+    query = query * 8**-0.5  # as callers scale it
+    mask = key_mask(torch.tensor([24, 17]), 24)
+    with torch.inference_mode():
+        for given in (mask, None):
+            ours = attend(query, key, value, given)
+            exact = torch.nn.functional.scaled_dot_product_attention(
+                query.float(), key.float(), value.float(), attn_mask=given, scale=1.0
+            )
+            assert ours.dtype == torch.bfloat16
+            assert torch.allclose(ours.float(), exact, atol=0.03)
+        changed = key.clone()
+        changed[1, :, 17:] = 50.0
+        assert torch.equal(attend(query, changed, value, mask), attend(query, key, value, mask)), "padding is not seen"
+
+
+def test_turns_are_made_once_and_serve_training_too() -> None:
+    first = _turns(16, 4, torch.device("cpu"), torch.float32)
+    with torch.inference_mode():
+        again = _turns(16, 4, torch.device("cpu"), torch.float32)
+    assert again is first
+    angles = torch.arange(16)[:, None] * 10_000.0 ** (-torch.arange(4) / 4)
+    assert torch.equal(first[0], angles.sin())
+    (torch.ones(16, 4, requires_grad=True) * first[1]).sum().backward()  # an inference tensor could not be kept
 
 
 def test_the_mask_hides_padding() -> None:

@@ -113,7 +113,22 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_known_of_an_h200(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--hours", "1000000", "--rates", str(DEPLOY / "rates-h200.yaml"), "--json"]) == 0
-    assert 30 <= json.loads(capsys.readouterr().out)["cores_per_gpu"] <= 60
+    facts = json.loads(capsys.readouterr().out)
+    assert 30 <= facts["cores_per_gpu"] <= 60
+    assert 1 <= facts["shortlist_cores_per_gpu"] <= 4
+
+
+def test_cores_for_shortlists_are_counted_beside_gpus_alone() -> None:
+    on_gpu = dataclasses.replace(RATES, device="gpu", encode_x=1000.0, encode_cores=1.0, audio_x=500.0)
+    with_lists = dataclasses.replace(on_gpu, shortlist_x=250.0)
+    few, more = plan(WANTED, on_gpu, PRICES), plan(WANTED, with_lists, PRICES)
+    assert (few["cores_per_gpu"], few["shortlist_cores_per_gpu"]) == (3, 0)
+    assert (more["cores_per_gpu"], more["shortlist_cores_per_gpu"]) == (7, 4)
+    assert more["cpu_hours"] == pytest.approx(few["cpu_hours"] + WANTED.audio_hours / 250)
+    assert (
+        plan(WANTED, dataclasses.replace(RATES, device="cpu", shortlist_x=250.0), PRICES)["shortlist_cores_per_gpu"]
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
