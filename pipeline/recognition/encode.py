@@ -110,8 +110,8 @@ class Encoder:
 
         def hand_on(chosen: list[int]) -> None:
             if take is not None and chosen:
-                of_these = [[column[row] for row in chosen] for column in (waveforms, emissions, errors)]
-                take(chosen, self._table(plain.take(chosen), *of_these))
+                heard, failed = [emissions[row] for row in chosen], [errors[row] for row in chosen]
+                take(chosen, self._table(plain.take(chosen), [waveforms[row] for row in chosen], heard, failed))
 
         hand_on([row for row, waveform in enumerate(waveforms) if waveform is None])
         for chosen in self._encode_all(waveforms, emissions, errors, names):
