@@ -79,6 +79,14 @@ def test_two_words_become_the_one_that_is_heard(model: LanguageModelConfig) -> N
     assert found[0].text == "the cat met the king"
 
 
+def test_one_word_becomes_the_two_that_are_heard(model: LanguageModelConfig) -> None:
+    found = work(model).order([hypothesis("thecut met the king", -20.0)], heard("the cat met the king"), EMPTY)
+    assert found[0].text == "the cat met the king"
+    assert [(word.start_frame, word.end_frame) for word in found[0].words] == sorted(
+        (word.start_frame, word.end_frame) for word in found[0].words
+    )
+
+
 def test_what_the_phones_agree_with_stays(model: LanguageModelConfig) -> None:
     given = [hypothesis("the cat met the king", -20.0), hypothesis("the cut met the king", -21.0)]
     assert work(model).order(given, heard("the cut met the king"), EMPTY) == given
