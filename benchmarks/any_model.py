@@ -5,7 +5,7 @@
     python -m benchmarks.any_model --model ../models2/english --language en --emissions out/english \
         --calibration english_calibration --sets is21-100 names_dev adversarial-100 --utterances 200 --json rows.jsonl
     python -m benchmarks.any_model --model ../models2/german --language de --emissions out/german \
-        --audio ../models2/german/german_test.parquet --config no_lm.yaml --json rows.jsonl
+        --audio ../models2/german/german_test.parquet --config no_lm.yaml --json rows.jsonl [--alike]
 
 Every second speaker of test-clean-dev is measured; the others are for a calibration (--write-speech). Systems: the
 model's own beam and language model without a list; the list without phones, which is what such a model had before; the
@@ -29,8 +29,9 @@ from jobs.run.first_pass import encode
 from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.calibration_files import configured
 from pipeline.acoustic.loading import load_tokens
+from pipeline.calibration.lists import ALIKE, with_made_lists
 from pipeline.config import RunConfig, baseline, joint, override
-from pipeline.recognition.recogniser import Recogniser
+from pipeline.recognition.recogniser import Parts, Recogniser
 from pipeline.tuning.evaluation import Labelled, LabelledSet, evaluate, load_labelled_set
 
 SETS = {
@@ -83,7 +84,11 @@ def corpora(options: argparse.Namespace, config: RunConfig) -> Iterator[tuple[st
         if not emissions.is_file():
             new = emissions.with_name(f"{emissions.name}.{os.getpid()}")
             Path(encode(str(part), config, new)).replace(emissions)
-        yield name, load_labelled_set(str(emissions), str(part), lists, alphabet)
+        corpus = load_labelled_set(str(emissions), str(part), lists, alphabet)
+        if options.alike:
+            yield f"{name}, alike", with_made_lists(corpus, Parts(config).pronouncer, said=False)[ALIKE]
+        else:
+            yield name, corpus
 
 
 def _part(audio: Path, options: argparse.Namespace, measured: bool) -> Path:
@@ -142,6 +147,7 @@ def main() -> None:
     parser.add_argument("--calibration", help="directory that rollcall calibrate wrote")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--audio", type=Path, help="AUDIO parquet with texts and lists, in place of --sets")
+    parser.add_argument("--alike", action="store_true", help="lists of what sounds like what was said, made for it")
     parser.add_argument("--write-speech", type=Path, metavar="PARQUET", help="write speech for a calibration and end")
     parser.add_argument("--resume", action="store_true", help="what --json has is not measured again")
     options = parser.parse_args()
