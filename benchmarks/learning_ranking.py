@@ -157,8 +157,8 @@ def _proposal(values: Mapping[str, npt.NDArray[Any]], utterance: int, at: int) -
 class Reviewers:
     """The simulation: see the module."""
 
-    def __init__(self, truth: Sequence[Truth], judge: Judge, seed: int) -> None:
-        self._judge, self._draw = judge, np.random.default_rng(seed)
+    def __init__(self, truth: Sequence[Truth], judge: Judge, seed: int, whole: float) -> None:
+        self._judge, self._draw, self._whole = judge, np.random.default_rng(seed), whole
         order = self._draw.permutation(len(truth))
         self.seen = [truth[at] for at in order[: round(BATCHES * SHARE * len(truth))]]
 
@@ -168,7 +168,7 @@ class Reviewers:
         for one in self.seen:
             if self._draw.random() < SECOND and self._draw.random() < 2 * ERROR:
                 continue  # the two disagree
-            if self._draw.random() < WHOLE:
+            if self._draw.random() < self._whole:
                 proposals.append(self._heard(one.answered))
                 if one.ranked is not None:
                     rows.append(self._thinned(one.ranked))
@@ -250,7 +250,7 @@ def one_seed(name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, see
     """Return rows of guard and cut, and the weights that the cut would have."""
     speakers = np.random.default_rng(seed).permutation(sorted({one.answered.speaker for one in some}))
     first = set(speakers[::2])
-    proposals, rows = Reviewers([one for one in some if one.answered.speaker in first], judge, seed).answers()
+    proposals, rows = Reviewers([one for one in some if one.answered.speaker in first], judge, seed, whole).answers()
     judging = [one for one in some if one.answered.speaker not in first]
     half = Half.of(judging)
     before = scores(judge, half.proposals)
@@ -318,6 +318,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--words", type=int, default=670, help="utterances under the list of words (default %(default)s)"
     )
+    parser.add_argument("--whole", type=float, default=WHOLE, help="share heard whole (default %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder of what is true of each set")
     parser.add_argument("--cut", metavar="WEIGHTS", help="of the cut in place of the shipped ones")
     options = parser.parse_args(argv)
@@ -332,7 +333,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             some = load_truths(config, sets.load(name, options.words if name == "words" else None), kept)
         print(f"{name}: {len(some)} utterances", flush=True)
         for seed in range(options.seeds):
-            guard, cut, _ = one_seed(name, some, judge, config.cut or CutConfig(), seed)
+            guard, cut, _ = one_seed(name, some, judge, config.cut or CutConfig(), seed, options.whole)
             guards.append(guard)
             cuts += [] if cut is None else [cut]
     show("guard", summed_up(guards, ("set",)), options.json)

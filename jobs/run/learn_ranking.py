@@ -137,7 +137,7 @@ class RankingLearner:
         if fitted is None:
             return None, facts | {"missing_said": max(0, ranking.LEAST_SAID - said),
                                   "missing_rejected": max(0, ranking.LEAST_REJECTED - rejected)}  # fmt: skip
-        names = ("recall_before", "recall", "loss_before", "loss", "changed")
+        names = ("recall_before", "recall", "gained_at_least", "loss_before", "loss", "changed")
         return fitted, facts | {name: _rounded(getattr(fitted, name)) for name in names}
 
     def _write(
@@ -205,7 +205,7 @@ def _guard_line(guard: Mapping[str, Any]) -> str:
         return said + f"its trees need {guard['missing_trees']:,} more"
     if guard["grown"]:
         return said + "its trees are grown on"
-    return said + ("its trees stay, others were no better" if can_fit() else "its trees stay without scikit-learn")
+    return said + ("its trees stay: others were no better" if can_fit() else "its trees stay without scikit-learn")
 
 
 def _cut_line(cut: Mapping[str, Any]) -> str:

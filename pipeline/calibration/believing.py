@@ -1,31 +1,29 @@
 """The guard, refitted to what reviewers said of its proposals (pipeline.calibration.answered).
 
 Bounds, from LEAST_LABELS judged proposals on. With s the log odds of the trees, the log odds that a proposal of the
-reviewed lists and audio is right are taken to be a + b * s (Platt 1999), held to a = 0 and b = 1. From them follows how
-many false accepts an hour any bound lets in on these lists. The bound of a rate is the lowest that keeps it, but none
-at which a proposal is more likely wrong than right: letting such in costs more than it brings.
+reviewed lists and audio is right are taken to be a + b * s (Platt 1999), held to a = 0 and b = 1. A bound is the log
+odds that a proposal must have, so a bound t becomes (t - a) / b: what is just believed is then as likely right as it was
+meant to be. Rates keep their unit, false accepts per hour on lists of sound-alikes; where the guard was right it stays.
 
 Trees, from LEAST_FOR_TREES on: grown on from those of before, as `rollcall calibrate` does. They take the place of the
 old ones only if they say better what is right of speakers that they have not seen.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.calibration.answered import Answered
-from pipeline.calibration.guard import RATES
-from pipeline.calibration.logistic import Floats, chances, fit_logistic, log_loss
+from pipeline.calibration.logistic import Floats, fit_logistic, log_loss
 from pipeline.rescoring.guard import Judge
 from pipeline.rescoring.trees import Trees
-from pipeline.training.guard_fit import Judged, accepted, can_fit, fit_trees, of_features
+from pipeline.training.guard_fit import Judged, can_fit, fit_trees, of_features
 
 LEAST_LABELS, LEAST_FOR_TREES = 100, 2000
 _HELD = np.array([1.0, 10.0])  # of a and b: as many proposals in doubt must say otherwise before they move by half
-_EVEN = 0.0  # log odds of a proposal that is as likely right as wrong
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +116,7 @@ def refit(labels: Labels, start: Judge) -> Believing | None:
             found, loss, grown = crossed, other, True
             trees = _grown(labels, labels.known, start)
     shift, slope = _platt(labels, found, labels.known)
-    bounds = bounds_of(labels, found, shift, slope, dict(start.bounds))
+    bounds = tuple((rate, round((bound - shift) / slope, 2)) for rate, bound in start.bounds)
     right = int((labels.right & labels.known).sum())
     return Believing(trees, bounds, grown, shift, slope, before, loss, labels.count, right)
 
@@ -163,34 +161,3 @@ def _grown(labels: Labels, which: npt.NDArray[np.bool_], start: Judge) -> Trees:
     if len({one.right for one in chosen}) < 2:
         return start.trees  # nothing to tell apart
     return fit_trees(chosen, start.features, start.trees, labels.weights[which])
-
-
-def bounds_of(
-    labels: Labels, odds: Floats, shift: float, slope: float, known: Mapping[float, float]
-) -> tuple[tuple[float, float], ...]:
-    """Return the table of bounds; where so little speech says nothing of a rate, the bound that was ``known``, or that
-    of the next higher rate if it is stricter."""
-    wrong = 1.0 - chances(shift + slope * odds)
-    even = (_EVEN - shift) / slope
-    grid = np.unique(np.round(odds[odds >= even], 2))[::-1]
-    counts = np.maximum.accumulate([_expected(labels, odds, wrong, bound) for bound in grid])
-    own: dict[float, float] = {}
-    for rate in sorted({float(one) for one in (*RATES, *known)}):
-        kept = np.flatnonzero(counts <= rate * labels.hours)
-        if len(kept) == len(grid):
-            own[rate] = round(even, 2)
-        elif len(kept):
-            own[rate] = float(grid[kept[-1]])
-    least, bounds = -np.inf, list[tuple[float, float]]()
-    for rate in sorted({*own, *known}, reverse=True):
-        least = max(least, own.get(rate, known.get(rate, -np.inf)))
-        bounds.append((rate, float(least)))
-    return tuple(bounds[::-1])
-
-
-def _expected(labels: Labels, odds: Floats, wrong: Floats, bound: float) -> float:
-    """Return the false accepts that are expected at a bound, weighted."""
-    which = [at for at in np.argsort(-odds, kind="stable") if odds[at] >= bound]
-    taken = accepted([labels.proposals[at] for at in which], odds[which], bound)
-    kept = {id(one) for one in taken}
-    return float(sum(labels.weights[at] * wrong[at] for at in which if id(labels.proposals[at]) in kept))

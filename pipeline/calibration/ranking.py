@@ -6,7 +6,8 @@ left out: what is written there has passed the guard, which hears more than the 
 
 The weights are held to those of before. Their constant is set so that as many candidates pass as before, so bounds and
 what else is counted in log odds keep their meaning. They take the place of the old ones only if those that were fitted
-on the other half of the speakers keep at least as many of the names that were said, and say better what was.
+on the other half of the speakers say better what was said, and keep more of it by more than chance: the lower end of
+the 95% interval of the difference, over speakers, is above 0.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.calibration.logistic import Floats, fit_logistic, log_loss
+from pipeline.learning.estimators import groups_of, mean_of
 from pipeline.retrieval.ranked import FEATURES
 from pipeline.training.cut_fit import CutRows
 
@@ -50,7 +52,7 @@ class Ranking:
     weights:       of FEATURES; those of before where the new ones were not better
     said, rejected: names that were said, and candidates that were not
     recall_before, recall: share of the said names that pass, as it was and by weights fitted on other speakers, with as
-        many candidates
+        many candidates; gained_at_least: lower end of the interval of their difference
     """
 
     weights: dict[str, float]
@@ -58,6 +60,7 @@ class Ranking:
     rejected: int
     recall_before: float
     recall: float
+    gained_at_least: float
     loss_before: float
     loss: float
     changed: bool
@@ -74,6 +77,7 @@ class _Rows:
     weights: Floats
     offset: Floats
     first: npt.NDArray[np.bool_]
+    speakers: npt.NDArray[np.int64]
 
     def odds(self, weights: Floats) -> Floats:
         found: Floats = self.features @ weights + self.offset
@@ -110,11 +114,13 @@ def refit_ranking(utterances: Sequence[Ranked], weights: Sequence[float], bound:
     old_recall, new_recall = (
         float((rows.weights * rows.said * (some >= bound)).sum() / weight) for some in (odds, crossed)
     )
+    gained = (rows.said * ((crossed >= bound).astype(np.float64) - (odds >= bound)))[rows.said]
+    difference = mean_of(gained * rows.weights[rows.said], rows.weights[rows.said], rows.speakers[rows.said])
     old_loss, new_loss = (_loss(rows, some) for some in (odds, crossed))
-    better = new_recall >= old_recall and new_loss < old_loss
+    better = difference.low > 0 and new_loss < old_loss
     found = new if better else before
     named = dict(zip(FEATURES, found.round(_DIGITS).tolist(), strict=True))
-    return Ranking(named, said, rejected, old_recall, new_recall, old_loss, new_loss, better)
+    return Ranking(named, said, rejected, old_recall, new_recall, difference.low, old_loss, new_loss, better)
 
 
 def _mean_weight(utterances: Sequence[Ranked]) -> float:
@@ -131,6 +137,7 @@ def _joined(utterances: Sequence[Ranked]) -> _Rows:
         np.concatenate([one.rows.weights * one.weight / mean for one in utterances]),
         np.repeat(np.array([one.offset for one in utterances], np.float64), sizes),
         np.repeat(np.array([sides[one.speaker] for one in utterances], np.bool_), sizes),
+        np.repeat(groups_of([one.speaker for one in utterances]), sizes),
     )
 
 
