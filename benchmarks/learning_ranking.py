@@ -244,10 +244,10 @@ def scores(judge: Judge, proposals: Sequence[Judged]) -> npt.NDArray[np.float64]
     return np.array([judge.trees.score(one.features[places]) for one in proposals], np.float64)
 
 
-def one_seed(name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, seed: int) -> tuple[
-    dict[str, Any], dict[str, Any] | None, dict[str, float] | None
-]:  # fmt: skip
-    """Return rows of guard and cut, and the weights that the cut would have."""
+def one_seed(
+    name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, seed: int, whole: float
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return what the guard and the cut have learnt; None for a cut that there is nothing to learn of."""
     speakers = np.random.default_rng(seed).permutation(sorted({one.answered.speaker for one in some}))
     first = set(speakers[::2])
     proposals, rows = Reviewers([one for one in some if one.answered.speaker in first], judge, seed, whole).answers()
@@ -267,7 +267,7 @@ def one_seed(name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, see
     weights = ranked.read_weights(Path(cut.weights))
     ranking = refit_ranking(rows, weights, cut.bound) if rows else None
     if ranking is None:
-        return row, None, None
+        return row, None
     there = [one.ranked for one in judging if one.ranked is not None]
     plain, learnt = _kept(there, weights, cut.bound), _kept(there, list(ranking.weights.values()), cut.bound)
     equal = _recall_at(there, list(ranking.weights.values()), plain[1])
@@ -283,7 +283,7 @@ def one_seed(name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, see
         "learnt candidates": learnt[1],
         "learnt recall at equal": equal,
     }
-    return row, cut_row, ranking.weights
+    return row, cut_row
 
 
 def _kept(some: Sequence[Ranked], weights: Sequence[float], bound: float) -> tuple[float, float]:
@@ -333,7 +333,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             some = load_truths(config, sets.load(name, options.words if name == "words" else None), kept)
         print(f"{name}: {len(some)} utterances", flush=True)
         for seed in range(options.seeds):
-            guard, cut, _ = one_seed(name, some, judge, config.cut or CutConfig(), seed, options.whole)
+            guard, cut = one_seed(name, some, judge, config.cut or CutConfig(), seed, options.whole)
             guards.append(guard)
             cuts += [] if cut is None else [cut]
     show("guard", summed_up(guards, ("set",)), options.json)

@@ -2,8 +2,8 @@
 
 Bounds, from LEAST_LABELS judged proposals on. With s the log odds of the trees, the log odds that a proposal of the
 reviewed lists and audio is right are taken to be a + b * s (Platt 1999), held to a = 0 and b = 1. A bound is the log
-odds that a proposal must have, so a bound t becomes (t - a) / b: what is just believed is then as likely right as it was
-meant to be. Rates keep their unit, false accepts per hour on lists of sound-alikes; where the guard was right it stays.
+odds that a proposal must have, so a bound t becomes (t - a) / b: what is just believed is then as likely right as it
+was meant to be. Rates keep their unit, false accepts per hour on sound-alikes; where the guard was right it stays.
 
 Trees, from LEAST_FOR_TREES on: grown on from those of before, as `rollcall calibrate` does. They take the place of the
 old ones only if they say better what is right of speakers that they have not seen.
