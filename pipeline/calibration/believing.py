@@ -3,7 +3,8 @@
 Bounds, from LEAST_LABELS judged proposals on. With s the log odds of the trees, the log odds that a proposal of the
 reviewed lists and audio is right are taken to be a + b * s (Platt 1999), held to a = 0 and b = 1. A bound is the log
 odds that a proposal must have, so a bound t becomes (t - a) / b: what is just believed is then as likely right as it
-was meant to be. Rates keep their unit, false accepts per hour on sound-alikes; where the guard was right it stays.
+was meant to be. It falls no further than to where right and wrong are as likely: letting more in costs more than it
+brings. Rates keep their unit, false accepts per hour on sound-alikes; where the guard was right it stays.
 
 Trees, from LEAST_FOR_TREES on: grown on from those of before, as `rollcall calibrate` does. They take the place of the
 old ones only if they say better what is right of speakers that they have not seen.
@@ -116,9 +117,14 @@ def refit(labels: Labels, start: Judge) -> Believing | None:
             found, loss, grown = crossed, other, True
             trees = _grown(labels, labels.known, start)
     shift, slope = _platt(labels, found, labels.known)
-    bounds = tuple((rate, round((bound - shift) / slope, 2)) for rate, bound in start.bounds)
+    bounds = tuple((rate, _moved(bound, shift, slope)) for rate, bound in start.bounds)
     right = int((labels.right & labels.known).sum())
     return Believing(trees, bounds, grown, shift, slope, before, loss, labels.count, right)
+
+
+def _moved(bound: float, shift: float, slope: float) -> float:
+    even = -shift / slope
+    return round(max((bound - shift) / slope, min(bound, even)), 2)
 
 
 def _platt(labels: Labels, odds: Floats, which: npt.NDArray[np.bool_]) -> tuple[float, float]:
