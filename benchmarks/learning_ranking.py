@@ -11,7 +11,7 @@ The guard is judged on the proposals of the other half: F1 at its own bound and 
 as the guard before had at its own. The cut is judged by the names that it keeps with as many candidates.
 
 Sets: names_dev with its lists of 100, test-clean-dev with lists of 1,000, and both with one list of some 200,000
-entries (directory, words; the latter on about --words utterances). The shipped guard was fitted on all of these
+entries (directory, words; the latter on --words utterances). The shipped guard was fitted on all of these
 speakers, which leaves less to learn than on speech of strangers.
 """
 
@@ -244,46 +244,38 @@ def scores(judge: Judge, proposals: Sequence[Judged]) -> npt.NDArray[np.float64]
     return np.array([judge.trees.score(one.features[places]) for one in proposals], np.float64)
 
 
-def one_seed(
-    name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, seed: int, whole: float
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return what the guard and the cut have learnt; None for a cut that there is nothing to learn of."""
+def one_seed(name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, seed: int, whole: float) -> dict[str, Any]:
+    """Return what guard and cut have learnt from one half, and what that is worth on the other."""
     speakers = np.random.default_rng(seed).permutation(sorted({one.answered.speaker for one in some}))
     first = set(speakers[::2])
     proposals, rows = Reviewers([one for one in some if one.answered.speaker in first], judge, seed, whole).answers()
     judging = [one for one in some if one.answered.speaker not in first]
-    half = Half.of(judging)
+    half, labels = Half.of(judging), Labels.of(proposals)
     before = scores(judge, half.proposals)
     f1, false = half.at(before, judge.bound(_RATE))
-    labels = Labels.of(proposals)
-    row: dict[str, Any] = {"set": name, "seed": seed, "hours": labels.hours, "labels": labels.count, "grown": 0.0}
-    row |= {"F1": f1, "false": false, "F1 at equal": half.with_at_most(before, false)}
     fitted = refit(labels, judge)
     new = judge if fitted is None else dataclasses.replace(judge, trees=fitted.trees, bounds=fitted.bounds)
     after = scores(new, half.proposals)
     learnt_f1, learnt_false = half.at(after, new.bound(_RATE))
-    row |= {"learnt F1": learnt_f1, "learnt false": learnt_false, "learnt F1 at equal": half.with_at_most(after, false)}
-    row |= {} if fitted is None else {"grown": float(fitted.grown), "shift": fitted.shift, "slope": fitted.slope}
-    weights = ranked.read_weights(Path(cut.weights))
-    ranking = refit_ranking(rows, weights, cut.bound) if rows else None
-    if ranking is None:
-        return row, None
+    row = {
+        "set": name, "seed": seed, "hours": labels.hours, "labels": labels.count,
+        "fitted": float(fitted is not None), "grown": float(fitted is not None and fitted.grown),
+        "F1": f1, "false": false, "learnt F1": learnt_f1, "learnt false": learnt_false,
+        "F1 at equal": half.with_at_most(before, false), "learnt F1 at equal": half.with_at_most(after, false),
+    }  # fmt: skip
     there = [one.ranked for one in judging if one.ranked is not None]
-    plain, learnt = _kept(there, weights, cut.bound), _kept(there, list(ranking.weights.values()), cut.bound)
-    equal = _recall_at(there, list(ranking.weights.values()), plain[1])
-    cut_row = {
-        "set": name,
-        "seed": seed,
-        "said": ranking.said,
-        "rejected": ranking.rejected,
-        "changed": float(ranking.changed),
-        "recall": plain[0],
-        "candidates": plain[1],
-        "learnt recall": learnt[0],
-        "learnt candidates": learnt[1],
-        "learnt recall at equal": equal,
-    }
-    return row, cut_row
+    if not there:
+        return row
+    weights = ranked.read_weights(Path(cut.weights))
+    ranking = refit_ranking(rows, weights, cut.bound)
+    recall, candidates = _kept(there, weights, cut.bound)
+    learnt = weights if ranking is None else list(ranking.weights.values())
+    changed = ranking is not None and ranking.changed
+    equal = _recall_at(there, learnt, candidates) if changed else recall
+    return row | {
+        "cut said": 0 if ranking is None else ranking.said, "cut changed": float(changed), "cut recall": recall,
+        "cut candidates": candidates, "cut learnt recall": equal,
+    }  # fmt: skip
 
 
 def _kept(some: Sequence[Ranked], weights: Sequence[float], bound: float) -> tuple[float, float]:
@@ -324,7 +316,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     config = joint() if options.cut is None else override(joint(), {"cut": {"weights": options.cut}})
     sets, judge = Sets(options, config, {}), read_judge(Path(GuardConfig().weights), ADAPTED)
-    guards, cuts = list[dict[str, Any]](), list[dict[str, Any]]()
+    rows = list[dict[str, Any]]()
     for name in options.sets:
         kept = None if options.keep is None else options.keep / f"{name}.npz"
         if kept is not None and kept.is_file():
@@ -333,12 +325,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             some = load_truths(config, sets.load(name, options.words if name == "words" else None), kept)
         print(f"{name}: {len(some)} utterances", flush=True)
         for seed in range(options.seeds):
-            guard, cut = one_seed(name, some, judge, config.cut or CutConfig(), seed, options.whole)
-            guards.append(guard)
-            cuts += [] if cut is None else [cut]
-    show("guard", summed_up(guards, ("set",)), options.json)
-    if cuts:
-        show("cut", summed_up(cuts, ("set",)))
+            rows.append(one_seed(name, some, judge, config.cut or CutConfig(), seed, options.whole))
+    show("what guard and cut learn", summed_up(rows, ("set",)), options.json)
 
 
 if __name__ == "__main__":
