@@ -153,7 +153,7 @@ class RankingLearner:
         version = fingerprint({"values": values, "files": files})
         target = output.join(f"{_NAME}-{version}")
         if not storage.exists(target.join(CONFIG)):
-            flat = {name: value for one in ("guard", "cut") for name, value in facts[one].items()}
+            flat = {f"{one} {name}": value for one in ("guard", "cut") for name, value in facts[one].items()}
             about = {"learnt from": self.run.record.get("fingerprint"), "part": facts["part"], **flat}
             with tempfile.TemporaryDirectory(prefix="rollcall-learn-") as made:
                 write_calibration(Path(made), config, values, files, about, "learn")
