@@ -33,6 +33,8 @@ _LEAST_RIGHT = 60
 """Right proposals that trees are grown from; from fewer they only learn the names."""
 _UNSEEN = 1
 """False accepts on top of those that were seen: the next hour may have one more."""
+_LEARNED_ONLY = 0.3
+"""Weight of proposals of sets that are only learned from: speech that was made harder is not yet a stranger's."""
 _JUDGED_AT = 20.0
 """False accepts per hour at which two guards are compared: the default of a run."""
 
@@ -122,11 +124,13 @@ def fit(
     """
     learned = [one for halves in sets.values() if len(halves) == 1 for one in halves[0].proposals]
     pairs = [halves for halves in sets.values() if len(halves) == 2]
-    first, second = (
-        fit_trees([one for pair in pairs for one in pair[1 - side].proposals] + learned, features, start)
-        for side in (0, 1)
-    )
-    trees = fit_trees([one for halves in sets.values() for half in halves for one in half.proposals], features, start)
+
+    def grown(proposals: list[Judged]) -> Trees:
+        weights = np.repeat([1.0, _LEARNED_ONLY], [len(proposals), len(learned)])
+        return fit_trees(proposals + learned, features, start, weights)
+
+    first, second = (grown([one for pair in pairs for one in pair[1 - side].proposals]) for side in (0, 1))
+    trees = grown([one for pair in pairs for half in pair for one in half.proposals])
     return _judged_by(sets, features, alike, (first, second), trees, grown=True, unseen=unseen)
 
 

@@ -86,3 +86,16 @@ def test_little_speech_says_little_of_rare_false_accepts() -> None:
     proposals, odds = [proposal(0, 0, 1, True), proposal(1, 0, 1, False)], np.array([1.0, 0.5])
     assert bounds_table(proposals, odds, 0.1, [5, 10, 20]) == [(5.0, 1.0), (10.0, 0.5), (20.0, 0.5)]
     assert bounds_table(proposals, odds, 0.1, [5, 10, 20], unseen=1) == [(10.0, 1.0), (20.0, 0.5)]
+
+
+def test_what_weighs_little_says_little() -> None:
+    pytest.importorskip("sklearn")
+    trusted, doubtful = some(100), [proposal(at, 0, 1, at % 2 == 1, gain=1.0 - at % 2) for at in range(100)]
+    weights = np.repeat([1.0, 0.1], 100)
+    trees = fit_trees(trusted + doubtful, ["gain"], weights=weights)
+    high, low = (trees.score(of_features([one.features], ["gain"])[0]) for one in some(2))
+    assert low < -1.5 < 1.5 < high  # by the weights 10 of 11 say so, log odds of 2.3
+    lopsided = fit_trees(
+        [proposal(0, 0, 1, at < 20) for at in range(80)], ["gain"], weights=np.repeat([3.0, 1.0], [20, 60])
+    )
+    assert lopsided.base == pytest.approx(0.0)
