@@ -15,7 +15,7 @@ With --session the run with a session stands beside those without. Utterances wh
 import argparse
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,14 @@ from pipeline.acoustic.loading import load_tokens
 from pipeline.config import CutConfig, LexicalConfig, RunConfig, SessionConfig, TreeConfig, baseline, joint, without
 from pipeline.entities.lists import load_entities
 from pipeline.entities.loading import entity_of
+from pipeline.entities.matching import find_entities
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.recognition.recordings import Recordings, clear_row
 from pipeline.schemas import CLEAR
-from pipeline.scoring.alignment import MATCH, align
+from pipeline.scoring.score import Lists, Written, score
 from pipeline.text import ENGLISH
 from pipeline.tuning.evaluation import Labelled, LabelledSet, load_labelled_set, sample
-from pipeline.types.entity import EMPTY, EntityList
+from pipeline.types.entity import EMPTY, Entity, EntityList
 
 _WORDS = 4  # of the longest name that is looked for in references without a column of names
 
@@ -119,32 +120,53 @@ def retrieved(name: str, task: Task, config: RunConfig) -> dict[str, Any]:
 
 
 def recognised(name: str, task: Task, config: RunConfig, entities: EntityList) -> dict[str, Any]:
-    """Return recall, false names, F1 and WER of the whole recogniser on the cached first pass.
-
-    A name is found if its words stand in the transcript, and written falsely if it is marked there and nobody said it.
-    """
-    recogniser, repeated = Recogniser.load(config, encodes=False), task.repeated()
-    found = said = false = errors = words = again = again_found = 0
-    seconds = 0.0
+    """Return ``counted`` of the whole recogniser on the cached first pass, and its speed."""
+    recogniser, seconds = Recogniser.load(config, encodes=False), 0.0
+    written: dict[str, tuple[str, list[str]]] = {}
     for one in task.corpus.utterances:
         began = time.process_time()
-        text, marked = _transcribed(recogniser, one, entities)
+        written[one.reference.utterance_id] = _transcribed(recogniser, one, entities)
         seconds += time.process_time() - began
-        reference = one.reference.text.split()
-        names = task.said[one.reference.utterance_id]
-        spoken, written = _phrases(reference), _phrases(text.split())
-        said, found = said + len(names), found + len(names & written)
-        more = repeated[one.reference.utterance_id]
-        again, again_found = again + len(more), again_found + len(more & written)
-        false += sum(entity not in spoken for entity in marked)
-        errors += sum(step.operation != MATCH for step in align(reference, text.split()))
-        words += len(reference)
+    return {"system": name, **counted(task, written), "x real time": task.corpus.seconds / max(seconds, 1e-9)}
+
+
+def counted(task: Task, written: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, Any]:
+    """Return recall, false names, F1, WER and U-WER of a text, and the names that are marked in it, of each utterance.
+
+    A name is found if its words stand in the text. It is false if it is a name of the catalog, stands in the text (the
+    longest name where several begin) and its words were not said: with a list or without, the same text counts the
+    same. ``marked falsely`` are those of them that a run with a list marks as entities; ``F1 marked`` counts no others.
+    """
+    found = said = false = marked_falsely = again = again_found = 0
+    repeated = task.repeated()
+    for one in task.corpus.utterances:
+        name = one.reference.utterance_id
+        text, marked = written[name]
+        spoken, phrases = _phrases(one.reference.text.split()), _phrases(text.split())
+        said, found = said + len(task.said[name]), found + len(task.said[name] & phrases)
+        again, again_found = again + len(repeated[name]), again_found + len(repeated[name] & phrases)
+        false += sum(one.entity.text not in spoken for one in find_entities(text.split(), task.catalog))
+        marked_falsely += sum(entity not in spoken for entity in marked)
+    rates = _word_errors(task, {name: text for name, (text, _) in written.items()})
     return {
-        "system": name, "recall": found / max(1, said), "written falsely": false,
-        "F1": 2 * found / max(1, found + false + said), "WER %": 100 * errors / max(1, words),
+        "recall": found / max(1, said), "written falsely": false, "marked falsely": marked_falsely,
+        "falsely / h": 3600 * false / max(1e-9, task.corpus.seconds), "F1 %": _f1(said, found, false),
+        "F1 marked %": _f1(said, found, marked_falsely), "WER %": rates[0], "U-WER %": rates[1],
         "repeated": again, "of these found": again_found,
-        "x real time": task.corpus.seconds / max(seconds, 1e-9),
     }  # fmt: skip
+
+
+def _f1(said: int, found: int, false: int) -> float:
+    return 100 * 2 * found / max(1, found + false + said)
+
+
+def _word_errors(task: Task, texts: Mapping[str, str]) -> tuple[float, float]:
+    """Return WER and U-WER in percent; what is U follows from what is said, with a list or without."""
+    listed = {name: EntityList(tuple(Entity(text, text) for text in sorted(said))) for name, said in task.said.items()}
+    references = [one.reference for one in task.corpus.utterances]
+    scored = score(references, {name: Written(text) for name, text in texts.items()}, Lists(listed.__getitem__))
+    wer, u_wer = (scored.word_counts(group) for group in ("wer", "u_wer"))
+    return 100 * wer.errors / max(1, wer.words), 100 * u_wer.errors / max(1, u_wer.words)
 
 
 def _transcribed(recogniser: Recogniser, one: Labelled, entities: EntityList) -> tuple[str, list[str]]:

@@ -5,7 +5,8 @@
 
 ``--audio`` is labelled speech that no one is judged on; it may be made harder, as a model makes few errors on what it
 was trained on. Its words and ``--names``, without those of ``--leave-out``, are the large list on which the cut learns
-what was said, and the background names of the tree. Writes cut.json and tree.safetensors, which a configuration
+what was said, and the background names of the tree. Names of several words should be among what is said: speech of
+benchmarks/training_data/speak_names.py has them. Writes cut.json and tree.safetensors, which a configuration
 names as cut.weights and tree.weights; ``--only`` makes one of them.
 """
 
@@ -52,6 +53,7 @@ _MEANS = [3.0, 10.0, 30.0, 100.0]  # candidates an utterance for which recall is
 _COPIES = 3  # of each background name, the first as it is said
 _MOST_PHONES = 40  # of a pronunciation that is learned from
 _SAYINGS = 2  # pronunciations of a name
+_WORDS = 5  # of the longest name that is looked for in what is said
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -168,9 +170,10 @@ def _cut(
     ranked = next(one for one in shortlister.strategies if isinstance(one, Ranked))
     known, parts, said = set(texts), [], []
     for number, one in enumerate(speech):
-        words = set(one.reference.text.split()) & known
-        parts.append(cut_fit.rows_of(ranked, one.heard, catalog, words, number))
-        said.append(len(words))
+        standing = _phrases(one.reference.text.split()) & known
+        named = standing - common
+        parts.append(cut_fit.rows_of(ranked, one.heard, catalog, named, number, standing - named))
+        said.append(len(named))
     weights = cut_fit.fit_cut(cut_fit.joined(parts))
     before = {name: weight for name, weight in zip(weights, ranked.weights, strict=True)}
     figures = {"before": _judged(parts, said, [before, before]), "after": _judged(parts, said)}
@@ -178,6 +181,12 @@ def _cut(
     (options.output / "cut.json").write_text(json.dumps(content, indent=1))
     print(f"recall of {sum(said):,} names among {len(catalog):,} at {_MEANS} candidates an utterance: {figures}")
     return figures
+
+
+def _phrases(words: Sequence[str]) -> set[str]:
+    """Return everything of up to _WORDS words that stands in a text: names may have several."""
+    spans = ((at, end) for at in range(len(words)) for end in range(at + 1, min(len(words), at + _WORDS) + 1))
+    return {" ".join(words[at:end]) for at, end in spans}
 
 
 def _judged(

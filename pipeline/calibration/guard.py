@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import CutConfig, RunConfig, override
+from pipeline.config import CutConfig, GuardConfig, RunConfig, override
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.rescoring.evidence import FEATURES, Vector
-from pipeline.rescoring.guard import ADAPTED, PLAIN, Judge
+from pipeline.rescoring.guard import ADAPTED, PLAIN, Judge, read_odds
 from pipeline.rescoring.trees import Trees
-from pipeline.retrieval.ranked import FEATURES as RANKED
-from pipeline.retrieval.ranked import read_weights
+from pipeline.retrieval.ranked import ALONE, read_weights
 from pipeline.scoring.alignment import MATCH, align
 from pipeline.training.guard_data import Half
 from pipeline.training.guard_fit import Judged, accepted, bounds_table, can_fit, entities_in, fit_trees, judged
@@ -196,5 +195,9 @@ def unweighted(config: RunConfig, folder: Path, odds: Mapping[str, float] | None
 
 
 def odds_of(config: RunConfig) -> dict[str, float]:
-    """Return the weights of the log odds that large lists are ranked by, as a weights file holds them."""
-    return dict(zip(RANKED, read_weights(Path((config.cut or CutConfig()).weights)), strict=True))
+    """Return the weights of the log odds that standings are measured with, as a weights file holds them.
+
+    They are those of the guard that ``config`` names, which new trees are grown on from, else those of its cut.
+    """
+    kept = read_odds(Path((config.guard or GuardConfig()).weights))
+    return dict(zip(ALONE, kept or read_weights(Path((config.cut or CutConfig()).weights)), strict=False))

@@ -160,13 +160,33 @@ class Phonetic(Strategy):
             found, costs = np.zeros(0, np.int32), np.zeros(0, np.float32)
         else:
             log_probs = phone_log_probs.astype(np.float32)
-            gaps, skips = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
+            gaps, skips, _, _ = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
             limits = _limits(config, index.longest)
             found, costs = _laid(
                 pronunciations, index.phones, index.starts, gaps, skips, limits, np.float32(config.drop)
             )
         _, owners = index.owned(found)
         return Fitting(found, costs, np.union1d(owners, index.silent).astype(np.int32))
+
+    def through(
+        self,
+        phone_log_probs: npt.NDArray[np.float16],
+        index: SoundIndex,
+        pronunciations: npt.NDArray[np.int32],
+        begins: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.float32]:
+        """Return [P] what each pronunciation costs from one frame to another: as ``cost``, but no slot is free.
+
+        begins, ends: [P] half-open phone frames; every slot that has one of them counts. Whatever is heard there and
+        is not of the pronunciation is left out at its cost.
+        """
+        config = self._config
+        clip, insert = np.float32(config.clip), np.float32(config.insert)
+        slots = _slots(phone_log_probs.astype(np.float32), self._confused, clip, insert)
+        spans = pronunciations, begins, ends
+        costs: npt.NDArray[np.float32] = _through(spans, index.phones, index.starts, slots, np.float32(config.drop))
+        return costs
 
     def _within(
         self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex
@@ -175,7 +195,7 @@ class Phonetic(Strategy):
         if len(phone_log_probs) == 0 or not index.longest:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         log_probs = phone_log_probs.astype(np.float32)
-        gaps, skips = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
+        gaps, skips, _, _ = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
         turned, left_out = _backwards(gaps, skips)
         lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, gaps, skips, drop, True)
         rights = _rows(index.right_phones, index.right_lengths, index.right_shared, turned, left_out, drop, False)
@@ -239,13 +259,15 @@ def _pass_owners(found, owners, starts, passed):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
-    """Return (g [39, S + pad], cost of leaving out each slot [S + pad])."""
+    """Return (g [39, S + pad], cost of leaving out each slot [S + pad], first frames and frames after them [S])."""
     frames, phones = log_probs.shape[0], log_probs.shape[1] - 1
     # Phone by slot, as the last loop runs along the slots.
     raw, skip = np.full((phones, frames), clip, np.float32), np.empty(frames, np.float32)
+    firsts, after = np.empty(frames, np.int64), np.empty(frames, np.int64)
     size, frame = 0, 0
     while frame < frames:
         best = np.argmax(log_probs[frame])
+        firsts[size] = frame
         skip[size] = np.float32(0.0)
         heard = bool(best > 0)
         while frame < frames and np.argmax(log_probs[frame]) == best:
@@ -257,6 +279,7 @@ def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
                     raw[phone, size] = gap
                     heard = True
             frame += 1
+        after[size] = frame
         size += 1 if heard else 0
     padded = (size // 16 + 1) * 16
     gaps, skips = np.full((phones, padded), np.float32(1e4), np.float32), np.zeros(padded, np.float32)
@@ -266,7 +289,7 @@ def _slots(log_probs, confused, clip, insert):  # type: ignore[no-untyped-def]
         for other in range(phones):
             if confused[phone, other] < clip:
                 _lower(gaps[phone, :size], raw[other, :size], confused[phone, other])
-    return gaps, skips
+    return gaps, skips, firsts[:size], after[:size]
 
 
 @numba.njit(cache=True, fastmath={"nnan", "ninf", "nsz"})
@@ -466,3 +489,26 @@ def _laid(chosen, phones, starts, gaps, skips, limits, drop):  # type: ignore[no
             found[count], costs[count] = k, cost
             count += 1
     return found[:count], costs[:count]
+
+
+@numba.njit(cache=True)
+def _through(spans, phones, starts, slots, drop):  # type: ignore[no-untyped-def]
+    """[P] the least cost of laying each pronunciation over all slots that have a frame of its span."""
+    pronunciations, begins, ends = spans
+    gaps, skips, firsts, after = slots
+    costs = np.empty(len(pronunciations), np.float32)
+    for k in range(len(pronunciations)):
+        first = np.searchsorted(after, begins[k], "right")
+        size = max(0, np.searchsorted(firsts, ends[k], "left") - first)
+        row = np.zeros(size + 1, np.float32)  # least cost with so many slots behind
+        for slot in range(size):
+            row[slot + 1] = row[slot] + skips[first + slot]
+        for at in range(starts[pronunciations[k]], starts[pronunciations[k] + 1]):
+            gap, before = gaps[phones[at]], row[0]
+            row[0] += drop
+            for slot in range(size):
+                placed = before + gap[first + slot]
+                before = row[slot + 1]
+                row[slot + 1] = min(placed, before + drop, row[slot] + skips[first + slot])
+        costs[k] = row[size]
+    return costs

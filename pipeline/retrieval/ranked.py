@@ -5,8 +5,9 @@ An entity that ``phonetic`` finds is found here if the log odds that it was said
     bound + per_doubling * (k - 18)        in a list of 2^k entities, k rounded
 
 The log odds are a linear model (``weights``) of what the best pronunciation costs in phones, what the best spelling
-costs in subwords, both also per phone and letter and up to a cap, and the numbers of phones, letters and subwords. It
-was fitted on lists of about 2^18 names. In a list twice as large twice as many fit by chance, so the bound rises.
+costs in subwords, both also per phone and letter and up to a cap, the numbers of phones, letters and subwords, and of
+how the entity lies among the words of the first pass (pipeline.retrieval.placed). It was fitted on lists of about 2^18
+names. In a list twice as large twice as many fit by chance, so the bound rises.
 With a session, what was clear earlier in the recording is added to them (pipeline.retrieval.session).
 
 Membership follows from the entity, the audio and the power of two of the list's size, never from which other entities
@@ -32,18 +33,21 @@ from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_spelling
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
+from pipeline.retrieval.placed import MOST, PLACED, placed
 from pipeline.retrieval.session import Earlier
 from pipeline.retrieval.sound_index import SoundIndex
-from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings
+from pipeline.retrieval.spelling_index import Spelled, SpellingIndex, build_spellings
 from pipeline.retrieval.strategy import DEFAULT, Strategy
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
-FEATURES = (
+ALONE = (
     "one", "cost", "phones", "spelling", "letters", "subwords", "cost_per_phone", "spelling_per_letter",
     "spelling_capped", "cost_capped",
 )  # fmt: skip
+"""What can be known of an entity without what the first pass writes."""
+FEATURES = (*ALONE, *PLACED)
 _LEVELS = (2.0, 1.0, 0.0, -1.0)
 """What is added to the bound of the log odds at each level (Strategy.at)."""
 _FITTED_AT = 18  # power of two of the lists that the weights were fitted on
@@ -136,9 +140,11 @@ class Ranked(Strategy):
         if heard.phone_log_probs is None:
             return np.zeros(0, np.int32), np.zeros((0, len(FEATURES)))
         index = self._phonetic.compile(entities)
-        found, costs, phones = best_pronunciations(self._fitting(heard, heard.phone_log_probs, entities, index), index)
-        said = self._spellings(entities).spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
-        return found, np.stack(_columns(costs, phones, said.costs, said.subwords, said.letters), axis=1)
+        best = best_pronunciations(self._fitting(heard, heard.phone_log_probs, entities, index), index)
+        said = self._spelled_in(heard, entities, best.entities)
+        columns = _columns(best.costs, best.phones, said.costs, said.subwords, said.letters)
+        columns += placed(heard, self._tokens, said, self._phonetic, index, best.pronunciations)
+        return best.entities, np.stack(columns, axis=1)
 
     def _in_session(
         self, session: SessionConfig, heard: Emissions, phone_log_probs: npt.NDArray[np.float16],
@@ -159,15 +165,25 @@ class Ranked(Strategy):
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Return the entities, ascending, that could reach ``bound``, and their log odds."""
         index = self._phonetic.compile(entities)
-        fitting = self._fitting(heard, phone_log_probs, entities, index)
-        found, costs, phones = best_pronunciations(fitting, index)
-        spelled = self._spellings(entities)
-        # What is out even if it is spelled without any fault need not be looked at.
-        nothing = np.zeros(len(found), np.float32)
-        hopeful = log_odds(self.weights, costs, phones, nothing, *spelled.shape_of(found)) >= bound
-        found, costs, phones = found[hopeful], costs[hopeful], phones[hopeful]
-        said = spelled.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
-        return found, log_odds(self.weights, costs, phones, said.costs, said.subwords, said.letters)
+        best = best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
+        # What is out even if it is spelled without any fault, or lies as well as can be, need not be looked at.
+        nothing, shapes = np.zeros(len(best.entities), np.float32), self._spellings(entities).shape_of(best.entities)
+        alone, others = self.weights[: len(ALONE)], self.weights[len(ALONE) :]
+        most = sum(max(0.0, weight * limit) for weight, limit in zip(others, MOST, strict=True))
+        best = best.only(log_odds(alone, best.costs, best.phones, nothing, *shapes) + most >= bound)
+        said = self._spelled_in(heard, entities, best.entities)
+        odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
+        if not any(others):
+            return best.entities, odds
+        near = odds + most >= bound
+        best, said, odds = best.only(near), said.only(near), odds[near]
+        columns = placed(heard, self._tokens, said, self._phonetic, index, best.pronunciations)
+        for weight, column in zip(others, columns, strict=True):
+            odds += weight * column
+        return best.entities, odds
+
+    def _spelled_in(self, heard: Emissions, entities: EntityList, found: npt.NDArray[np.int32]) -> Spelled:
+        return self._spellings(entities).spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
 
     def _fitting(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex
@@ -211,7 +227,10 @@ def log_odds(
     subwords: npt.NDArray[np.int64],
     letters: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Return [E] the log odds that each entity was said, on a list of 2^18, from what its best forms cost."""
+    """Return [E] the log odds that each entity was said, on a list of 2^18, from what its best forms cost.
+
+    weights: of ALONE
+    """
     odds = np.zeros(len(costs))
     for weight, column in zip(weights, _columns(costs, phones, spelling, subwords, letters), strict=True):
         odds += weight * column
@@ -222,33 +241,52 @@ def _columns(
     costs: npt.NDArray[np.float32], phones: npt.NDArray[np.int64], spelling: npt.NDArray[np.float32],
     subwords: npt.NDArray[np.int64], letters: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float64 | np.float32 | np.int64], ...]:  # fmt: skip
-    """Return FEATURES, [E] each."""
+    """Return ALONE, [E] each."""
     return (
         np.ones(len(costs)), costs, phones, spelling, letters, subwords, costs / phones, spelling / letters,
         np.minimum(spelling, _MOST_SPELLING), np.minimum(costs, _MOST_COST),
     )  # fmt: skip
 
 
-def best_pronunciations(
-    fitting: Fitting, index: SoundIndex
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return the entities that fit, ascending, with cost and phones of the pronunciation that speaks for each."""
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """Entities that fit, ascending, with the pronunciation that speaks for each.
+
+    pronunciations: [E] of the index; costs, phones: [E] in nats, and how many
+    """
+
+    entities: npt.NDArray[np.int32]
+    pronunciations: npt.NDArray[np.int32]
+    costs: npt.NDArray[np.float32]
+    phones: npt.NDArray[np.int64]
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> Self:
+        """Return those of ``kept`` [E]."""
+        return type(self)(self.entities[kept], self.pronunciations[kept], self.costs[kept], self.phones[kept])
+
+
+def best_pronunciations(fitting: Fitting, index: SoundIndex) -> Best:
+    """Return the entities that fit, each by one pronunciation."""
     which, owners = index.owned(fitting.pronunciations)
     costs = fitting.costs[which]
     phones = index.lengths[fitting.pronunciations][which].astype(np.int64)
     order = np.lexsort((which, costs - _PER_PHONE * phones, owners))
     found, first = np.unique(owners[order], return_index=True)
-    return found, costs[order][first], phones[order][first]
+    return Best(found, fitting.pronunciations[which][order][first], costs[order][first], phones[order][first])
 
 
 def read_weights(path: Path) -> tuple[float, ...]:
-    """Read the weights of FEATURES; raises ModelError if the file is missing or broken."""
+    """Read the weights of FEATURES; raises ModelError if the file is missing or broken.
+
+    A file from before PLACED has none of them: they count nothing then.
+    """
     try:
-        return weights_of(json.loads(path.read_text(encoding="utf-8"))["weights"])
+        content = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        return weights_of(dict.fromkeys(PLACED, 0.0) | content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: no weights of a cut ({error!r}); restore it from git.") from error
 
 
-def weights_of(content: Mapping[str, float]) -> tuple[float, ...]:
-    """Return the weights of FEATURES by their names; raises KeyError, TypeError or ValueError for what is none."""
-    return tuple(float(content[name]) for name in FEATURES)
+def weights_of(content: Mapping[str, float], features: Sequence[str] = FEATURES) -> tuple[float, ...]:
+    """Return the weights of ``features`` by their names; raises KeyError, TypeError or ValueError for what is none."""
+    return tuple(float(content[name]) for name in features)

@@ -7,6 +7,7 @@ best symbol of its frame, at most CLIP each. The path begins and ends anywhere i
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import numba
 import numpy as np
@@ -27,13 +28,18 @@ class Spelled:
 
     costs: [E] nats; 0 where there is no spelling, which then counts as one letter and one subword
     subwords, letters: [E] of that spelling
-    ends: [E] the frame of its last subword; -1 where there is none
+    begins, ends: [E] the frames in which its first subword begins and its last one ends; -1 where there is none
     """
 
     costs: npt.NDArray[np.float32]
     subwords: npt.NDArray[np.int64]
     letters: npt.NDArray[np.int64]
+    begins: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> Self:
+        """Return those of ``kept`` [E]."""
+        return type(self)(*(getattr(self, field.name)[kept] for field in dataclasses.fields(self)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,37 +118,43 @@ def _shapes(starts, letters, spellings, entities):  # type: ignore[no-untyped-de
 def _spelled(gaps, tokens, starts, letters, spellings, entities, blank):  # type: ignore[no-untyped-def]
     costs = np.zeros(len(entities), np.float32)
     subwords, sizes = np.ones(len(entities), np.int64), np.ones(len(entities), np.int64)
-    ends = np.full(len(entities), -1)
+    begins, ends = np.full(len(entities), -1), np.full(len(entities), -1)
     for at in range(len(entities)):
         lowest = np.float32(np.inf)
         for spelling in range(spellings[entities[at]], spellings[entities[at] + 1]):
             said = tokens[starts[spelling] : starts[spelling + 1]]
-            cost, end = _cost(gaps, said, blank)
+            cost, begin, end = _cost(gaps, said, blank)
             if cost / letters[spelling] < lowest:
                 lowest = cost / letters[spelling]
-                costs[at], subwords[at], sizes[at], ends[at] = cost, len(said), letters[spelling], end
-    return costs, subwords, sizes, ends
+                costs[at], subwords[at], sizes[at] = cost, len(said), letters[spelling]
+                begins[at], ends[at] = begin, end
+    return costs, subwords, sizes, begins, ends
 
 
 @numba.njit(cache=True, nogil=True)
 def _cost(gaps, said, blank):  # type: ignore[no-untyped-def]
-    """Least sum of gaps [T, V] on a path through ``said``, and the frame in which it ends.
+    """Least sum of gaps [T, V] on a path through ``said``, and the frames in which it begins and ends.
 
-    ``on`` is a subword, ``behind`` the blank after it.
+    ``on`` is a subword, ``behind`` the blank after it; ``on_from`` and ``behind_from`` are where their paths began.
     """
-    count, best, end = len(said), np.float32(1e4), -1
+    count, best, begin, end = len(said), np.float32(1e4), -1, -1
     on, behind = np.full(count, np.float32(1e4)), np.full(count, np.float32(1e4))
+    on_from, behind_from = np.full(count, -1), np.full(count, -1)
     for frame in range(len(gaps)):
         silence = gaps[frame, blank]
         before_on, before_behind = np.float32(1e4), np.float32(0.0)  # before the first subword anything may have been
+        before_on_from, before_behind_from = -1, frame
         for place in range(count):
-            own, after = on[place], behind[place]
-            least = min(own, before_behind)
-            if place > 0 and said[place] != said[place - 1]:
-                least = min(least, before_on)
-            on[place] = least + gaps[frame, said[place]]
+            own, after, own_from, after_from = on[place], behind[place], on_from[place], behind_from[place]
+            least, least_from = own, own_from
+            if before_behind < least:
+                least, least_from = before_behind, before_behind_from
+            if place > 0 and said[place] != said[place - 1] and before_on < least:
+                least, least_from = before_on, before_on_from
+            on[place], on_from[place] = least + gaps[frame, said[place]], least_from
             behind[place] = min(after, own) + silence
-            before_on, before_behind = own, after
+            behind_from[place] = own_from if own < after else after_from
+            before_on, before_behind, before_on_from, before_behind_from = own, after, own_from, after_from
         if on[count - 1] < best:
-            best, end = on[count - 1], frame
-    return best, end
+            best, begin, end = on[count - 1], on_from[count - 1], frame
+    return best, begin, end

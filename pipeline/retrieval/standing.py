@@ -40,15 +40,15 @@ class Standings:
         self._tokens = dataclasses.replace(tokens, encoder=encoder)
 
     def of(self, heard: Emissions, entities: EntityList, weights: Sequence[float]) -> Mapping[str, Standing]:
-        """Return the places of those of ``entities`` that the phones allow, by name; ``weights``: of the log odds."""
+        """Return the places of those of ``entities`` that the phones allow, by name; ``weights``: of ALONE."""
         if heard.phone_log_probs is None or not len(entities):
             return {}
         index = self._phonetic.compile(entities)
-        found, costs, phones = best_pronunciations(self._phonetic.matching(heard.phone_log_probs, index), index)
+        best = best_pronunciations(self._phonetic.matching(heard.phone_log_probs, index), index)
         spellings = build_spellings(entities.entities, self._tokens)
-        said = spellings.spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
-        odds = log_odds(weights, costs, phones, said.costs, said.subwords, said.letters)
-        names = [entities.entities[at].text for at in found.tolist()]
+        said = spellings.spelled(heard.tokens, best.entities, self._tokens.blank, len(self._tokens.pieces))
+        odds = log_odds(weights, best.costs, best.phones, said.costs, said.subwords, said.letters)
+        names = [entities.entities[at].text for at in best.entities.tolist()]
         ends = [on_clock((end, end), heard.phone_rate)[1] for end in said.ends.tolist()]
         places = zip(np.round(odds, 4).tolist(), ends, strict=True)
         return {name: Standing(*place) for name, place in zip(names, places, strict=True)}

@@ -32,12 +32,19 @@ class CutRows:
     utterances: npt.NDArray[np.int64]
 
 
-def rows_of(ranked: Ranked, heard: Emissions, entities: EntityList, said: Collection[str], number: int) -> CutRows:
-    """Return the rows of one utterance; ``said``: names of the list that were; ``number``: of the utterance."""
+def rows_of(
+    ranked: Ranked, heard: Emissions, entities: EntityList, said: Collection[str], number: int,
+    besides: Collection[str] = (),
+) -> CutRows:  # fmt: skip
+    """Return the rows of one utterance; ``number``: of the utterance.
+
+    said: names of the list that were; besides: others that stand in what was said, as common words, and are no rows
+    """
     found, features = ranked.measured(heard, entities)
-    known = {name: at for at, name in enumerate(_texts(entities, found)) if name in said} if said else {}
-    spoken = np.zeros(len(found), np.bool_)
-    spoken[list(known.values())] = True
+    texts = _texts(entities, found)
+    spoken = np.array([name in said for name in texts], np.bool_)
+    counted = np.array([name not in besides for name in texts], np.bool_)
+    found, features, spoken = found[counted], features[counted], spoken[counted]
     odds = features @ np.array(ranked.weights)
     drawn = np.random.default_rng(number).random(len(found)) < 1 / THINNED
     hopeful = spoken | (odds >= _HOPELESS)

@@ -15,8 +15,7 @@ from pipeline.rescoring.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
 from pipeline.rescoring.proposals import Proposal, differences
 from pipeline.rescoring.session import SessionOdds
 from pipeline.rescoring.trees import Trees
-from pipeline.retrieval.ranked import FEATURES as RANKED
-from pipeline.retrieval.ranked import weights_of
+from pipeline.retrieval.ranked import ALONE, weights_of
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.hypothesis import Hypothesis
@@ -133,7 +132,7 @@ def test_entities_that_fit_are_counted_apart_from_those_that_are_only_plausible(
     assert lamp["close_crowd"] < lamp["crowd"]
 
 
-ODDS = dict.fromkeys(RANKED, 0.0) | {"cost": -1.0}
+ODDS = dict.fromkeys(ALONE, 0.0) | {"cost": -1.0}
 """Weights by which an entity is as likely as its phones are cheap."""
 
 
@@ -142,8 +141,9 @@ def standing(entities: EntityList, size_class: int = 0) -> dict[str, float]:
     one, found = guard().evidence, dict[str, float]()
     scene = one.scene(UNBIASED[0], said(MET), entities, size_class)
     assert scene is not None
-    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), ("catalog", *STANDING), weights_of(ODDS))
-    found |= zip(("catalog", *STANDING), values, strict=True)
+    asked = ("catalog", *STANDING)
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS, ALONE))
+    found |= zip(asked, values, strict=True)
     return found
 
 
@@ -179,7 +179,7 @@ def test_rivals_are_those_that_are_spelled_in_the_same_place() -> None:
     scene = one.scene(UNBIASED[0], letters("met-zelensky-today"), EntityList((*names.entities, *NAMES.entities[1:])))
     assert scene is not None
     asked = ("as_likely", "rivals_here", "share")
-    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS))
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS, ALONE))
     assert np.exp(values).round(3).tolist() == [3, 2, 0.5]
 
 
