@@ -25,11 +25,12 @@ from pipeline.config import LanguageModelConfig
 from pipeline.decoding.language_model import load_language_model
 from pipeline.privacy import attacks, utility
 from pipeline.privacy.config import PrivacyConfig, Truncate
-from pipeline.privacy.embeddings import load
+from pipeline.privacy.embeddings import load, regrouped
 from pipeline.privacy.gumbel import TruncatedGumbel
 from pipeline.privacy.lists import surrogates
 from pipeline.privacy.mechanism import Mechanism
 from pipeline.privacy.mechanisms import build
+from pipeline.privacy.partition import GROUP
 from pipeline.privacy.release import Releaser
 from pipeline.schemas import TRANSCRIPTS
 from pipeline.text import normalise
@@ -269,7 +270,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--parts", nargs="*", default=["names", "speed", "chi", "utility", "equal", "audits"])
+    parser.add_argument("--parts", nargs="*", default=["names", "speed", "chi", "utility", "groups", "equal", "audits"])
     arguments = parser.parse_args()
     embeddings = load()
     clean = pq.read_table(arguments.data / "librispeech_test_clean_dev.parquet", columns=["utterance_id", "text"])
@@ -330,6 +331,20 @@ def main() -> None:
                 runs = [private(source_rows, config, mechanism, number) for number in range(COMPARED_KEYS)]
                 line["source"] = float(np.mean([source(run) for run in runs]))
                 note(f"{name} at {epsilon:g}", line)
+    if "groups" in arguments.parts:
+        for size in (GROUP, 80, 320, 1000):
+            near = embeddings if size == GROUP else regrouped(embeddings, size)
+            by_group = attacks.in_groups(texts, near)
+            line = {"by groups": linkage(by_group, ids, by_group), "style by groups": style(by_group, ids, by_group)}
+            config, mechanism = PrivacyConfig(), build(PrivacyConfig(), near)
+            released = [private(table, config, mechanism, number) for number in range(COMPARED_KEYS)]
+            line["changed"] = utility.changed(texts, released[0])
+            for name, attack in (("by words", linkage), ("style by words", style)):
+                line[name] = float(np.mean([attack(texts, ids, one) for one in released]))
+            for name, rows, measure in (("domain", domain_rows, domain), ("source", source_rows, source)):
+                runs = [measure(private(rows, config, mechanism, number)) for number in range(COMPARED_KEYS)]
+                line[name] = float(np.mean(runs))
+            note(f"groups of {size} at 3", line)
     if "equal" in arguments.parts:
         bits = np.random.default_rng(2).integers(0, 2**64, (attacks.DRAWS, 4), np.uint64)
         ranges = {"grouped": (0.3, 8.0), "tem": (1.0, 30.0), "laplace": (5.0, 200.0)}

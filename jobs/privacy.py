@@ -46,7 +46,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--labels", metavar="TSV", help="utterance id, tab, class")
     parser.add_argument("--rows", type=int, default=2000, metavar="N", help="of the run (default: %(default)s)")
     parser.add_argument(
-        "--build-embeddings", metavar="FILE", help="word vectors as text: a word and its numbers a line"
+        "--build-embeddings", metavar="FILE", help="word vectors as text: a word and its numbers a line; or 'shipped'"
+    )
+    parser.add_argument(
+        "--group-words", type=int, metavar="N", help="of --build-embeddings: words of a group (default: 20)"
     )
     parser.add_argument("--output", metavar="FILE", required=True, help="the page; with --build-embeddings an .npz")
     add_storage_options(parser)
@@ -61,8 +64,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> Result:
     if arguments.build_embeddings is not None:
-        words, vectors = embeddings.read_text(Path(arguments.build_embeddings))
-        built = embeddings.build(words, vectors)
+        if arguments.build_embeddings == "shipped":
+            built = embeddings.load()
+        else:
+            built = embeddings.build(*embeddings.read_text(Path(arguments.build_embeddings)))
+        if arguments.group_words is not None:
+            built = embeddings.regrouped(built, arguments.group_words)
         embeddings.save(built, Path(arguments.output))
         facts = {"words": len(built), "groups": len(built.members), "hash": built.content_hash}
         Console(highlight=False, soft_wrap=True).print(f"written: {arguments.output} ({facts['words']:,} words)")

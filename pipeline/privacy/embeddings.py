@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import InputError
+from pipeline.errors import ConfigError, InputError
 from pipeline.privacy.partition import balanced_groups
 
 Floats = npt.NDArray[np.float64]
@@ -104,6 +104,20 @@ class Embeddings:
 
 _CHUNK = 256
 """Rows of distances at a time: 40 MB with 20,000 words."""
+
+
+def regrouped(embeddings: Embeddings, size: int) -> Embeddings:
+    """Return embeddings with groups of about ``size`` words, at most MOST_GROUP_WORDS; raises ConfigError.
+
+    To be saved and used from that file: computed again on another processor, groups may come out otherwise.
+    """
+    if not 2 <= size <= MOST_GROUP_WORDS:
+        raise ConfigError(f"groups of {size:,} words: needed are 2 to {MOST_GROUP_WORDS:,}.")
+    return dataclasses.replace(embeddings, groups=balanced_groups(embeddings.vectors, size))
+
+
+MOST_GROUP_WORDS = 1000
+"""With 20,000 words the probabilities within groups take half a gigabyte then."""
 
 
 def build(words: list[str], vectors: Floats) -> Embeddings:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.privacy import attacks, utility
-from pipeline.privacy.config import PrivacyConfig
+from pipeline.privacy.config import GROUPED, PrivacyConfig
 from pipeline.privacy.embeddings import load
 from pipeline.privacy.mechanism import Mechanism
 from pipeline.privacy.mechanisms import build
@@ -35,7 +35,11 @@ def measure(
     private, names = _private(releaser, rows)
     prior = attacks.Prior.of(Counter(word for text in texts for word in text.split()), embeddings)
     bits = np.random.default_rng(0).integers(0, 2**64, (attacks.DRAWS, 4), np.uint64)
-    linked, linked_before = _linked(rows["speaker"].to_pylist(), texts, private)
+    speakers = rows["speaker"].to_pylist()
+    linked, linked_before = _linked(speakers, texts, private)
+    if config.mechanism == GROUPED and linked is not None:
+        by_groups, _ = _linked(speakers, *(attacks.in_groups(one, embeddings) for one in (texts, private)))
+        linked = max(linked, by_groups or 0.0)
     recovered, blind = _recovered(mechanism, texts, private, names, model)
     accuracy, accuracy_before = _accuracy(config, labels, ids, texts, private)
     return Measured(

@@ -9,6 +9,7 @@ from pipeline.privacy.config import GROUPED, LAPLACE, REDACT, PrivacyConfig
 from pipeline.privacy.embeddings import Embeddings
 from pipeline.privacy.lists import surrogates
 from pipeline.privacy.mechanism import Audit
+from pipeline.privacy.partition import GROUP
 
 NOT_PROTECTED = (
     "the number of words of an utterance, and their order",
@@ -98,9 +99,10 @@ def _words(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> str:
     if config.mechanism == GROUPED:
         text += (
             f" The {len(embeddings):,} words of the vocabulary lie in {len(embeddings.members):,} public groups of "
-            "about twenty near words. A word comes out as one of its group, so its group is told; inside the group "
-            f"no outcome is more than e^{config.epsilon:g} = {math.exp(min(config.epsilon, 700)):.4g} times likelier "
-            "with one word than with another."
+            f"about {_in_words(embeddings)} near words. A word comes out as one of its group, so its group is told, "
+            "and with it topics: by groups alone speakers and recordings can be linked, whatever epsilon is. Inside the "
+            f"group no outcome is more than e^{config.epsilon:g} = {math.exp(min(config.epsilon, 700)):.4g} times "
+            "likelier with one word than with another."
         )
     found = "has no bound" if math.isinf(audit.measured) else f"is {audit.measured:.6g}"
     text += f" Audited ({audit.how}): the largest loss {found}"
@@ -110,6 +112,11 @@ def _words(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> str:
     if audit.alone:
         text += f" {audit.alone:,} words of the vocabulary can only come out as themselves."
     return text
+
+
+def _in_words(embeddings: Embeddings) -> str:
+    size = round(len(embeddings) / max(1, len(embeddings.members)))
+    return "twenty" if size == GROUP else f"{size:,}"
 
 
 def _sums(audit: Audit) -> str:

@@ -13,11 +13,14 @@ from pipeline.config import LanguageModelConfig
 from pipeline.privacy import attacks, utility
 from pipeline.privacy.config import PrivacyConfig
 from pipeline.privacy.embeddings import load
+from pipeline.privacy.mechanism import largest_ratio
 from pipeline.privacy.mechanisms import build
+from pipeline.privacy.promise import document
 from pipeline.schemas import TRANSCRIPTS
 from tests.support.privacy import random_bits, small_embeddings
 
 SMALL = small_embeddings()
+COUNTS = {"rows": 1, "words": 2, "replaced": 0}
 
 
 def test_the_best_guess_is_right_as_often_as_brute_force_says() -> None:
@@ -42,6 +45,22 @@ def test_authors_are_linked_by_their_words() -> None:
     unknown = {"ann": ["lovely indeed"], "bob": ["you know"], "cy": ["thus the king"]}
     assert attacks.linked(known, unknown) == 1.0
     assert attacks.linked(known, {"ann": ["you know well"]}) == 0.0
+
+
+def test_groups_link_authors_whatever_epsilon_is() -> None:
+    members = [[SMALL.words[word] for word in group] for group in SMALL.members[:6]]
+    known = {f"a{at}": [" ".join(members[at] + members[at + 3])] for at in range(3)}
+    mechanism = build(PrivacyConfig(epsilon=1e-6), SMALL)
+    unknown = {}
+    for at, (name, texts) in enumerate(known.items()):
+        words = np.array([SMALL.ids[word] for word in texts[0].split()], np.int32)
+        drawn = mechanism.draw(words, random_bits(len(words), seed=at))
+        assert drawn.tolist() != words.tolist()
+        unknown[name] = [" ".join(SMALL.words[word] for word in drawn)]
+    there, here = ({name: attacks.in_groups(texts, SMALL) for name, texts in one.items()} for one in (known, unknown))
+    assert there == here, "no noise on groups"
+    assert attacks.linked(there, here) == 1.0
+    assert attacks.in_groups(["zq w1's w1 [word]"], SMALL) == [f"{SMALL.groups[1]} {SMALL.groups[1]}"]
 
 
 def test_viterbi_takes_the_words_that_fit_together() -> None:
@@ -101,3 +120,24 @@ def test_vectors_of_ones_own_become_embeddings(tmp_path: Path) -> None:
     built = load(str(output))
     assert len(built) == 50
     assert sorted(np.bincount(built.groups).tolist()) == [25, 25]
+    again = ["--build-embeddings", str(folder / "vectors.txt"), "--output", str(output)]
+    assert privacy.main([*again, "--group-words", "10"]) == 0
+    load.cache_clear()
+    smaller = load(str(output))
+    assert np.bincount(smaller.groups).tolist() == [10] * 5
+    assert smaller.content_hash != built.content_hash, "other groups are other noise"
+    assert privacy.main([*again, "--group-words", "1"]) == 2
+    assert "about 10 near words" in document(PrivacyConfig(), smaller, build(PrivacyConfig(), smaller).audit(), COUNTS)
+
+
+def test_the_shipped_words_in_larger_groups(tmp_path: Path) -> None:
+    output = tmp_path / "wide.npz"
+    assert privacy.main(["--build-embeddings", "shipped", "--group-words", "1000", "--output", str(output)]) == 0
+    wide = load(str(output))
+    assert wide.words == load().words
+    assert len(wide.members) == 20
+    lines = build(PrivacyConfig(epsilon=5.0), wide).probabilities(wide.members[7])[:, wide.members[7]]
+    assert largest_ratio(lines) <= 5.0 + 1e-9
+    assert "about twenty near words" in document(
+        PrivacyConfig(), load(), build(PrivacyConfig(), load()).audit(), COUNTS
+    )
