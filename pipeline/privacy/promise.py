@@ -100,9 +100,9 @@ def _words(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> str:
         text += (
             f" The {len(embeddings):,} words of the vocabulary lie in {len(embeddings.members):,} public groups of "
             f"about {_in_words(embeddings)} near words. A word comes out as one of its group, so its group is told, "
-            "and with it topics: by groups alone speakers and recordings can be linked, whatever epsilon is. Inside the "
-            f"group no outcome is more than e^{config.epsilon:g} = {math.exp(min(config.epsilon, 700)):.4g} times "
-            "likelier with one word than with another."
+            "and with it topics: by groups alone speakers and recordings can be linked, whatever epsilon is. Inside "
+            f"the group no outcome is more than e^{config.epsilon:g} = {math.exp(min(config.epsilon, 700)):.4g} "
+            "times likelier with one word than with another."
         )
     found = "has no bound" if math.isinf(audit.measured) else f"is {audit.measured:.6g}"
     text += f" Audited ({audit.how}): the largest loss {found}"
