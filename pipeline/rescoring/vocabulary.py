@@ -14,6 +14,7 @@ fusion is. What the phones of the same network say its search has mostly heard, 
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from pipeline.lexicon.alignment import IMPOSSIBLE
 from pipeline.lexicon.phone_index import PhoneIndex
 from pipeline.lexicon.phones import Pronunciation
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.lexicon.subwords import IMPOSSIBLE as NO_ROOM
 from pipeline.lexicon.subwords import SubwordScorer
 from pipeline.rescoring.aligned import Aligned, align_hypothesis, floored
 from pipeline.rescoring.context import ContextScorer
@@ -99,14 +101,19 @@ class _Vocabulary:
     def spelling(
         self, words: Sequence[Word], spelled: npt.NDArray[np.float32], first: int, last: int, new: Sequence[str]
     ) -> float:
-        """Return by how much the model's own pieces rise, over the words and one neighbour on each side."""
+        """Return by how much the model's own pieces rise, over the words and one neighbour on each side.
+
+        -inf where there is no room for the new words; 0, for want of anything to go by, where the old ones have none.
+        """
         before, after = max(0, first - 1), min(len(words), last + 1)
         start = words[before].start_frame if before > 0 else 0
         end = words[after].start_frame if after < len(words) else len(spelled)
         texts = [one.text for one in words]
         changed = [*texts[before:first], *new, *texts[last:after]]
         ours, theirs = (self._scorer.score(spelled[start:end], " ".join(one)) for one in (texts[before:after], changed))
-        return theirs - ours
+        if theirs <= NO_ROOM:
+            return -math.inf
+        return theirs - ours if ours > NO_ROOM else 0.0
 
 
 class HeardWords(Technique):

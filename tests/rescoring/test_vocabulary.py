@@ -14,6 +14,7 @@ from pipeline.rescoring.technique import Sounds
 from pipeline.rescoring.vocabulary import HeardWords
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
+from pipeline.types.hypothesis import Hypothesis, Word
 from tests.support.inventory import CHARACTERS
 from tests.support.sparse import sparsify
 from tests.support.speech import hypothesis, said
@@ -62,6 +63,12 @@ def heard(spelled: str) -> Emissions:
     return dataclasses.replace(phones, tokens=sparsify(log_probs, len(CHARACTERS.pieces)))
 
 
+def timed(text: str, *starts: int) -> Hypothesis:
+    """A hypothesis whose words begin at these frames of HEARD."""
+    words = zip(text.split(), starts, (*starts[1:], len(HEARD.split())), strict=True)
+    return dataclasses.replace(hypothesis(text, -20.0), words=tuple(Word(*word, 0.5) for word in words))
+
+
 def work(model: LanguageModelConfig | None, vocabulary: bool | None = True) -> HeardWords:
     return HeardWords(PhoneFusionConfig(vocabulary=vocabulary), SOUNDS, model, CHARACTERS)
 
@@ -75,16 +82,24 @@ def test_a_word_that_is_none_becomes_the_one_that_is_heard(model: LanguageModelC
 
 
 def test_two_words_become_the_one_that_is_heard(model: LanguageModelConfig) -> None:
-    found = work(model).order([hypothesis("the cat met the kih ng", -20.0)], heard("the cat met the king"), EMPTY)
+    found = work(model).order(
+        [timed("the cat met the kih ng", 0, 4, 8, 12, 16, 18)], heard("the cat met the king"), EMPTY
+    )
     assert found[0].text == "the cat met the king"
 
 
 def test_one_word_becomes_the_two_that_are_heard(model: LanguageModelConfig) -> None:
-    found = work(model).order([hypothesis("thecut met the king", -20.0)], heard("the cat met the king"), EMPTY)
+    found = work(model).order([timed("thecut met the king", 0, 8, 12, 16)], heard("the cat met the king"), EMPTY)
     assert found[0].text == "the cat met the king"
     assert [(word.start_frame, word.end_frame) for word in found[0].words] == sorted(
         (word.start_frame, word.end_frame) for word in found[0].words
     )
+
+
+def test_words_without_room_for_their_letters_are_compared_by_the_rest(model: LanguageModelConfig) -> None:
+    there, crowded = heard("the cat met the king"), timed("the kat met the king", 0, 4, 5, 6, 7)
+    (found,) = work(model).order([crowded], there, EMPTY)
+    assert crowded.total <= found.total < crowded.total + 100
 
 
 def test_what_the_phones_agree_with_stays(model: LanguageModelConfig) -> None:
