@@ -248,7 +248,9 @@ def _compared(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         for checkout in runs:
             runs[checkout].append(_elsewhere(checkout, arguments))
     rows = []
-    speeds = [{_named(row): statistics.median(_speeds(runs[c], _named(row))) for row in runs[c][0]} for c in runs]
+    speeds = [
+        {_named(row): statistics.median(_speeds(runs[c], _named(row))) for row in runs[c][0]} for c in (there, here)
+    ]
     for row in runs[here][0]:
         if _named(row) not in speeds[0]:
             continue  # the other checkout does not measure it
