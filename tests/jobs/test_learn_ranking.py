@@ -22,7 +22,7 @@ from tests.support.finished_runs import bench, heard, in_order, rows_of
 
 TEXTS = ("we met zelensky today", "the lens key is new", "ann lives in york", "new york times", "the man dined")
 SAID = (("Zelensky",), ("Lens Key",), ("Ann", "York"), ("New York",), ())
-ROUNDS = 4
+ROUNDS = 3
 NAMES = ("ann", "lens key", "mandy", "new york", "odesa", "york", "zelensky")
 LIST = EntitySource(EntityList(tuple(Entity(name, name.title()) for name in NAMES)))
 SETTINGS: dict[str, Any] = {"language_model": None, "beam": {"width": 24}}
