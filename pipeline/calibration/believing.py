@@ -3,8 +3,8 @@
 Bounds, from LEAST_LABELS judged proposals on. With s the log odds of the trees, the log odds that a proposal of the
 reviewed lists and audio is right are taken to be a + b * s (Platt 1999), held to a = 0 and b = 1. A bound is the log
 odds that a proposal must have, so a bound t becomes (t - a) / b: what is just believed is then as likely right as it
-was meant to be. It falls no further than to where right and wrong are as likely: letting more in costs more than it
-brings. Rates keep their unit, false accepts per hour on sound-alikes; where the guard was right it stays.
+was meant to be. It falls no further than to where two are right for one that is wrong: below, more is written and F1
+is hardly higher. Rates keep their unit, false accepts per hour on sound-alikes; where the guard was right it stays.
 
 Trees, from LEAST_FOR_TREES on: grown on from those of before, as `rollcall calibrate` does. They take the place of the
 old ones only if they say better what is right of speakers that they have not seen.
@@ -24,6 +24,7 @@ from pipeline.rescoring.trees import Trees
 from pipeline.training.guard_fit import Judged, can_fit, fit_trees, of_features
 
 LEAST_LABELS, LEAST_FOR_TREES = 100, 2000
+_WORTH_IT = float(np.log(2.0))  # log odds of a proposal that must be right twice as likely as wrong
 _HELD = np.array([1.0, 10.0])  # of a and b: as many proposals in doubt must say otherwise before they move by half
 
 
@@ -123,8 +124,8 @@ def refit(labels: Labels, start: Judge) -> Believing | None:
 
 
 def _moved(bound: float, shift: float, slope: float) -> float:
-    even = -shift / slope
-    return round(max((bound - shift) / slope, min(bound, even)), 2)
+    least = (_WORTH_IT - shift) / slope
+    return round(max((bound - shift) / slope, min(bound, least)), 2)
 
 
 def _platt(labels: Labels, odds: Floats, which: npt.NDArray[np.bool_]) -> tuple[float, float]:

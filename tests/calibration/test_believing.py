@@ -54,8 +54,8 @@ def test_bounds_follow_what_reviews_say_of_the_log_odds() -> None:
     assert sure.shift == pytest.approx(2.0, abs=0.7)
     assert doubted.loss < doubted.loss_before
     assert dict(doubted.bounds)[20.0] == pytest.approx(2.0, abs=0.5), "it must be surer to be as likely right"
-    assert dict(sure.bounds)[20.0] == pytest.approx(-2.0, abs=0.5)
-    assert dict(sure.bounds)[200.0] == -3.0, "it falls only while what comes in is more likely right than wrong"
+    assert dict(sure.bounds)[20.0] == pytest.approx(np.log(2) - 2.0, abs=0.5), "two must be right for one that is wrong"
+    assert dict(sure.bounds)[200.0] == -3.0, "what lies below that already stays"
     for one in (trusted, doubted, sure):
         assert [rate for rate, _ in one.bounds] == [rate for rate, _ in judge().bounds]
         bounds = [bound for _, bound in one.bounds]
