@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks.calibration_sets import SOUND_ALIKES, Sets
 from benchmarks.decoding_sets import add_arguments
 from benchmarks.table import hardware, show
-from pipeline.calibration.guard import collect, fit, odds_of, unweighted
+from pipeline.calibration.guard import collect, fit, odds_of_cut, unweighted
 from pipeline.config import joint, without
 from pipeline.config.config_file import with_file
 from pipeline.errors import InputError
@@ -48,7 +48,7 @@ def proposals(part: str, name: str, sets: Sets, keep: Path | None) -> tuple[Half
     corpus, began, worked = sets.load(name), time.monotonic(), time.process_time()
     config = sets.config if part == ADAPTED else without(sets.config, "adapter")
     with tempfile.TemporaryDirectory() as folder:
-        recogniser = Recogniser.load(unweighted(config, Path(folder)), encodes=False)
+        recogniser = Recogniser.load(unweighted(config, Path(folder), odds_of_cut(config)), encodes=False)
     found = tuple(collect(recogniser, one) for one in ([corpus] if name in sets.of_speech else corpus.halves()))
     if kept is not None:
         guard_data.write(kept, found)
@@ -94,7 +94,7 @@ def main() -> None:
     content: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(), "hardware": hardware(), "features": features,
     }  # fmt: skip
-    content |= {} if set(STANDING).isdisjoint(features) else {"odds": odds_of(sets.config)}
+    content |= {} if set(STANDING).isdisjoint(features) else {"odds": odds_of_cut(sets.config)}
     rows: list[dict[str, Any]] = []
     for part in options.parts:
         found = {name: proposals(part, name, sets, options.keep) for name in names}

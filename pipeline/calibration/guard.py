@@ -19,7 +19,8 @@ from pipeline.recognition.recogniser import Recogniser
 from pipeline.rescoring.evidence import FEATURES, Vector
 from pipeline.rescoring.guard import ADAPTED, PLAIN, Judge, read_odds
 from pipeline.rescoring.trees import Trees
-from pipeline.retrieval.ranked import ALONE, read_weights
+from pipeline.retrieval.ranked import FEATURES as RANKED
+from pipeline.retrieval.ranked import read_weights
 from pipeline.scoring.alignment import MATCH, align
 from pipeline.training.guard_data import Half
 from pipeline.training.guard_fit import Judged, accepted, bounds_table, can_fit, entities_in, fit_trees, judged
@@ -200,4 +201,9 @@ def odds_of(config: RunConfig) -> dict[str, float]:
     They are those of the guard that ``config`` names, which new trees are grown on from, else those of its cut.
     """
     kept = read_odds(Path((config.guard or GuardConfig()).weights))
-    return dict(zip(ALONE, kept or read_weights(Path((config.cut or CutConfig()).weights)), strict=False))
+    return dict(zip(RANKED, kept, strict=True)) if kept else odds_of_cut(config)
+
+
+def odds_of_cut(config: RunConfig) -> dict[str, float]:
+    """Return the weights of the cut that ``config`` names, as ``odds_of`` does."""
+    return dict(zip(RANKED, read_weights(Path((config.cut or CutConfig()).weights)), strict=True))

@@ -24,7 +24,7 @@ from pipeline.rescoring.evidence import FEATURES, STANDING, Evidence, Vector
 from pipeline.rescoring.proposals import Proposal, apply_proposals
 from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.trees import Trees
-from pipeline.retrieval.ranked import ALONE, weights_of
+from pipeline.retrieval.ranked import weights_of
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis
 
@@ -79,7 +79,7 @@ def read_judge(path: Path, part: str = PLAIN) -> Judge:
         if not set(features) <= set(FEATURES) or len(set(features)) < len(features):
             raise ValueError(f"features {features}")
         bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content[part]["bounds"]))
-        odds = None if set(STANDING).isdisjoint(features) else weights_of(content["odds"], ALONE)
+        odds = None if set(STANDING).isdisjoint(features) else weights_of(content["odds"])
         return Judge(features, Trees.from_json(content[part]["trees"], len(features)), bounds, odds)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
@@ -91,7 +91,7 @@ def read_odds(path: Path) -> tuple[float, ...] | None:
     """Read the weights of the log odds in a weights file; None for one without. Raises as ``read_judge`` does."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return weights_of(content["odds"], ALONE) if "odds" in content else None
+        return weights_of(content["odds"]) if "odds" in content else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not the guard's weights ({error!r}); restore it from git.") from error
 

@@ -172,15 +172,9 @@ class Ranked(Strategy):
         most = sum(max(0.0, weight * limit) for weight, limit in zip(others, MOST, strict=True))
         best = best.only(log_odds(alone, best.costs, best.phones, nothing, *shapes) + most >= bound)
         said = self._spelled_in(heard, entities, best.entities)
-        odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
-        if not any(others):
-            return best.entities, odds
-        near = odds + most >= bound
-        best, said, odds = best.only(near), said.only(near), odds[near]
-        columns = placed(heard, self._tokens, said, self._phonetic, index, best.pronunciations)
-        for weight, column in zip(others, columns, strict=True):
-            odds += weight * column
-        return best.entities, odds
+        near = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters) + most >= bound
+        best, said = best.only(near), said.only(near)
+        return best.entities, odds_in_place(self.weights, heard, self._tokens, self._phonetic, index, best, said)
 
     def _spelled_in(self, heard: Emissions, entities: EntityList, found: npt.NDArray[np.int32]) -> Spelled:
         return self._spellings(entities).spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
@@ -237,6 +231,20 @@ def log_odds(
     return odds
 
 
+def odds_in_place(
+    weights: Sequence[float], heard: Emissions, tokens: Tokens, phonetic: Phonetic, index: SoundIndex,
+    best: "Best", said: Spelled,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Return [E] the log odds that each entity was said, with where it lies; ``weights``: of FEATURES."""
+    alone, others = weights[: len(ALONE)], weights[len(ALONE) :]
+    odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
+    if any(others):
+        columns = placed(heard, tokens, said, phonetic, index, best.pronunciations)
+        for weight, column in zip(others, columns, strict=True):
+            odds += weight * column
+    return odds
+
+
 def _columns(
     costs: npt.NDArray[np.float32], phones: npt.NDArray[np.int64], spelling: npt.NDArray[np.float32],
     subwords: npt.NDArray[np.int64], letters: npt.NDArray[np.int64],
@@ -276,17 +284,17 @@ def best_pronunciations(fitting: Fitting, index: SoundIndex) -> Best:
 
 
 def read_weights(path: Path) -> tuple[float, ...]:
-    """Read the weights of FEATURES; raises ModelError if the file is missing or broken.
-
-    A file from before PLACED has none of them: they count nothing then.
-    """
+    """Read the weights of FEATURES; raises ModelError if the file is missing or broken."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))["weights"]
-        return weights_of(dict.fromkeys(PLACED, 0.0) | content)
+        return weights_of(json.loads(path.read_text(encoding="utf-8"))["weights"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: no weights of a cut ({error!r}); restore it from git.") from error
 
 
-def weights_of(content: Mapping[str, float], features: Sequence[str] = FEATURES) -> tuple[float, ...]:
-    """Return the weights of ``features`` by their names; raises KeyError, TypeError or ValueError for what is none."""
-    return tuple(float(content[name]) for name in features)
+def weights_of(content: Mapping[str, float]) -> tuple[float, ...]:
+    """Return the weights of FEATURES by their names; raises KeyError, TypeError or ValueError for what is none.
+
+    Weights from before PLACED have none of them: they count nothing then.
+    """
+    named = dict.fromkeys(PLACED, 0.0) | dict(content)
+    return tuple(float(named[name]) for name in FEATURES)

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.config import ShortlistConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
-from pipeline.retrieval.ranked import best_pronunciations, log_odds
+from pipeline.retrieval.ranked import best_pronunciations, odds_in_place
 from pipeline.retrieval.spelling_index import build_spellings
 from pipeline.types.emissions import Emissions, on_clock
 from pipeline.types.entity import EntityList
@@ -40,14 +40,14 @@ class Standings:
         self._tokens = dataclasses.replace(tokens, encoder=encoder)
 
     def of(self, heard: Emissions, entities: EntityList, weights: Sequence[float]) -> Mapping[str, Standing]:
-        """Return the places of those of ``entities`` that the phones allow, by name; ``weights``: of ALONE."""
+        """Return the places of those of ``entities`` that the phones allow, by name; ``weights``: of FEATURES."""
         if heard.phone_log_probs is None or not len(entities):
             return {}
         index = self._phonetic.compile(entities)
         best = best_pronunciations(self._phonetic.matching(heard.phone_log_probs, index), index)
         spellings = build_spellings(entities.entities, self._tokens)
         said = spellings.spelled(heard.tokens, best.entities, self._tokens.blank, len(self._tokens.pieces))
-        odds = log_odds(weights, best.costs, best.phones, said.costs, said.subwords, said.letters)
+        odds = odds_in_place(weights, heard, self._tokens, self._phonetic, index, best, said)
         names = [entities.entities[at].text for at in best.entities.tolist()]
         ends = [on_clock((end, end), heard.phone_rate)[1] for end in said.ends.tolist()]
         places = zip(np.round(odds, 4).tolist(), ends, strict=True)

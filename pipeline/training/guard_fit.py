@@ -19,7 +19,7 @@ from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import Hypothesis
 
 _BOOSTING: dict[str, Any] = {
-    "n_estimators": 400, "max_depth": 4, "learning_rate": 0.03, "subsample": 0.7, "max_features": 0.3,
+    "n_estimators": 300, "max_depth": 5, "learning_rate": 0.03, "subsample": 0.7, "max_features": 0.3,
     "min_samples_leaf": 20,
 }  # fmt: skip
 """Chosen on development speakers that were left out; deeper or more trees gain nothing there."""

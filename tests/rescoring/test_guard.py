@@ -142,7 +142,7 @@ def standing(entities: EntityList, size_class: int = 0) -> dict[str, float]:
     scene = one.scene(UNBIASED[0], said(MET), entities, size_class)
     assert scene is not None
     asked = ("catalog", *STANDING)
-    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS, ALONE))
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS))
     found |= zip(asked, values, strict=True)
     return found
 
@@ -179,7 +179,7 @@ def test_rivals_are_those_that_are_spelled_in_the_same_place() -> None:
     scene = one.scene(UNBIASED[0], letters("met-zelensky-today"), EntityList((*names.entities, *NAMES.entities[1:])))
     assert scene is not None
     asked = ("as_likely", "rivals_here", "share")
-    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS, ALONE))
+    ((values, _),) = one.measure(scene, differences(UNBIASED[0], BIASED[0]), asked, weights_of(ODDS))
     assert np.exp(values).round(3).tolist() == [3, 2, 0.5]
 
 
