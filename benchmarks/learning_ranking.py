@@ -17,8 +17,9 @@ speakers, which leaves less to learn than on speech of strangers.
 
 import argparse
 import dataclasses
+import functools
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from pipeline.rescoring.evidence import FEATURES
 from pipeline.rescoring.guard import ADAPTED, Judge, read_judge
 from pipeline.retrieval import ranked
 from pipeline.training.cut_fit import CutRows, rows_of
-from pipeline.training.guard_fit import Judged, accepted, entities_in, judged
+from pipeline.training.guard_fit import Judged, accepted, entities_in, judged, odds_by
 from pipeline.tuning.evaluation import LabelledSet
 
 SETS = ("names_dev", "is21-1000", "directory", "words")
@@ -68,9 +69,7 @@ def truths(recogniser: Recogniser, corpus: LabelledSet) -> Iterator[Truth]:
     for number, one in enumerate(corpus.utterances):
         name, speaker = one.reference.utterance_id, one.reference.speaker or one.reference.utterance_id
         entities = corpus.lists.of(name)
-        heard, shortlist = one.heard, None
-        if recogniser.adapter is not None:
-            heard, shortlist = recogniser.adapter.row(heard, entities)
+        heard, shortlist = recogniser.attended(one.heard, entities)
         unbiased, measured = recogniser.transcriber.proposals(heard, entities, shortlist)
         spoken, written = entities_in(one.reference.text, entities), entities_in(unbiased.text, entities)
         found = judged(number, unbiased, measured, spoken, entities)
@@ -89,13 +88,13 @@ def _cut(recogniser: Recogniser) -> ranked.Ranked | None:
     return next((one for one in strategies if isinstance(one, ranked.Ranked)), None)
 
 
-def load_truths(config: RunConfig, corpus: LabelledSet, kept: Path | None) -> list[Truth]:
-    """Return what is true of a set; from ``kept`` where it is."""
+def load_truths(config: RunConfig, load: Callable[[], LabelledSet], kept: Path | None) -> list[Truth]:
+    """Return what is true of a set, which ``load`` gives; from ``kept`` where it is."""
     if kept is not None and kept.is_file():
         return read(kept)
     with tempfile.TemporaryDirectory() as folder:
         recogniser = Recogniser.load(unweighted(config, Path(folder), odds_of(joint())), encodes=False)
-    found = list(truths(recogniser, corpus))
+    found = list(truths(recogniser, load()))
     if kept is not None:
         write(kept, found)
     return found
@@ -177,7 +176,7 @@ class Reviewers:
         return proposals, rows
 
     def _written(self, one: Answered) -> set[int]:
-        odds = np.array([self._judge.trees.score(proposal.features) for proposal in one.proposals])
+        odds = odds_by(self._judge.trees, one.proposals, self._judge.features)
         taken = {id(some) for some in accepted(one.proposals, odds, self._judge.bound(_RATE))} if len(odds) else set()
         return {at for at, proposal in enumerate(one.proposals) if id(proposal) in taken}
 
@@ -238,12 +237,6 @@ class Half:
         return max((value for value, count in pairs if count <= false), default=0.0)
 
 
-def scores(judge: Judge, proposals: Sequence[Judged]) -> npt.NDArray[np.float64]:
-    """Return [P] log odds."""
-    places = [FEATURES.index(name) for name in judge.features]
-    return np.array([judge.trees.score(one.features[places]) for one in proposals], np.float64)
-
-
 def one_seed(name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, seed: int, whole: float) -> dict[str, Any]:
     """Return what guard and cut have learnt from one half, and what that is worth on the other."""
     speakers = np.random.default_rng(seed).permutation(sorted({one.answered.speaker for one in some}))
@@ -251,11 +244,11 @@ def one_seed(name: str, some: Sequence[Truth], judge: Judge, cut: CutConfig, see
     proposals, rows = Reviewers([one for one in some if one.answered.speaker in first], judge, seed, whole).answers()
     judging = [one for one in some if one.answered.speaker not in first]
     half, labels = Half.of(judging), Labels.of(proposals)
-    before = scores(judge, half.proposals)
+    before = odds_by(judge.trees, half.proposals, judge.features)
     f1, false = half.at(before, judge.bound(_RATE))
     fitted = refit(labels, judge)
     new = judge if fitted is None else dataclasses.replace(judge, trees=fitted.trees, bounds=fitted.bounds)
-    after = scores(new, half.proposals)
+    after = odds_by(new.trees, half.proposals, new.features)
     learnt_f1, learnt_false = half.at(after, new.bound(_RATE))
     row = {
         "set": name, "seed": seed, "hours": labels.hours, "labels": labels.count,
@@ -319,10 +312,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = list[dict[str, Any]]()
     for name in options.sets:
         kept = None if options.keep is None else options.keep / f"{name}.npz"
-        if kept is not None and kept.is_file():
-            some = read(kept)
-        else:
-            some = load_truths(config, sets.load(name, options.words if name == "words" else None), kept)
+        most = options.words if name == "words" else None
+        some = load_truths(config, functools.partial(sets.load, name, most), kept)
         print(f"{name}: {len(some)} utterances", flush=True)
         for seed in range(options.seeds):
             rows.append(one_seed(name, some, judge, config.cut or CutConfig(), seed, options.whole))

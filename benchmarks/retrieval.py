@@ -170,9 +170,7 @@ def _word_errors(task: Task, texts: Mapping[str, str]) -> tuple[float, float]:
 
 
 def _transcribed(recogniser: Recogniser, one: Labelled, entities: EntityList) -> tuple[str, list[str]]:
-    heard, shortlist = one.heard, None
-    if recogniser.adapter is not None:
-        heard, shortlist = recogniser.adapter.row(heard, entities)
+    heard, shortlist = recogniser.attended(one.heard, entities)
     nbest, _ = recogniser.transcriber.hypotheses(heard, entities, shortlist)
     return nbest[0].text, [span.entity for span in nbest[0].entities]
 

@@ -108,9 +108,7 @@ def answered(
 
     scalars: plain fields of its EMISSIONS row; number: of the utterance among others
     """
-    shortlist = None
-    if recogniser.adapter is not None:
-        heard, shortlist = recogniser.adapter.row(heard, entities)
+    heard, shortlist = recogniser.attended(heard, entities)
     unbiased, measured = recogniser.transcriber.proposals(heard, entities, shortlist)
     seconds = scalars["duration_seconds"] or 0.0
     found, known = labelled(number, unbiased, measured, entities, told, scalars["frame_seconds"])

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from pipeline.calibration.answered import Answered
 from pipeline.calibration.logistic import Floats, fit_logistic, log_loss
+from pipeline.learning.estimators import halves_of
 from pipeline.rescoring.guard import Judge
 from pipeline.rescoring.trees import Trees
-from pipeline.training.guard_fit import Judged, can_fit, fit_trees, of_features
+from pipeline.training.guard_fit import Judged, can_fit, fit_trees, odds_by
 
 LEAST_LABELS, LEAST_FOR_TREES = 100, 2000
 _WORTH_IT = float(np.log(2.0))  # log odds of a proposal that must be right twice as likely as wrong
@@ -49,7 +50,7 @@ class Labels:
     def of(cls, utterances: Sequence[Answered]) -> "Labels":
         """Return the proposals of utterances, which may come in any order."""
         utterances = sorted(utterances, key=lambda one: one.utterance_id)
-        sides = {name: at % 2 == 0 for at, name in enumerate(sorted({one.speaker for one in utterances}))}
+        sides = halves_of(one.speaker for one in utterances)
         mean = float(np.mean([one.weight for one in utterances])) if utterances else 1.0
         rows = [
             (dataclasses.replace(proposal, utterance=number), known, one.weight / mean, sides[one.speaker])
@@ -74,8 +75,7 @@ class Labels:
 
     def odds(self, trees: Trees, features: Sequence[str]) -> Floats:
         """Return [P] the log odds by trees."""
-        rows = of_features([one.features for one in self.proposals], features)
-        return np.array([trees.score(row) for row in rows], np.float64)
+        return odds_by(trees, self.proposals, features)
 
 
 @dataclasses.dataclass(frozen=True)

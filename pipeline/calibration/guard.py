@@ -75,9 +75,7 @@ def collect(recogniser: Recogniser, corpus: LabelledSet) -> Half:
     said = known = wrong = errors = words = 0
     for number, one in enumerate(corpus.utterances):
         entities = corpus.lists.of(one.reference.utterance_id)
-        heard, shortlist = one.heard, None
-        if recogniser.adapter is not None:
-            heard, shortlist = recogniser.adapter.row(heard, entities)
+        heard, shortlist = recogniser.attended(one.heard, entities)
         unbiased, measured = recogniser.transcriber.proposals(heard, entities, shortlist)
         spoken = entities_in(one.reference.text, entities)
         found += judged(number, unbiased, measured, spoken, entities)
@@ -185,7 +183,7 @@ def _judged_by(
 def unweighted(config: RunConfig, folder: Path, odds: Mapping[str, float] | None = None) -> RunConfig:
     """Return ``config`` with a guard whose weights are zero, which it writes: evidence comes before there are any.
 
-    odds: weights that STANDING is measured with (default: those of the cut)
+    odds: weights that STANDING is measured with (default: ``odds_of``)
     """
     path = folder / "guard.json"
     leaf = {"base": 0.0, "roots": [0], "feature": [-1], "threshold": [0], "left": [0], "right": [0], "value": [0]}

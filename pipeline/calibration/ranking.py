@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.calibration.logistic import Floats, fit_logistic, log_loss
-from pipeline.learning.estimators import groups_of, mean_of
+from pipeline.learning.estimators import groups_of, halves_of, mean_of
 from pipeline.retrieval.ranked import FEATURES
 from pipeline.training.cut_fit import CutRows
 
@@ -129,7 +129,7 @@ def _mean_weight(utterances: Sequence[Ranked]) -> float:
 
 def _joined(utterances: Sequence[Ranked]) -> _Rows:
     utterances = sorted(utterances, key=lambda one: one.utterance_id)
-    sides = {name: at % 2 == 0 for at, name in enumerate(sorted({one.speaker for one in utterances}))}
+    sides = halves_of(one.speaker for one in utterances)
     mean, sizes = _mean_weight(utterances), [len(one.rows.said) for one in utterances]
     return _Rows(
         np.concatenate([one.rows.features for one in utterances]).astype(np.float64),

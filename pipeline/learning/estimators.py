@@ -25,7 +25,7 @@ sample is Kish's, (sum w)^2 / sum of w^2.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -208,6 +208,11 @@ def _student(freedom: int) -> float:
     if freedom <= len(_T):
         return _T[freedom - 1]
     return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
+
+
+def halves_of(speakers: Iterable[str]) -> dict[str, bool]:
+    """Return which speakers are of the first half: alternately in the order of their names."""
+    return {name: at % 2 == 0 for at, name in enumerate(sorted(set(speakers)))}
 
 
 def groups_of(names: Sequence[str | None]) -> npt.NDArray[np.int64]:

@@ -18,6 +18,7 @@ from pipeline.learning.estimators import (
     chosen,
     effective_sample,
     estimates,
+    halves_of,
     paired_difference,
 )
 from pipeline.learning.fit import Data, by_strategy, expected, fit_policy, levels_of, utterance_weight, with_off
@@ -59,9 +60,8 @@ class Comparison:
 
 
 def halves(units: Sequence[Unit]) -> dict[str, bool]:
-    """Return which speakers are of the first half: alternately in the order of their names."""
-    names = sorted({speaker_of(unit) for unit in units})
-    return {name: at % 2 == 0 for at, name in enumerate(names)}
+    """Return which speakers are of the first half."""
+    return halves_of(map(speaker_of, units))
 
 
 def speaker_of(unit: Unit) -> str:

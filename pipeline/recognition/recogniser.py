@@ -34,6 +34,9 @@ from pipeline.rescoring.stage import NO_TECHNIQUES, RescoringStage, build_stage,
 from pipeline.rescoring.technique import Sounds
 from pipeline.retrieval.shortlist import WHOLE_LISTS, Shortlister, build_shortlister
 from pipeline.schemas import ADAPTER_INPUT, CLEAR, EARLIER
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import EntityList
+from pipeline.types.shortlist import Shortlist
 from pipeline.types.tokens import Tokens
 
 if TYPE_CHECKING:  # torch is for workers that encode or run the adapter
@@ -162,6 +165,10 @@ class Recogniser:
     def adapter(self) -> AdapterPass | None:
         runner = self.parts.adapter
         return None if runner is None else AdapterPass(runner, self._lists, self.parts.shortlister)
+
+    def attended(self, heard: Emissions, entities: EntityList) -> tuple[Emissions, Shortlist | None]:
+        """Return one utterance as the adapter hears it, with the shortlist made for that; as it was without one."""
+        return (heard, None) if self.adapter is None else self.adapter.row(heard, entities)
 
     @functools.cached_property
     def transcriber(self) -> Transcriber:

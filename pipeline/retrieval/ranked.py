@@ -172,9 +172,10 @@ class Ranked(Strategy):
         most = sum(max(0.0, weight * limit) for weight, limit in zip(others, MOST, strict=True))
         best = best.only(log_odds(alone, best.costs, best.phones, nothing, *shapes) + most >= bound)
         said = self._spelled_in(heard, entities, best.entities)
-        near = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters) + most >= bound
-        best, said = best.only(near), said.only(near)
-        return best.entities, odds_in_place(self.weights, heard, self._tokens, self._phonetic, index, best, said)
+        odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
+        near = odds + most >= bound
+        best, said, odds = best.only(near), said.only(near), odds[near]
+        return best.entities, in_place(odds, others, heard, self._tokens, self._phonetic, index, best, said)
 
     def _spelled_in(self, heard: Emissions, entities: EntityList, found: npt.NDArray[np.int32]) -> Spelled:
         return self._spellings(entities).spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
@@ -231,17 +232,16 @@ def log_odds(
     return odds
 
 
-def odds_in_place(
-    weights: Sequence[float], heard: Emissions, tokens: Tokens, phonetic: Phonetic, index: SoundIndex,
-    best: "Best", said: Spelled,
+def in_place(
+    odds: npt.NDArray[np.float64], weights: Sequence[float], heard: Emissions, tokens: Tokens, phonetic: Phonetic,
+    index: SoundIndex, best: "Best", said: Spelled,
 ) -> npt.NDArray[np.float64]:  # fmt: skip
-    """Return [E] the log odds that each entity was said, with where it lies; ``weights``: of FEATURES."""
-    alone, others = weights[: len(ALONE)], weights[len(ALONE) :]
-    odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
-    if any(others):
-        columns = placed(heard, tokens, said, phonetic, index, best.pronunciations)
-        for weight, column in zip(others, columns, strict=True):
-            odds += weight * column
+    """Return ``odds`` [E] of ``log_odds`` with where each entity lies; ``weights``: of PLACED."""
+    if not any(weights):
+        return odds
+    columns = placed(heard, tokens, said, phonetic, index, best.pronunciations)
+    for weight, column in zip(weights, columns, strict=True):
+        odds = odds + weight * column
     return odds
 
 

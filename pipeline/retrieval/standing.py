@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.config import ShortlistConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
-from pipeline.retrieval.ranked import best_pronunciations, odds_in_place
+from pipeline.retrieval.ranked import ALONE, best_pronunciations, in_place, log_odds
 from pipeline.retrieval.spelling_index import build_spellings
 from pipeline.types.emissions import Emissions, on_clock
 from pipeline.types.entity import EntityList
@@ -47,7 +47,9 @@ class Standings:
         best = best_pronunciations(self._phonetic.matching(heard.phone_log_probs, index), index)
         spellings = build_spellings(entities.entities, self._tokens)
         said = spellings.spelled(heard.tokens, best.entities, self._tokens.blank, len(self._tokens.pieces))
-        odds = odds_in_place(weights, heard, self._tokens, self._phonetic, index, best, said)
+        alone, others = weights[: len(ALONE)], weights[len(ALONE) :]
+        odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
+        odds = in_place(odds, others, heard, self._tokens, self._phonetic, index, best, said)
         names = [entities.entities[at].text for at in best.entities.tolist()]
         ends = [on_clock((end, end), heard.phone_rate)[1] for end in said.ends.tolist()]
         places = zip(np.round(odds, 4).tolist(), ends, strict=True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError
 from pipeline.rescoring.evidence import FEATURES, Vector
 from pipeline.rescoring.trees import Trees
-from pipeline.training.guard_fit import Judged, of_features
+from pipeline.training.guard_fit import Judged, odds_by, of_features
 
 _PLACE = ("utterance", "first", "last", "gained", "wrong")
 _KIND = "half"
@@ -41,8 +41,7 @@ class Half:
 
     def odds(self, trees: Trees, features: Sequence[str] = FEATURES) -> Vector:
         """Return the log odds of each proposal by trees over ``features``."""
-        rows = of_features([one.features for one in self.proposals], features)
-        return np.array([trees.score(row) for row in rows])
+        return odds_by(trees, self.proposals, features)
 
 
 def write(path: Path, halves: Sequence[Half]) -> None:

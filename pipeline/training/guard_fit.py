@@ -139,6 +139,12 @@ def of_features(vectors: Sequence[Vector], features: Sequence[str]) -> npt.NDArr
     return np.ascontiguousarray(np.array(vectors).reshape(-1, len(FEATURES))[:, columns])
 
 
+def odds_by(trees: Trees, proposals: Sequence[Judged], features: Sequence[str] = FEATURES) -> Vector:
+    """Return [P] the log odds of each proposal by trees over ``features``."""
+    rows = of_features([one.features for one in proposals], features)
+    return np.array([trees.score(row) for row in rows], np.float64)
+
+
 def accepted(proposals: Sequence[Judged], odds: npt.NDArray[np.float64], bound: float) -> list[Judged]:
     """Return what the guard takes at ``bound``: in each utterance the surest first, none touching another."""
     taken: dict[int, list[Judged]] = {}
