@@ -3,15 +3,28 @@
     python plain_text.py --sources SOURCES --out text --dev-parquet DEV --catalog CATALOG --common-words WORDS
 
 All that can be read, not only what a voice can speak, without what could leak the development sets (texts.LeakFilter).
+``names.txt`` are sentences that people, places and medicines of the packages in README.md were put into (entities),
+without any rare word of the development catalog's names.
 """
 
 from __future__ import annotations
 
 import collections
+import itertools
 
+from entities import EntitySentences
 from modern_texts import LOADERS as MODERN
 from reference_works import LOADERS
-from texts import collect, loose_sentences, read_arguments, read_leak_filter
+from texts import LeakFilter, collect, loose_sentences, read_arguments, read_leak_filter, transcript
+
+NAME_SENTENCES = 40_000
+SEED = 41
+
+
+def with_names(sentences: list[str], leaks: LeakFilter) -> list[str]:
+    """Return sentences full of names, half of them carriers, half ``sentences`` with other names in them."""
+    drawn = itertools.islice(EntitySentences(sentences, SEED), NAME_SENTENCES)
+    return [sentence for sentence in drawn if not leaks.names(transcript(sentence))]
 
 
 def main() -> None:
@@ -25,6 +38,7 @@ def main() -> None:
     files: dict[str, list[str]] = collections.defaultdict(list)
     for book, sentences in books.items():
         files[book.split("/")[0]].append("\n".join(sentences) + "\n")
+    files["names"] = ["\n".join(with_names([one for book in books.values() for one in book], leaks)) + "\n"]
     for source, texts in files.items():
         (arguments.out / f"{source}.txt").write_text("\n".join(texts), encoding="utf-8")
 

@@ -228,6 +228,7 @@ class LeakFilter:
         self.whole = {" ".join(words) for words in references if 4 <= len(words) < 6}
         names = [transcript(name) for names in catalog.values() for name in names]
         self.single = {name for name in names if " " not in name} - common
+        self.rare = {word for name in names for word in name.split()} - common
         self.multiple: dict[str, list[str]] = collections.defaultdict(list)
         for name in names:
             if " " in name:
@@ -241,6 +242,10 @@ class LeakFilter:
         if any(word in self.single for word in split):
             return True
         return any(f" {words} ".find(name) >= 0 for word in split for name in self.multiple.get(word, ()))
+
+    def names(self, words: str) -> bool:
+        """Return whether a transcript holds any rare word of a name of the catalog, or leaks."""
+        return not self.rare.isdisjoint(words.split()) or self.leaks(words)
 
     def book_hits(self, transcripts: Iterable[str]) -> int:
         """Return how many sentences of a book share an 8-gram with a reference."""
