@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pipeline.config import LanguageModelConfig
 from pipeline.decoding.language_model import load_language_model
 from pipeline.privacy import attacks, utility
-from pipeline.privacy.config import PrivacyConfig, Truncate
+from pipeline.privacy.config import WITHIN, PrivacyConfig, Truncate
 from pipeline.privacy.embeddings import load, regrouped
 from pipeline.privacy.gumbel import TruncatedGumbel
 from pipeline.privacy.lists import surrogates
@@ -336,15 +336,17 @@ def main() -> None:
             near = embeddings if size == GROUP else regrouped(embeddings, size)
             by_group = attacks.in_groups(texts, near)
             line = {"by groups": linkage(by_group, ids, by_group), "style by groups": style(by_group, ids, by_group)}
-            config, mechanism = PrivacyConfig(), build(PrivacyConfig(), near)
-            released = [private(table, config, mechanism, number) for number in range(COMPARED_KEYS)]
-            line["changed"] = utility.changed(texts, released[0])
-            for name, attack in (("by words", linkage), ("style by words", style)):
-                line[name] = float(np.mean([attack(texts, ids, one) for one in released]))
-            for name, rows, measure in (("domain", domain_rows, domain), ("source", source_rows, source)):
-                runs = [measure(private(rows, config, mechanism, number)) for number in range(COMPARED_KEYS)]
-                line[name] = float(np.mean(runs))
-            note(f"groups of {size} at 3", line)
+            for within in WITHIN:
+                config = PrivacyConfig(within=within)
+                mechanism = build(config, near)
+                released = [private(table, config, mechanism, number) for number in range(COMPARED_KEYS)]
+                line["changed"] = utility.changed(texts, released[0])
+                for name, attack in (("by words", linkage), ("style by words", style)):
+                    line[name] = float(np.mean([attack(texts, ids, one) for one in released]))
+                for name, rows, measure in (("domain", domain_rows, domain), ("source", source_rows, source)):
+                    runs = [measure(private(rows, config, mechanism, number)) for number in range(COMPARED_KEYS)]
+                    line[name] = float(np.mean(runs))
+                note(f"groups of {size} at 3, {within}", dict(line))
     if "equal" in arguments.parts:
         bits = np.random.default_rng(2).integers(0, 2**64, (attacks.DRAWS, 4), np.uint64)
         ranges = {"grouped": (0.3, 8.0), "tem": (1.0, 30.0), "laplace": (5.0, 200.0)}

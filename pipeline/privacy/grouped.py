@@ -3,8 +3,10 @@
 kary. The word itself has weight e^epsilon, each other of its group 1. All rows of a group have the same sum. So an
 outcome is at most e^epsilon times likelier with one word of the group than with another: epsilon within the group.
 
-distance. P(z|w) is proportional to prior(z) exp(-epsilon d(w,z) / 2D), D the group's largest distance. Between two
-words of the group the exponent differs by epsilon/2 at most, and so does the logarithm of the sum: epsilon together.
+distance. P(z|w) is proportional to prior(z) exp(-c epsilon d(w,z) / D), D the group's largest distance. Between two
+words of the group the exponent differs by c epsilon at most, and so does the logarithm of the sum: with c = 1/2 it is
+epsilon together. It is less, as the sums differ little. So c is the largest, from 1/2 to 1, with which no pair of the
+group tells more than epsilon: every pair and outcome is looked at, and the probabilities are those that the audit reads.
 With a prior, kary is the same with d 0 for the word itself and D for the others.
 
 Between words of different groups the loss is infinite: that the group is told is part of the claim.
@@ -18,6 +20,8 @@ from pipeline.privacy.config import PrivacyConfig
 from pipeline.privacy.embeddings import Embeddings, Floats, Words
 from pipeline.privacy.mechanism import Audit, Ladder, Mechanism, largest_ratio
 from pipeline.privacy.noise import Bits, uniform
+
+_HALVINGS = 10  # of the range of c: epsilon is used up to a thousandth of it
 
 
 class Grouped(Mechanism):
@@ -47,11 +51,10 @@ class Grouped(Mechanism):
         distances = self.embeddings.distances(words, words)
         widest = distances.max() or 1.0
         apart = 1.0 - np.eye(len(words)) if self._config.within == "kary" else distances / widest
-        exact = self._config.within == "kary" and self._prior is None
-        weights = np.exp(-self._config.epsilon * apart * (1.0 if exact else 0.5))
-        if self._prior is not None:
-            weights = weights * self._prior[words]
-        truncate = self._config.truncate
+        prior, truncate = None if self._prior is None else self._prior[words], self._config.truncate
+        exact = self._config.within == "kary" and prior is None
+        share = 1.0 if exact else 0.5 if truncate is not None else widest_share(apart, prior, self._config.epsilon)
+        weights = _weighted(apart, prior, share * self._config.epsilon)
         if truncate is not None and truncate.distance is not None:
             weights = np.where(distances <= truncate.distance, weights, 0.0)
         elif truncate is not None and truncate.neighbours is not None:
@@ -95,3 +98,27 @@ class Grouped(Mechanism):
             loss if np.isinf(loss) else self._config.epsilon,
             sum(int(((line > 0).sum(axis=1) == 1).sum()) for line in lines),
         )
+
+
+def _weighted(apart: Floats, prior: Floats | None, slope: float) -> Floats:
+    weights = np.exp(-slope * apart)
+    return weights if prior is None else weights * prior
+
+
+def widest_share(apart: Floats, prior: Floats | None, epsilon: float) -> float:
+    """Return the largest c, from 1/2 to 1, with which no pair of a group tells more than ``epsilon``.
+
+    apart: [n, n] from 0 to 1; prior: [n], None for none. 1/2 is proved for distances (see the module).
+    """
+
+    def tells(share: float) -> float:
+        weights = _weighted(apart, prior, share * epsilon)
+        return largest_ratio(weights / weights.sum(axis=1, keepdims=True))
+
+    low, high = 0.5, 1.0
+    if tells(high) <= epsilon:
+        return high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tells(middle) <= epsilon else (low, middle)
+    return low

@@ -10,7 +10,7 @@ from pipeline.privacy.config import PrivacyConfig, Truncate
 from pipeline.privacy.embeddings import load
 from pipeline.privacy.exponential import Exponential
 from pipeline.privacy.gumbel import TruncatedGumbel
-from pipeline.privacy.mechanism import Mechanism
+from pipeline.privacy.mechanism import Mechanism, largest_ratio
 from pipeline.privacy.mechanisms import build, kernel_density
 from tests.support.privacy import chi_square, is_plausible, random_bits, small_embeddings
 
@@ -98,10 +98,18 @@ def test_groups_tell_epsilon_inside_and_everything_outside(config: PrivacyConfig
 
 @pytest.mark.parametrize("within", ["kary", "distance"])
 @pytest.mark.parametrize("epsilon", [0.5, 3.0, 20.0])
-def test_no_shipped_group_tells_more_than_epsilon(epsilon: float, within: str) -> None:
+def test_shipped_groups_tell_epsilon_and_never_more(epsilon: float, within: str) -> None:
     audit = build(PrivacyConfig(epsilon=epsilon, within=within), load()).audit()
     assert audit.measured <= epsilon + 1e-9
     assert not audit.exceeds
+
+
+def test_distances_use_the_whole_epsilon_of_every_group() -> None:
+    shipped = load()
+    mechanism = build(PrivacyConfig(epsilon=3.0, within="distance"), shipped)
+    for group in shipped.members[::100]:
+        told = largest_ratio(mechanism.probabilities(group)[:, group])
+        assert 0.995 * 3.0 <= told <= 3.0 + 1e-9
 
 
 @pytest.mark.parametrize(("epsilon", "kept"), [(2.0, 0.28), (3.0, 0.51), (5.0, 0.89)])
