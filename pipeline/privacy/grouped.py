@@ -6,7 +6,7 @@ outcome is at most e^epsilon times likelier with one word of the group than with
 distance. P(z|w) is proportional to prior(z) exp(-c epsilon d(w,z) / D), D the group's largest distance. Between two
 words of the group the exponent differs by c epsilon at most, and so does the logarithm of the sum: with c = 1/2 it is
 epsilon together. It is less, as the sums differ little. So c is the largest, from 1/2 to 1, with which no pair of the
-group tells more than epsilon: every pair and outcome is looked at, and the probabilities are those that the audit reads.
+group tells more than epsilon: every pair and outcome is looked at, as the audit does.
 With a prior, kary is the same with d 0 for the word itself and D for the others.
 
 Between words of different groups the loss is infinite: that the group is told is part of the claim.
@@ -101,7 +101,7 @@ class Grouped(Mechanism):
 
 
 def _weighted(apart: Floats, prior: Floats | None, slope: float) -> Floats:
-    weights = np.exp(-slope * apart)
+    weights: Floats = np.exp(-slope * apart)
     return weights if prior is None else weights * prior
 
 
