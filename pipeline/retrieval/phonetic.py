@@ -168,6 +168,17 @@ class Phonetic(Strategy):
         _, owners = index.owned(found)
         return Fitting(found, costs, np.union1d(owners, index.silent).astype(np.int32))
 
+    def slots(
+        self, phone_log_probs: npt.NDArray[np.float16]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
+        """Return (g [phones, S], what each slot costs that is left out [S], ``drop``), in nats; S is padded.
+
+        In what is padded g is far more than any name costs, and at least the last slot is.
+        """
+        clip, insert = np.float32(self._config.clip), np.float32(self._config.insert)
+        gaps, skips, _, _ = _slots(phone_log_probs.astype(np.float32), self._confused, clip, insert)
+        return gaps, skips, self._config.drop
+
     def through(
         self,
         phone_log_probs: npt.NDArray[np.float16],

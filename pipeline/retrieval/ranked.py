@@ -34,6 +34,7 @@ from pipeline.retrieval.catalog import open_spelling
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
 from pipeline.retrieval.placed import MOST, PLACED, placed
+from pipeline.retrieval.reach import MOST_COST, MOST_SPELLING, Reach
 from pipeline.retrieval.session import Earlier
 from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.spelling_index import Spelled, SpellingIndex, build_spellings
@@ -52,7 +53,7 @@ _LEVELS = (2.0, 1.0, 0.0, -1.0)
 """What is added to the bound of the log odds at each level (Strategy.at)."""
 _FITTED_AT = 18  # power of two of the lists that the weights were fitted on
 _PER_PHONE = 1.2  # of several pronunciations that with the least cost minus this for each phone speaks for an entity
-_MOST_SPELLING, _MOST_COST = 20.0, 10.0  # nats
+_MANY = 20_000  # pronunciations; of fewer all are laid in less time than it takes to learn which need not be
 
 
 def size_class(entities: int) -> int:
@@ -79,6 +80,7 @@ class Ranked(Strategy):
         self._size: int | None = None  # of the list that the lists to come are a part of; None: they are whole
         self.weights = read_weights(Path(config.weights))
         self._spelled = Kept[SpellingIndex](1)
+        self._reach = Kept[Reach](1)
 
     @classmethod
     def build(cls, config: RunConfig, pronouncer: Pronouncer, tokens: Tokens) -> Self:
@@ -165,7 +167,7 @@ class Ranked(Strategy):
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Return the entities, ascending, that could reach ``bound``, and their log odds."""
         index = self._phonetic.compile(entities)
-        best = best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
+        best = self._reaching(heard, phone_log_probs, entities, index, bound)
         # What is out even if it is spelled without any fault, or lies as well as can be, need not be looked at.
         nothing, shapes = np.zeros(len(best.entities), np.float32), self._spellings(entities).shape_of(best.entities)
         alone, others = self.weights[: len(ALONE)], self.weights[len(ALONE) :]
@@ -179,6 +181,24 @@ class Ranked(Strategy):
 
     def _spelled_in(self, heard: Emissions, entities: EntityList, found: npt.NDArray[np.int32]) -> Spelled:
         return self._spellings(entities).spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
+
+    def _reaching(
+        self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
+        bound: float,
+    ) -> "Best":  # fmt: skip
+        """Return the entities that fit and could reach ``bound``, and others."""
+        if len(index.lengths) <= _MANY or not len(phone_log_probs):
+            return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
+        gaps, skips, drop = self._phonetic.slots(phone_log_probs)
+        reach = self._reach.of(entities, lambda: self._reach_of(entities, index, drop))
+        pieces, allowed = len(self._tokens.pieces), self._phonetic.limits(index.longest)
+        reaching = reach.entities(gaps, skips, heard.tokens, pieces, allowed, bound)
+        fitting = self._phonetic.laid(phone_log_probs, index, reach.pronunciations(reaching))
+        best = best_pronunciations(fitting, index)
+        return best.only(np.isin(best.entities, reaching))  # of others not all pronunciations were laid
+
+    def _reach_of(self, entities: EntityList, index: SoundIndex, drop: float) -> Reach:
+        return Reach(index, self._spellings(entities), dict(zip(FEATURES, self.weights, strict=True)), drop)
 
     def _fitting(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex
@@ -252,7 +272,7 @@ def _columns(
     """Return ALONE, [E] each."""
     return (
         np.ones(len(costs)), costs, phones, spelling, letters, subwords, costs / phones, spelling / letters,
-        np.minimum(spelling, _MOST_SPELLING), np.minimum(costs, _MOST_COST),
+        np.minimum(spelling, MOST_SPELLING), np.minimum(costs, MOST_COST),
     )  # fmt: skip
 
 

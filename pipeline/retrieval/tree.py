@@ -22,7 +22,7 @@ from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_tree
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
-from pipeline.retrieval.ranked import Ranked
+from pipeline.retrieval.ranked import Best, Ranked, best_pronunciations
 from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.tree_model import TreeIndex, index_tree, read_tree
 from pipeline.retrieval.windows import heard_windows
@@ -65,6 +65,12 @@ class Tree(Ranked):
         pairs = self._model.search(windows, self._tree.beam, self._tree.slack)
         found = self._index(entities, index).fitting(index, self._model, windows, pairs, self._tree.fit)
         return self._phonetic.laid(phone_log_probs, index, found)
+
+    def _reaching(
+        self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
+        bound: float,
+    ) -> Best:  # fmt: skip
+        return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
 
     def reason(self, heard: Emissions, entity: Entity, size: int) -> str | None:
         log_probs = heard.phone_log_probs

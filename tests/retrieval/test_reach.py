@@ -1,0 +1,180 @@
+"""No bound leaves out what could be found: each is at most what it stands for."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.acoustic.loading import load_tokens
+from pipeline.config import AcousticConfig, CutConfig, ShortlistConfig, joint
+from pipeline.lexicon.phones import PHONE_IDS
+from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval import ranked
+from pipeline.retrieval.phonetic import Phonetic
+from pipeline.retrieval.placed import MOST, PLACED
+from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, log_odds
+from pipeline.retrieval.reach import block_costs, least_costs, most_odds, spelled_odds
+from pipeline.retrieval.sound_index import SoundIndex, build_index, encode
+from pipeline.retrieval.spelling_index import build_spellings
+from pipeline.types.emissions import Emissions
+from pipeline.types.entity import Entity, EntityList
+from tests.support.sparse import sparsify
+
+TOKENS = load_tokens(AcousticConfig())
+CONFIG = ShortlistConfig()
+PHONES = list(PHONE_IDS)
+WORDS = ("we", "met", "nilsson", "nelson", "nielsen", "thatcher", "gandhi", "a", "vancomycin", "new york", "anna lee")
+
+
+@functools.cache
+def pronouncer() -> Pronouncer:
+    return Pronouncer()
+
+
+@functools.cache
+def phonetic() -> Phonetic:
+    return Phonetic(CONFIG, pronouncer())
+
+
+def noise(seed: int, frames: int, sharp: float) -> np.ndarray:
+    """[frames, 40] log-probs of phones that are the surer the sharper they are, with blanks between them."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(frames, len(PHONES) + 1)) * sharp
+    logits[rng.random(frames) < 0.4, 0] += 2 * sharp
+    return (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float16)
+
+
+def index_of_random(rng: np.random.Generator, size: int) -> SoundIndex:
+    said = [tuple(rng.choice(PHONES, rng.integers(1, 20))) for _ in range(size)]
+    return build_index([encode([tuple(map(str, one))]) for one in said])
+
+
+def sums_of_blocks(index: SoundIndex, phone_log_probs: np.ndarray) -> np.ndarray:
+    """[K] nats that the blocks of each pronunciation cost together."""
+    best = block_costs(index, *phonetic().slots(phone_log_probs)).astype(np.int64)
+    return np.add.reduceat(best[index.parts[:-2]], index.part_starts[:-1]) / 10
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.integers(1, 90), st.floats(0.3, 4.0))
+def test_blocks_cost_no_more_than_the_pronunciation_anywhere(seed: int, frames: int, sharp: float) -> None:
+    rng, heard = np.random.default_rng(seed), noise(seed, frames, sharp)
+    index = index_of_random(rng, 30)
+    every = np.arange(len(index.lengths), dtype=np.int32)
+    least = sums_of_blocks(index, heard)
+    wide = dataclasses.replace(CONFIG, per_phone=100.0, spare=0.0, most=1000.0)
+    fitting = Phonetic(wide, pronouncer()).laid(heard, index, every)
+    assert fitting.pronunciations.tolist() == every.tolist()
+    assert (least <= fitting.costs + 1e-3).all()
+    begins = rng.integers(-2, frames, len(every))
+    ends = begins + rng.integers(0, frames + 3, len(every))
+    assert (least <= phonetic().through(heard, index, every, begins, ends) + 1e-3).all()
+
+
+def test_blocks_are_laid_over_any_number_of_slots_between() -> None:
+    """Two sure phones, five unsure ones between them: the way through costs what these cost, not a dropped phone."""
+    frames = np.full((7, 40), -12.0, np.float32)
+    for frame, phone in enumerate(("S", "T", "K", "P", "T", "K", "AA")):
+        frames[frame, PHONE_IDS[phone] + 1] = -0.1
+        frames[frame, 0] = -0.4 if 0 < frame < 6 else -12.0
+    index = build_index([encode([("S", "AA")])])
+    through = phonetic().through(
+        frames.astype(np.float16), index, np.zeros(1, np.int32), np.zeros(1, int), np.full(1, 7)
+    )
+    assert through[0] == pytest.approx(1.5, abs=0.01)
+    assert sums_of_blocks(index, frames.astype(np.float16))[0] == pytest.approx(1.4, abs=0.11)
+
+
+WEIGHTS = st.fixed_dictionaries({name: st.floats(-3, 3) for name in FEATURES})
+
+
+@settings(deadline=None, max_examples=60)
+@given(WEIGHTS, st.integers(1, 20), st.floats(0, 1), st.integers(1, 30), st.integers(1, 12), st.data())
+def test_no_entity_has_more_log_odds_than_its_least_costs_allow(
+    weights: Mapping[str, float], phones: int, share: float, letters: int, subwords: int, data: st.DataObject
+) -> None:
+    """Whatever it costs from the least on, and wherever it lies."""
+    allowed = phonetic().limits(20)
+    cost = np.float32(max(0.0, share * allowed[phones]))
+    least = int(np.float64(cost) * 10 * data.draw(st.floats(0, 1)))
+    spelling = np.float32(data.draw(st.one_of(st.floats(0, 60), st.just(10_000.0))))
+    least_spelling = float(spelling) * data.draw(st.floats(0, 1))
+    alone = log_odds(
+        [weights[name] for name in ALONE], *(np.array([one]) for one in (cost, phones, spelling, subwords, letters))
+    )
+    through = data.draw(st.floats(least / 10, 100))
+    places = (data.draw(st.sampled_from((0, 1))), data.draw(st.sampled_from((0, 1))), through, through / phones)
+    found = alone[0] + sum(weights[name] * min(one, most) for name, one, most in zip(PLACED, places, MOST, strict=True))
+    of_spelling = np.array(
+        [weights[n] for n in ("letters", "subwords", "spelling", "spelling_per_letter", "spelling_capped")]
+    )
+    bound = most_odds(weights, allowed)[phones, least] + spelled_odds(least_spelling, letters, subwords, of_spelling)
+    assert allowed[phones] < cost or found <= bound + 1e-3
+
+
+def test_odds_only_fall_with_the_cost() -> None:
+    weights = dict(zip(FEATURES, Ranked.build(joint(), pronouncer(), TOKENS).weights, strict=True))
+    for sign in (1.0, -1.0):
+        odds = most_odds({name: sign * weight for name, weight in weights.items()}, phonetic().limits(30))
+        assert (odds[:, :-1] >= odds[:, 1:]).all()
+        assert odds.shape == (31, 302)
+
+
+def emissions(seed: int, sharp: float, said: str = "nilsson") -> Emissions:
+    """A name's phones and subwords, surely heard in noise that is the louder the sharper it is."""
+    rng = np.random.default_rng(seed)
+    phones, rows = noise(seed, 50, sharp), rng.normal(size=(50, len(TOKENS.pieces))).astype(np.float32) * sharp
+    for at, phone in enumerate(pronouncer().entity(Entity(said, said))[0]):
+        phones[3 + at] = -9.0
+        phones[3 + at, PHONE_IDS[phone] + 1] = -0.01
+    for at, token in enumerate(TOKENS.encoder(said)):
+        rows[3 + at, token] += 12.0
+    rows -= np.log(np.exp(rows).sum(1, keepdims=True))
+    return Emissions(sparsify(rows, 32), phones)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.floats(0.3, 4.0))
+def test_subwords_cost_at_least_their_best_frames(seed: int, sharp: float) -> None:
+    heard = emissions(seed, sharp).tokens
+    entities = tuple(Entity(word, word) for word in WORDS)
+    index = build_spellings(entities, TOKENS)
+    said = index.spelled(heard, np.arange(len(WORDS), dtype=np.int32), TOKENS.blank, len(TOKENS.pieces))
+    least = least_costs(heard, len(TOKENS.pieces))
+    sums = np.add.reduceat(least[index.tokens], index.starts[:-1])
+    assert (sums <= said.costs + 1e-3).all()
+    assert (sums > 0).any()
+
+
+def random_list(rng: np.random.Generator) -> EntityList:
+    """Names that are said as they are or in ways of their own; some of them with aliases, or without any sound."""
+    entities = [Entity("—", "—"), Entity("gwrych", "Gwrych", aliases=("anna lee", "a"))]
+    for k in range(40):
+        text = " ".join(map(str, rng.choice(WORDS, rng.integers(1, 3))))
+        said = tuple(" ".join(map(str, rng.choice(PHONES, rng.integers(1, 9)))) for _ in range(rng.integers(0, 3)))
+        entities.append(Entity(text, text, pronunciations=said if k % 2 else ()))
+    return EntityList(tuple(sorted({one.text: one for one in entities}.values(), key=lambda one: one.text)))
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10_000), st.floats(0.3, 3.0), st.sampled_from(WORDS), st.integers(0, 3))
+def test_of_a_large_list_the_same_is_found_with_the_same_odds(seed: int, sharp: float, said: str, nth: int) -> None:
+    """Also where the bound is what the nth best just has."""
+    heard, entities = emissions(seed, sharp, said), random_list(np.random.default_rng(seed))
+    one = Ranked.build(dataclasses.replace(joint(), cut=CutConfig(above=3)), pronouncer(), TOKENS)
+    phones = heard.phone_log_probs
+    assert phones is not None
+    _, odds = one._judged(heard, phones, entities, -100.0)
+    bound = float(np.sort(odds)[::-1][nth]) if len(odds) > nth else -10.0
+    found = one._judged(heard, phones, entities, bound)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ranked, "_MANY", 0)
+        quickly = one._judged(heard, phones, entities, bound)
+    reaching, there = found[1] >= bound, quickly[1] >= bound
+    assert quickly[0][there].tolist() == found[0][reaching].tolist()
+    assert quickly[1][there].tolist() == found[1][reaching].tolist()
+    assert len(odds) <= nth or reaching.sum() > nth
