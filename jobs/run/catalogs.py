@@ -15,7 +15,16 @@ from pipeline.config import LETTERS, RunConfig
 from pipeline.entities.catalog import Catalog, cache_folder, save_catalog, write_catalog
 from pipeline.entities.lists import EntitySource
 from pipeline.retrieval.catalog import Progress as Told
-from pipeline.retrieval.catalog import build_sound, build_spelling, build_tree, sound_part, spelling_part, tree_part
+from pipeline.retrieval.catalog import (
+    blocks_part,
+    build_blocks,
+    build_sound,
+    build_spelling,
+    build_tree,
+    sound_part,
+    spelling_part,
+    tree_part,
+)
 from pipeline.storage import Location, open_filesystem
 from pipeline.types.entity import EntityList
 from pipeline.types.tokens import Tokens
@@ -48,15 +57,16 @@ def catalogued(source: EntitySource, output: Location, config: RunConfig) -> Ent
         listen(built, below)
         if tokens is not None:
             build_spelling(built, tokens)
+            build_blocks(built, tokens)
         if weights is not None:
             build_tree(built, weights)
     return dataclasses.replace(source, corpus=built)
 
 
 def is_built(catalog: Catalog, tokens: Tokens | None, weights: Path | None = None) -> bool:
-    """Whether a catalog has its sound and, with ``tokens``, its spelling in them, with ``weights`` its tree."""
+    """Whether a catalog has its sound; with ``tokens`` its spelling in them and its blocks; with ``weights`` a tree."""
     wanted = [sound_part(catalog)]
-    wanted += [] if tokens is None else [spelling_part(catalog, tokens)]
+    wanted += [] if tokens is None else [spelling_part(catalog, tokens), blocks_part(catalog, tokens)]
     wanted += [] if weights is None else [tree_part(catalog, weights)]
     return all(part.is_dir() for part in wanted)
 
@@ -66,6 +76,7 @@ def build(entities: EntityList, folder: Path, kept: Path, tokens: Tokens) -> Cat
     catalog = write_catalog(entities, folder)
     listen(catalog, kept)
     build_spelling(catalog, tokens)
+    build_blocks(catalog, tokens)
     return catalog
 
 

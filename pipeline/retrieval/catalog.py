@@ -19,6 +19,7 @@ from pipeline.config.fingerprint import content_hash, fingerprint, phonetic_data
 from pipeline.entities.catalog import Catalog, write_part
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.lexicon.said import Keys, Said
+from pipeline.retrieval.block_entries import BlockEntries, entries_of, open_entries
 from pipeline.retrieval.sound_index import SoundIndex, encode, index_of, open_index
 from pipeline.retrieval.spelling_index import SpellingIndex, build_spellings, open_spellings
 from pipeline.retrieval.tree_model import TreeIndex, index_tree, open_tree_index, read_tree
@@ -29,6 +30,8 @@ INDEX_FORMAT = 1
 """Of the arrays of SoundIndex; to be raised when what they hold changes."""
 SPELLING_FORMAT = 1
 """The same of SpellingIndex."""
+BLOCKS_FORMAT = 1
+"""The same of BlockEntries."""
 TREE_FORMAT = 1
 """The same of TreeIndex."""
 _PIECE = 2_000  # entities that are pronounced and kept together: about a second
@@ -62,6 +65,26 @@ def open_spelling(catalog: Catalog, tokens: Tokens) -> SpellingIndex | None:
 def build_spelling(catalog: Catalog, tokens: Tokens) -> None:
     """Write the spellings of a catalog in the subwords of a model, unless they are there."""
     write_part(spelling_part(catalog, tokens), lambda part: build_spellings(catalog.entities, tokens).save(part))
+
+
+def blocks_part(catalog: Catalog, tokens: Tokens) -> Path:
+    """Return the folder of where the blocks of a catalog's pronunciations stand, there or not."""
+    depends = [phonetic_data(), INDEX_FORMAT, list(tokens.pieces), SPELLING_FORMAT, BLOCKS_FORMAT]
+    return catalog.folder / f"blocks-{catalog.version}-{fingerprint(depends)}"
+
+
+def open_blocks(catalog: Catalog, tokens: Tokens) -> BlockEntries | None:
+    """Return where the blocks of a catalog's pronunciations stand, mapped into memory; None if that is not known."""
+    part = blocks_part(catalog, tokens)
+    return open_entries(part) if part.is_dir() else None
+
+
+def build_blocks(catalog: Catalog, tokens: Tokens) -> None:
+    """Write where the blocks of a catalog, whose sound and spelling are there, stand, unless that is known."""
+    sound, spelling = open_sound(catalog), open_spelling(catalog, tokens)
+    assert sound is not None
+    assert spelling is not None
+    write_part(blocks_part(catalog, tokens), lambda part: entries_of(sound, spelling).save(part))
 
 
 def tree_part(catalog: Catalog, weights: Path) -> Path:

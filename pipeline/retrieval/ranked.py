@@ -30,7 +30,8 @@ from pipeline.config import CutConfig, RunConfig, SessionConfig, ShortlistConfig
 from pipeline.entities.catalog import Catalog
 from pipeline.errors import ModelError
 from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.retrieval.catalog import open_spelling
+from pipeline.retrieval.block_entries import entries_of
+from pipeline.retrieval.catalog import open_blocks, open_spelling
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
 from pipeline.retrieval.placed import MOST, PLACED, placed
@@ -189,16 +190,20 @@ class Ranked(Strategy):
         """Return the entities that fit and could reach ``bound``, and others."""
         if len(index.lengths) <= _MANY or not len(phone_log_probs):
             return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
-        gaps, skips, drop = self._phonetic.slots(phone_log_probs)
-        reach = self._reach.of(entities, lambda: self._reach_of(entities, index, drop))
-        pieces, allowed = len(self._tokens.pieces), self._phonetic.limits(index.longest)
-        reaching = reach.entities(gaps, skips, heard.tokens, pieces, allowed, bound)
+        reach = self._reach.of(entities, lambda: self._reach_of(entities, index))
+        slots, allowed = self._phonetic.slots(phone_log_probs), self._phonetic.limits(index.longest)
+        reaching = reach.entities(slots, heard.tokens, len(self._tokens.pieces), allowed, bound)
         fitting = self._phonetic.laid(phone_log_probs, index, reach.pronunciations(reaching))
         best = best_pronunciations(fitting, index)
-        return best.only(np.isin(best.entities, reaching))  # of others not all pronunciations were laid
+        best = best.only(np.isin(best.entities, reaching))  # of others not all pronunciations were laid
+        pieces = len(self._tokens.pieces)
+        return best.only(reach.reaching(best.entities, best.costs, best.phones, heard.tokens, pieces, bound))
 
-    def _reach_of(self, entities: EntityList, index: SoundIndex, drop: float) -> Reach:
-        return Reach(index, self._spellings(entities), dict(zip(FEATURES, self.weights, strict=True)), drop)
+    def _reach_of(self, entities: EntityList, index: SoundIndex) -> Reach:
+        spellings = self._spellings(entities)
+        blocks = open_blocks(entities, self._tokens) if isinstance(entities, Catalog) else None
+        weights = dict(zip(FEATURES, self.weights, strict=True))
+        return Reach(index, entries_of(index, spellings) if blocks is None else blocks, spellings, weights)
 
     def _fitting(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex

@@ -22,6 +22,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.retrieval.block_entries import LETTERS, MOST_LETTERS, NO_SUBWORD, PHONES, SUBWORDS, BlockEntries
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.placed import MOST_PER_PHONE, MOST_THROUGH
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex
@@ -38,6 +39,10 @@ _CHUNK = 64  # slots that are looked at together
 _MOST = 127  # steps that are counted for half a block, so that a byte holds those of a whole one
 _SLACK = 1e-3  # of log odds, so that rounding leaves nothing out
 _NO_PATH = 1e4  # nats that a spelling costs which has more subwords than there are frames
+Slots = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]
+_EIGHTHS = 8  # in which the costs of two subwords are counted, rounded down
+_PARTS = np.float32(16.0)  # of log odds of 1
+_UNKNOWN = 255  # and more
 _BOUNDS = 4  # that are remembered of a list: a run asks for one, with a session for three
 
 
@@ -45,86 +50,165 @@ _BOUNDS = 4  # that are remembered of a list: a run asks for one, with a session
 class Limits:
     """What follows from a bound.
 
-    odds: [longest + 1, steps] the most log odds of a pronunciation of so many phones that costs so many steps or more,
-            without what its subwords add
-    most: [K] the most steps that each pronunciation may cost, if its entities are spelled as heard; -1 if none is low
-            enough
+    odds:    [longest + 1, steps] the most log odds of a pronunciation of so many phones that costs so many steps or
+             more, without what its subwords add
+    entries: the steps that each entry's block must stay below, to be the cheapest one of a pronunciation that can reach
+             the bound if its entity is spelled as heard
+    blocks:  [B] the most of these of each block
+    spare:   by how much the log odds of each are above the bound if it costs the most that it may, in parts of _PARTS,
+             rounded up; _UNKNOWN for what is more than a byte holds
+    lost:    [MOST_LETTERS + 1, eighths of a nat] the least log odds that a spelling of so many letters loses that costs
+             so much or more
+    steps:   [longest + 1] the least steps that log odds of 1 are worth for so many phones
     """
 
     odds: npt.NDArray[np.float64]
-    most: npt.NDArray[np.int16]
+    entries: npt.NDArray[np.uint8]
+    spare: npt.NDArray[np.uint8]
+    blocks: npt.NDArray[np.uint8]
+    lost: npt.NDArray[np.float32]
+    steps: npt.NDArray[np.float32]
 
 
 class Reach:
     """Of one list; for all threads. ``entities`` is a pure function of its arguments."""
 
-    def __init__(self, index: SoundIndex, spellings: SpellingIndex, weights: Mapping[str, float], drop: float) -> None:
-        """``weights``: of the log odds, by name; ``drop``: nats that a phone costs which takes no slot."""
-        self._index, self._spellings, self._weights, self._drop = index, spellings, weights, drop
+    def __init__(
+        self, index: SoundIndex, entries: BlockEntries, spellings: SpellingIndex, weights: Mapping[str, float]
+    ) -> None:
+        """``weights``: of the log odds, by name."""
+        self._index, self._entries, self._spellings, self._weights = index, entries, spellings, weights
         self._spelling = np.array(
             [weights[name] for name in ("letters", "subwords", "spelling", "spelling_per_letter", "spelling_capped")]
         )
-        self._said, self._said_starts = _by_entity(index.owners, index.owner_starts, index.entities)
         self._limits = Kept[Limits](_BOUNDS)
 
     def pronunciations(self, entities: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the pronunciations of some entities, ascending."""
-        starts = self._said_starts
-        said = [self._said[starts[entity] : starts[entity + 1]] for entity in entities]
-        return np.unique(np.concatenate(said)) if said else np.zeros(0, np.int32)
+        said: npt.NDArray[np.int32] = _all_said(entities, self._entries.said, self._entries.said_starts)
+        return said
 
     def entities(
-        self, gaps: npt.NDArray[np.float32], skips: npt.NDArray[np.float32], heard: SparseLogProbs, pieces: int,
-        allowed: npt.NDArray[np.float32], bound: float,
-    ) -> npt.NDArray[np.int32]:  # fmt: skip
+        self, slots: Slots, heard: SparseLogProbs, pieces: int, allowed: npt.NDArray[np.float32], bound: float
+    ) -> npt.NDArray[np.int32]:
         """Return, ascending, every entity that can reach ``bound``, and some that cannot.
 
-        gaps, skips: of slots (Phonetic.slots)
-        heard:       what the subword head heard, with ``pieces`` subwords in all
-        allowed:     [longest + 1] the most nats that a pronunciation of so many phones may cost (Phonetic.limits)
+        slots:   of Phonetic.slots
+        heard:   what the subword head heard, with ``pieces`` subwords in all
+        allowed: [longest + 1] the most nats that a pronunciation of so many phones may cost (Phonetic.limits)
         """
-        index, spellings = self._index, self._spellings
+        index, entries = self._index, self._entries
         limits = self._limits.of(allowed, lambda: self._limited(allowed, bound), bound)
-        best = block_costs(index, gaps, skips, self._drop)
-        found, costs = _affordable(index.parts, index.lengths, best, limits.most, np.uint32(WIDTH))
-        reaching: npt.NDArray[np.int32] = _reaching(
-            found, costs, index.lengths, index.owners, index.owner_starts, limits.odds, spellings.tokens,
-            spellings.starts, spellings.letters, spellings.spellings, least_costs(heard, pieces), self._spelling,
-            bound - _SLACK,
+        best = block_costs(index, slots)
+        cheap = _below(best, limits.blocks)
+        least = least_costs(heard, pieces)
+        found, costs, below = _looked_at(
+            cheap,
+            best,
+            entries.starts,
+            entries.words,
+            limits.entries,
+            limits.spare,
+            _in_eighths(least),
+            limits.lost,
+            limits.steps,
+        )
+        marks, odds = _by_phones(found, costs, below, best, entries.words, entries.entries, limits.odds, index.entities)
+        _long_by_phones(
+            marks, odds, best, entries.long, entries.long_entities, entries.long_parts, entries.long_starts,
+            index.lengths, limits.odds,
         )  # fmt: skip
+        marked: npt.NDArray[np.int32] = _marked(marks)
+        return marked[self._reaching(marked, odds[marked].astype(np.float64), least, bound)]
+
+    def reaching(
+        self, entities: npt.NDArray[np.int32], costs: npt.NDArray[np.float32], phones: npt.NDArray[np.int64],
+        heard: SparseLogProbs, pieces: int, bound: float,
+    ) -> npt.NDArray[np.bool_]:  # fmt: skip
+        """Return [E] which entities can reach ``bound`` with pronunciations of so many ``phones`` and ``costs`` in
+        nats; ``heard`` and ``pieces`` as for ``entities``."""
+        odds = _odds_alone(self._weights, costs.astype(np.float64), phones) + _most_placed(self._weights, 0.0, 0.0)
+        return self._reaching(entities, odds, least_costs(heard, pieces), bound)
+
+    def _reaching(
+        self, entities: npt.NDArray[np.int32], odds: npt.NDArray[np.float64], least: npt.NDArray[np.float32],
+        bound: float,
+    ) -> npt.NDArray[np.bool_]:  # fmt: skip
+        of = self._spellings
+        reaching: npt.NDArray[np.bool_] = _reaching(
+            entities, odds, of.tokens, of.starts, of.letters, of.spellings, least, self._spelling, bound - _SLACK
+        )
         return reaching
 
     def _limited(self, allowed: npt.NDArray[np.float32], bound: float) -> Limits:
-        odds, index, spellings = most_odds(self._weights, allowed), self._index, self._spellings
-        most = _limits(
-            index.lengths, index.owners, index.owner_starts, odds, spellings.starts, spellings.letters,
-            spellings.spellings, self._spelling, bound - _SLACK,
-        )  # fmt: skip
-        return Limits(odds, most)
+        odds, entries, spellings = most_odds(self._weights, allowed), self._entries, self._spellings
+        shapes = _shapes(spellings.starts, spellings.letters, spellings.spellings, self._spelling)
+        of_entries, spare, of_blocks = _limits(
+            entries.starts, entries.words, entries.entries, odds, shapes, bound - _SLACK
+        )
+        return Limits(odds, of_entries, spare, of_blocks, _lost(self._spelling), _steps_of(odds))
+
+
+def _in_eighths(least: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return [NO_SUBWORD + 1] what each subword costs at least in eighths of a nat, and 0 for what is none."""
+    eighths = np.zeros(NO_SUBWORD + 1, np.uint8)
+    known = least[:NO_SUBWORD]
+    eighths[: len(known)] = (known * _EIGHTHS).astype(np.uint8)
+    return eighths
+
+
+def _lost(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    costs = np.arange(2 * int(CLIP) * _EIGHTHS + 1) / _EIGHTHS
+    lost = np.zeros((MOST_LETTERS + 1, len(costs)), np.float32)
+    for letters in range(1, MOST_LETTERS):  # 0 are none, and MOST_LETTERS can be any number: nothing is lost for sure
+        nothing = spelled_odds(0.0, float(letters), 1.0, weights)
+        most = [spelled_odds(cost, float(letters), 1.0, weights) for cost in costs.tolist()]
+        lost[letters] = np.maximum(nothing - np.array(most) - _SLACK, 0.0)
+    return lost
+
+
+def _steps_of(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    falls = np.where(np.isfinite(odds[:, 1:]), odds[:, :-1] - np.where(np.isfinite(odds[:, 1:]), odds[:, 1:], 0.0), 0.0)
+    most = falls.max(1)
+    return np.where(most > 0, 1 / np.maximum(most, 1e-9), 0.0).astype(np.float32)
 
 
 def most_odds(weights: Mapping[str, float], allowed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Return Limits.odds; -inf where a pronunciation of so many phones may not cost so many steps."""
     steps = np.arange(max(0, int(np.ceil(allowed.max(initial=0.0) * _PER_NAT))) + 2)
     phones, costs = np.arange(len(allowed))[:, None], steps / _PER_NAT
-    per_phone = costs / np.maximum(phones, 1)
     # Linear between whole steps, as the caps lie there; so no cost between two of them has more than both.
-    alone = (
-        weights["one"] + weights["phones"] * phones + weights["cost"] * costs + weights["cost_per_phone"] * per_phone
-        + weights["cost_capped"] * np.minimum(costs, MOST_COST)
-    )  # fmt: skip
+    alone = _odds_alone(weights, costs, phones)
     alone[steps > np.ceil(allowed * _PER_NAT)[:, None]] = -np.inf
     alone = np.maximum.accumulate(alone[:, ::-1], axis=1)[:, ::-1]
-    places = max(0.0, weights["begins"]) + max(0.0, weights["ends"])
-    through = _most_of(weights["through"], costs, MOST_THROUGH)
-    odds: npt.NDArray[np.float64] = alone + places + through
-    odds += _most_of(weights["through_per_phone"], per_phone, MOST_PER_PHONE)
+    odds: npt.NDArray[np.float64] = alone + _most_placed(weights, costs, costs / np.maximum(phones, 1))
     return odds
 
 
-def _most_of(weight: float, least: npt.NDArray[np.float64], most: float) -> npt.NDArray[np.float64]:
+def _odds_alone(
+    weights: Mapping[str, float], costs: npt.NDArray[np.float64], phones: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return what phones add to the log odds, wherever they lie."""
+    odds: npt.NDArray[np.float64] = (
+        weights["one"] + weights["phones"] * phones + weights["cost"] * costs
+        + weights["cost_per_phone"] * (costs / np.maximum(phones, 1))
+        + weights["cost_capped"] * np.minimum(costs, MOST_COST)
+    )  # fmt: skip
+    return odds
+
+
+def _most_placed(
+    weights: Mapping[str, float], through: npt.NDArray[np.float64] | float, per_phone: npt.NDArray[np.float64] | float
+) -> npt.NDArray[np.float64]:
+    """Return the most that PLACED add, if ``through`` is at least so much."""
+    words = max(0.0, weights["begins"]) + max(0.0, weights["ends"])
+    most: npt.NDArray[np.float64] = words + _most_of(weights["through"], through, MOST_THROUGH)
+    return most + _most_of(weights["through_per_phone"], per_phone, MOST_PER_PHONE)
+
+
+def _most_of(weight: float, least: npt.NDArray[np.float64] | float, most: float) -> npt.NDArray[np.float64]:
     """Return the most that ``weight`` gives to a measurement from ``least`` to ``most``."""
-    return np.maximum(weight * np.minimum(least, most), weight * most)
+    return np.maximum(weight * np.minimum(least, most), np.float64(weight * most))
 
 
 def least_costs(heard: SparseLogProbs, pieces: int) -> npt.NDArray[np.float32]:
@@ -136,13 +220,12 @@ def least_costs(heard: SparseLogProbs, pieces: int) -> npt.NDArray[np.float32]:
     return least
 
 
-def block_costs(
-    index: SoundIndex, gaps: npt.NDArray[np.float32], skips: npt.NDArray[np.float32], drop: float
-) -> npt.NDArray[np.uint8]:
-    """Return [B] the least steps of each block wherever it lies, with any number of slots left out between phones.
+def block_costs(index: SoundIndex, slots: Slots) -> npt.NDArray[np.uint8]:
+    """Return [B + 1] the least steps of each block wherever it lies, and 0 for none.
 
-    gaps, skips, drop: of Phonetic, in nats
+    Any number of slots may be left out between phones. slots: of Phonetic.slots
     """
+    gaps, skips, drop = slots
     many = int((gaps[0] < _FAR).sum())  # slots; the others are there for vectors to be whole
     by_slot = np.full((many, _LANES), _fine(_FAR), np.uint16)
     by_slot[:, : len(gaps)] = _fine(gaps[:, :many]).T
@@ -150,28 +233,13 @@ def block_costs(
     lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, by_slot, left_out, dropped, True)
     by_slot, left_out = by_slot[::-1].copy(), left_out[::-1].copy()
     rights = _rows(index.right_phones, index.right_lengths, index.right_shared, by_slot, left_out, dropped, False)
-    costs: npt.NDArray[np.uint8] = _cheapest(lefts, rights, index.block_lefts, index.block_rights)
+    costs = np.zeros(len(index.block_lefts) + 1, np.uint8)
+    _cheapest(lefts, rights, index.block_lefts, index.block_rights, costs)
     return costs
 
 
 def _fine(nats: npt.NDArray[np.float32] | float) -> npt.NDArray[np.uint16]:
     return (np.minimum(nats, _FAR) * (_PER_NAT * _FINE)).astype(np.uint16)
-
-
-@numba.njit(cache=True, nogil=True)
-def _by_entity(owners, starts, entities):  # type: ignore[no-untyped-def]
-    """Return the pronunciations of each entity one after the other, and [N + 1] where each begins."""
-    ends = np.zeros(entities + 1, np.int32)
-    for owner in owners:
-        ends[owner + 1] += 1
-    for entity in range(entities):
-        ends[entity + 1] += ends[entity]
-    said, first = np.empty(len(owners), np.int32), ends.copy()
-    for k in range(len(starts) - 1):
-        for at in range(starts[k], starts[k + 1]):
-            said[first[owners[at]]] = k
-            first[owners[at]] += 1
-    return said, ends
 
 
 @numba.njit(cache=True, nogil=True)
@@ -187,80 +255,163 @@ def spelled_odds(cost, letters, subwords, weights):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True, nogil=True)
-def _limits(lengths, owners, owner_starts, odds, starts, letters, spellings, weights, bound):  # type: ignore[no-untyped-def]
-    """[K] the most steps at which ``odds`` and the best spelling of an owner that costs nothing reach ``bound``."""
-    most = np.empty(len(lengths), np.int16)
-    for k in range(len(lengths)):
-        shape = -np.inf
-        for at in range(owner_starts[k], owner_starts[k + 1]):
-            begin, end = spellings[owners[at]], spellings[owners[at] + 1]
-            if begin == end:  # what has no spelling counts as one of a letter and a subword that costs nothing
-                shape = max(shape, spelled_odds(0.0, 1.0, 1.0, weights))
-            for spelling in range(begin, end):
-                subwords = starts[spelling + 1] - starts[spelling]
-                shape = max(shape, spelled_odds(0.0, float(letters[spelling]), float(subwords), weights))
-        low, high = 0, odds.shape[1]  # odds do not rise with the steps
-        while low < high:
-            middle = (low + high) // 2
-            if odds[lengths[k], middle] + shape >= bound:
-                low = middle + 1
-            else:
-                high = middle
-        most[k] = low - 1
-    return most
+def _shapes(starts, letters, spellings, weights):  # type: ignore[no-untyped-def]
+    """[N] the most log odds that the best spelling of each entity adds if it costs nothing or more."""
+    shapes = np.empty(len(spellings) - 1, np.float32)
+    for entity in range(len(shapes)):
+        begin, end, shape = spellings[entity], spellings[entity + 1], -np.inf
+        if begin == end:  # what has no spelling counts as one of a letter and a subword that costs nothing
+            shape = spelled_odds(0.0, 1.0, 1.0, weights)
+        for spelling in range(begin, end):
+            subwords = starts[spelling + 1] - starts[spelling]
+            shape = max(shape, spelled_odds(0.0, float(letters[spelling]), float(subwords), weights))
+        shapes[entity] = shape + _SLACK  # as it is rounded
+    return shapes
 
 
 @numba.njit(cache=True, nogil=True)
-def _affordable(parts, lengths, best, limits, width):  # type: ignore[no-untyped-def]
-    """Return the pronunciations, ascending, whose blocks cost at most their limit together, and what they cost.
-
-    limits: [K] in steps; width: of a block
-
-    This is the one loop over everything there is. Most pronunciations have one to three blocks, so three are added
-    without asking; branches, and indices that could be negative, would take twice the time.
-    """
-    one, two = np.uint32(1), np.uint32(2)
-    found, costs = np.empty(len(lengths), np.int32), np.empty(len(lengths), np.int32)
-    size, at = np.uint32(0), np.uint32(0)
-    for k in range(np.uint32(len(lengths))):
-        count = np.uint32((lengths[k] + width - one) // width)
-        total = np.int32(best[parts[at]])
-        total += np.int32(best[parts[at + one]]) * np.int32(count > 1)
-        total += np.int32(best[parts[at + two]]) * np.int32(count > 2)
-        if count > 3:
-            for more in range(np.uint32(3), count):
-                total += np.int32(best[parts[at + more]])
-        at += count
-        found[size], costs[size] = np.int32(k), total
-        size += np.uint32(total <= limits[k])
-    return found[:size], costs[:size]
+def _limits(starts, words, entries, odds, shapes, bound):  # type: ignore[no-untyped-def]
+    """Return the fields ``entries``, ``spare`` and ``blocks`` of Limits."""
+    limits, spare = np.zeros(len(entries), np.uint8), np.zeros(len(entries), np.uint8)
+    blocks = np.zeros(len(starts) - 1, np.uint8)
+    for block in range(len(blocks)):
+        for at in range(starts[block], starts[block + 1]):
+            phones, shape = words[at] & ((1 << PHONES) - 1), shapes[entries[at, 0]]
+            low, high = 0, odds.shape[1]  # odds do not rise with the steps
+            while low < high:
+                middle = (low + high) // 2
+                if odds[phones, middle] + shape >= bound:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low > 0:  # it may cost low - 1 steps, and its cheapest block a share of them
+                limits[at] = min((low - 1) // ((phones + WIDTH - 1) // WIDTH) + 1, _UNKNOWN)
+                spare[at] = min(np.ceil((odds[phones, low - 1] + shape - bound) * _PARTS), _UNKNOWN)
+                blocks[block] = max(blocks[block], limits[at])
+    return limits, spare, blocks
 
 
 @numba.njit(cache=True, nogil=True)
-def _reaching(  # type: ignore[no-untyped-def]
-    found, costs, lengths, owners, owner_starts, odds, tokens, starts, letters, spellings, least, weights, bound
-):
-    """Return, ascending, the entities of the pronunciations ``found`` that reach ``bound`` with what both cost.
+def _looked_at(cheap, best, starts, words, limits, spare, least, lost, steps):  # type: ignore[no-untyped-def]
+    """Return the entries that one of the ``cheap`` blocks can be the cheapest of, and the steps that the pronunciation
+    of each must stay below, by what two subwords of the spelling cost at least.
 
-    costs: steps of each pronunciation; least: nats of each subword
+    least: eighths of a nat of each subword; what they lose that is not spare must be won back by the phones
+
+    Where each block's entries stand is read first, and what lies far away only later: the processor then waits for many
+    at once.
     """
-    reaching, size = np.empty(owner_starts[-1], np.int32), 0
+    size, many = len(cheap), 0
+    begins, ends = np.empty(size, np.uint32), np.empty(size, np.uint32)
+    for at in range(size):
+        begins[at], ends[at] = starts[cheap[at]], starts[cheap[at] + 1]
+        many += ends[at] - begins[at]
+    found, costs, one, none = np.empty(many + 1, np.uint32), np.empty(many + 1, np.uint8), np.uint32(1), np.uint32(0)
+    count = none
+    for at in range(size):
+        cost = best[cheap[at]]
+        for entry in range(begins[at], ends[at]):
+            found[count], costs[count] = entry, cost
+            count += one if cost < limits[entry] else none
+    below, kept = np.empty(count + 1, np.int16), np.uint32(0)
+    for at in range(count):
+        entry, cost = found[at], costs[at]
+        word = words[entry]
+        phones = word & np.uint32((1 << PHONES) - 1)
+        letters = word >> np.uint32(PHONES) & np.uint32(MOST_LETTERS)
+        first = word >> np.uint32(PHONES + LETTERS) & np.uint32(NO_SUBWORD)
+        second = word >> np.uint32(PHONES + LETTERS + SUBWORDS)
+        spelling = np.uint32(least[first]) + np.uint32(least[second])
+        blocks = (phones + np.uint32(WIDTH - 1)) // np.uint32(WIDTH)
+        limit, loss = np.int32(blocks * limits[entry]), lost[letters, spelling] - np.float32(spare[entry]) / _PARTS
+        if loss > 0 and limits[entry] < _UNKNOWN and spare[entry] < _UNKNOWN:
+            limit -= np.int32(loss * steps[phones])
+        found[kept], costs[kept], below[kept] = entry, cost, limit
+        kept += one if np.int32(blocks * cost) < limit else none
+    return found[:kept], costs[:kept], below[:kept]
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_phones(found, costs, below, best, words, entries, odds, size):  # type: ignore[no-untyped-def]
+    """Return a bit for each entity of an entry whose blocks are cheap enough together, and for these the most log odds
+    by any of its pronunciations.
+
+    found, costs, below: of _looked_at; size: of the list
+    """
+    marks, most = np.zeros(size // 64 + 1, np.uint64), np.empty(size, np.float32)
     for at in range(len(found)):
-        of_phones = odds[lengths[found[at]], costs[at]]
-        for place in range(owner_starts[found[at]], owner_starts[found[at] + 1]):
-            begin, end = spellings[owners[place]], spellings[owners[place] + 1]
-            is_reaching = begin == end and of_phones + spelled_odds(0.0, 1.0, 1.0, weights) >= bound
-            for spelling in range(begin, end):
-                cost = 0.0
-                for token in range(starts[spelling], starts[spelling + 1]):
-                    cost += least[tokens[token]]
-                subwords = starts[spelling + 1] - starts[spelling]
-                most = spelled_odds(min(cost, _NO_PATH), float(letters[spelling]), float(subwords), weights)
-                is_reaching |= of_phones + most >= bound
-            if is_reaching:
-                reaching[size] = owners[place]
-                size += 1
-    return np.unique(reaching[:size])
+        entry = found[at]
+        total = np.int32(costs[at]) + np.int32(best[entries[entry, 1]]) + np.int32(best[entries[entry, 2]])
+        if total < below[at]:
+            _mark(entries[entry, 0], words[entry] & np.uint32((1 << PHONES) - 1), total, odds, marks, most)
+    return marks, most
+
+
+@numba.njit(cache=True)
+def _mark(entity, phones, total, odds, marks, most):  # type: ignore[no-untyped-def]
+    word, bit = entity >> 6, np.uint64(1) << np.uint64(entity & 63)
+    reached = np.float32(odds[phones, min(total, odds.shape[1] - 1)] + _SLACK)  # as it is rounded
+    if marks[word] & bit == 0 or most[entity] < reached:
+        most[entity] = reached
+    marks[word] |= bit
+
+
+@numba.njit(cache=True, nogil=True)
+def _long_by_phones(marks, most, best, said, entities, parts, starts, lengths, odds):  # type: ignore[no-untyped-def]
+    """Add to what _by_phones returned the pronunciations that have no entries."""
+    for at in range(len(said)):
+        total = 0
+        for part in range(starts[at], starts[at + 1]):
+            total += best[parts[part]]
+        if total < odds.shape[1]:
+            _mark(entities[at], lengths[said[at]], total, odds, marks, most)
+
+
+@numba.njit(cache=True, nogil=True)
+def _marked(marks):  # type: ignore[no-untyped-def]
+    """Return, ascending, the entities whose bits are set."""
+    entities, size = np.empty(64 * len(marks), np.int32), 0
+    for word in range(len(marks)):
+        if marks[word]:
+            for bit in range(64):
+                entities[size] = 64 * word + bit
+                size += marks[word] >> np.uint64(bit) & np.uint64(1)
+    return entities[:size].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _reaching(entities, odds, tokens, starts, letters, spellings, least, weights, bound):  # type: ignore[no-untyped-def]
+    """Return [E] which of ``entities`` reach ``bound`` with what their subwords cost at least.
+
+    odds: [E] the most log odds without what their subwords add; least: nats of each subword
+    """
+    reaching = np.zeros(len(entities), np.bool_)
+    for at in range(len(entities)):
+        begin, end = spellings[entities[at]], spellings[entities[at] + 1]
+        if begin == end:
+            reaching[at] = odds[at] + spelled_odds(0.0, 1.0, 1.0, weights) >= bound
+        for spelling in range(begin, end):
+            cost = 0.0
+            for token in range(starts[spelling], starts[spelling + 1]):
+                cost += least[tokens[token]]
+            subwords = starts[spelling + 1] - starts[spelling]
+            most = spelled_odds(min(cost, _NO_PATH), float(letters[spelling]), float(subwords), weights)
+            reaching[at] |= odds[at] + most >= bound
+    return reaching
+
+
+@numba.njit(cache=True, nogil=True)
+def _all_said(entities, said, starts):  # type: ignore[no-untyped-def]
+    """Return the different pronunciations of ``entities``, ascending."""
+    size = 0
+    for entity in entities:
+        size += starts[entity + 1] - starts[entity]
+    found, at = np.empty(size, np.int32), 0
+    for entity in entities:
+        for place in range(starts[entity], starts[entity + 1]):
+            found[at] = said[place]
+            at += 1
+    return np.unique(found)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -333,37 +484,69 @@ def _pick(steps, phone, row, is_left):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _cheapest(lefts, rights, left_of, right_of):  # type: ignore[no-untyped-def]
-    """[B] the least steps of each block wherever it lies.
+def _cheapest(lefts, rights, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    """Write to best [B and more] the least steps of each block wherever it lies.
 
     Loops of a length that is known beforehand become a few instructions each, so up to three chunks have their own.
     """
-    best, size = np.empty(len(left_of), np.uint8), np.uint64(lefts.shape[1])
-    one, two = np.uint64(_CHUNK), np.uint64(2 * _CHUNK)
-    left, right = lefts.ravel(), rights.ravel()
+    left, right, size = lefts.ravel(), rights.ravel(), lefts.shape[1]
+    if size == _CHUNK:
+        _cheapest_in_one(left, right, left_of, right_of, best)
+    elif size == 2 * _CHUNK:
+        _cheapest_in_two(left, right, left_of, right_of, best)
+    elif size == 3 * _CHUNK:
+        _cheapest_in_three(left, right, left_of, right_of, best)
+    else:
+        for block in range(len(left_of)):
+            one, other, low = lefts[left_of[block]], rights[right_of[block]], np.uint8(255)
+            for at in range(size):
+                both = np.uint8(one[at] + other[at])
+                low = both if both < low else low
+            best[block] = low
+
+
+@numba.njit(cache=True)
+def _cheapest_in_one(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    chunk = np.uint64(_CHUNK)
+    for block in range(len(left_of)):
+        low, a, b = np.uint8(255), np.uint64(left_of[block]) * chunk, np.uint64(right_of[block]) * chunk
+        for at in range(chunk):
+            both = np.uint8(left[a + at] + right[b + at])
+            low = both if both < low else low
+        best[block] = low
+
+
+@numba.njit(cache=True)
+def _cheapest_in_two(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    chunk, size = np.uint64(_CHUNK), np.uint64(2 * _CHUNK)
     for block in range(len(left_of)):
         low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
-        if size == one:
-            for at in range(one):
-                both = np.uint8(left[a + at] + right[b + at])
-                low = both if both < low else low
-        elif size == two:
-            for at in range(one):
-                both = np.uint8(left[a + at] + right[b + at])
-                other = np.uint8(left[a + one + at] + right[b + one + at])
-                both = other if other < both else both
-                low = both if both < low else low
-        elif size == one + two:
-            for at in range(one):
-                both = np.uint8(left[a + at] + right[b + at])
-                other = np.uint8(left[a + one + at] + right[b + one + at])
-                both = other if other < both else both
-                other = np.uint8(left[a + two + at] + right[b + two + at])
-                both = other if other < both else both
-                low = both if both < low else low
-        else:
-            for at in range(size):
-                both = np.uint8(left[a + at] + right[b + at])
-                low = both if both < low else low
+        for at in range(chunk):
+            both, other = np.uint8(left[a + at] + right[b + at]), np.uint8(left[a + chunk + at] + right[b + chunk + at])
+            both = other if other < both else both
+            low = both if both < low else low
         best[block] = low
-    return best
+
+
+@numba.njit(cache=True)
+def _cheapest_in_three(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    chunk, two, size = np.uint64(_CHUNK), np.uint64(2 * _CHUNK), np.uint64(3 * _CHUNK)
+    for block in range(len(left_of)):
+        low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
+        for at in range(chunk):
+            both, other = np.uint8(left[a + at] + right[b + at]), np.uint8(left[a + chunk + at] + right[b + chunk + at])
+            third = np.uint8(left[a + two + at] + right[b + two + at])
+            both = other if other < both else both
+            both = third if third < both else both
+            low = both if both < low else low
+        best[block] = low
+
+
+@numba.njit(cache=True, nogil=True)
+def _below(best, limits):  # type: ignore[no-untyped-def]
+    """Return the blocks that cost less than their limits."""
+    below, count = np.empty(len(limits), np.int32), np.uint64(0)
+    for block in range(np.uint64(len(limits))):
+        below[count] = block
+        count += np.uint64(best[block] < limits[block])
+    return below[:count]

@@ -16,7 +16,7 @@ from pipeline.entities.catalog import write_catalog
 from pipeline.errors import ModelError
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.reprocess.touched import Touching
-from pipeline.retrieval.catalog import build_sound, build_spelling
+from pipeline.retrieval.catalog import build_blocks, build_sound, build_spelling, open_blocks
 from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, read_weights, size_class
 from pipeline.retrieval.shortlist import Shortlister, build_shortlister
 from pipeline.types.emissions import Emissions
@@ -124,13 +124,24 @@ def test_aliases_and_names_that_nothing_spells_or_says(pronouncer: Pronouncer) -
     assert {"gwrych", "—"} <= set(found)
 
 
-def test_a_catalog_is_ranked_as_its_list(pronouncer: Pronouncer, tmp_path: Path) -> None:
+def test_a_catalog_is_ranked_as_its_list(
+    pronouncer: Pronouncer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = listed("nilsson", *OTHERS)
     catalog = write_catalog(plain, tmp_path)
     build_sound(catalog, tmp_path, 1)
     build_spelling(catalog, TOKENS)
     ours, theirs = (shortlister(pronouncer).shortlist(heard(), one) for one in (catalog, plain))
     assert (ours.entities.entities, ours.strategies) == (theirs.entities.entities, theirs.strategies)
+    monkeypatch.setattr("pipeline.retrieval.ranked._MANY", 0)  # so that what does not come near is left out
+    quickly = shortlister(pronouncer).shortlist(heard(), catalog)
+    assert quickly.entities.entities == theirs.entities.entities
+    build_blocks(catalog, TOKENS)
+    opened = open_blocks(catalog, TOKENS)
+    assert opened is not None
+    assert not opened.entries.flags.writeable
+    quickly = shortlister(pronouncer).shortlist(heard(), catalog)
+    assert quickly.entities.entities == theirs.entities.entities
 
 
 def test_a_change_touches_by_the_size_of_the_whole_list(pronouncer: Pronouncer) -> None:

@@ -14,10 +14,11 @@ from pipeline.config import AcousticConfig, CutConfig, ShortlistConfig, joint
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval import ranked
+from pipeline.retrieval.block_entries import NO_SUBWORD, entries_of
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.placed import MOST, PLACED
 from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, log_odds
-from pipeline.retrieval.reach import block_costs, least_costs, most_odds, spelled_odds
+from pipeline.retrieval.reach import Reach, _looked_at, block_costs, least_costs, most_odds, spelled_odds
 from pipeline.retrieval.sound_index import SoundIndex, build_index, encode
 from pipeline.retrieval.spelling_index import build_spellings
 from pipeline.types.emissions import Emissions
@@ -27,6 +28,7 @@ from tests.support.sparse import sparsify
 TOKENS = load_tokens(AcousticConfig())
 CONFIG = ShortlistConfig()
 PHONES = list(PHONE_IDS)
+SPELLING = ("letters", "subwords", "spelling", "spelling_per_letter", "spelling_capped")
 WORDS = ("we", "met", "nilsson", "nelson", "nielsen", "thatcher", "gandhi", "a", "vancomycin", "new york", "anna lee")
 
 
@@ -55,7 +57,7 @@ def index_of_random(rng: np.random.Generator, size: int) -> SoundIndex:
 
 def sums_of_blocks(index: SoundIndex, phone_log_probs: np.ndarray) -> np.ndarray:
     """[K] nats that the blocks of each pronunciation cost together."""
-    best = block_costs(index, *phonetic().slots(phone_log_probs)).astype(np.int64)
+    best = block_costs(index, phonetic().slots(phone_log_probs)).astype(np.int64)
     return np.add.reduceat(best[index.parts[:-2]], index.part_starts[:-1]) / 10
 
 
@@ -109,9 +111,7 @@ def test_no_entity_has_more_log_odds_than_its_least_costs_allow(
     through = data.draw(st.floats(least / 10, 100))
     places = (data.draw(st.sampled_from((0, 1))), data.draw(st.sampled_from((0, 1))), through, through / phones)
     found = alone[0] + sum(weights[name] * min(one, most) for name, one, most in zip(PLACED, places, MOST, strict=True))
-    of_spelling = np.array(
-        [weights[n] for n in ("letters", "subwords", "spelling", "spelling_per_letter", "spelling_capped")]
-    )
+    of_spelling = np.array([weights[name] for name in SPELLING])
     bound = most_odds(weights, allowed)[phones, least] + spelled_odds(least_spelling, letters, subwords, of_spelling)
     assert allowed[phones] < cost or found <= bound + 1e-3
 
@@ -127,7 +127,7 @@ def test_odds_only_fall_with_the_cost() -> None:
 def emissions(seed: int, sharp: float, said: str = "nilsson") -> Emissions:
     """A name's phones and subwords, surely heard in noise that is the louder the sharper it is."""
     rng = np.random.default_rng(seed)
-    phones, rows = noise(seed, 50, sharp), rng.normal(size=(50, len(TOKENS.pieces))).astype(np.float32) * sharp
+    phones, rows = noise(seed, 60, sharp), rng.normal(size=(60, len(TOKENS.pieces))).astype(np.float32) * sharp
     for at, phone in enumerate(pronouncer().entity(Entity(said, said))[0]):
         phones[3 + at] = -9.0
         phones[3 + at, PHONE_IDS[phone] + 1] = -0.01
@@ -154,17 +154,24 @@ def random_list(rng: np.random.Generator) -> EntityList:
     """Names that are said as they are or in ways of their own; some of them with aliases, or without any sound."""
     entities = [Entity("—", "—"), Entity("gwrych", "Gwrych", aliases=("anna lee", "a"))]
     for k in range(40):
-        text = " ".join(map(str, rng.choice(WORDS, rng.integers(1, 3))))
-        said = tuple(" ".join(map(str, rng.choice(PHONES, rng.integers(1, 9)))) for _ in range(rng.integers(0, 3)))
+        text = " ".join(map(str, rng.choice(WORDS, rng.integers(1, 5))))
+        said = tuple(" ".join(map(str, rng.choice(PHONES, rng.integers(1, 24)))) for _ in range(rng.integers(0, 3)))
         entities.append(Entity(text, text, pronunciations=said if k % 2 else ()))
     return EntityList(tuple(sorted({one.text: one for one in entities}.values(), key=lambda one: one.text)))
 
 
 @settings(deadline=None, max_examples=15)
-@given(st.integers(0, 10_000), st.floats(0.3, 3.0), st.sampled_from(WORDS), st.integers(0, 3))
+@given(
+    st.integers(0, 10_000),
+    st.floats(0.3, 3.0),
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join),
+    st.integers(0, 3),
+)
 def test_of_a_large_list_the_same_is_found_with_the_same_odds(seed: int, sharp: float, said: str, nth: int) -> None:
     """Also where the bound is what the nth best just has."""
-    heard, entities = emissions(seed, sharp, said), random_list(np.random.default_rng(seed))
+    others = [one for one in random_list(np.random.default_rng(seed)).entities if one.text != said]
+    last = Entity(said, said) if seed % 2 else Entity(f"{said} and", "", aliases=(said,))
+    heard, entities = emissions(seed, sharp, said), EntityList((*others, last))
     one = Ranked.build(dataclasses.replace(joint(), cut=CutConfig(above=3)), pronouncer(), TOKENS)
     phones = heard.phone_log_probs
     assert phones is not None
@@ -178,3 +185,36 @@ def test_of_a_large_list_the_same_is_found_with_the_same_odds(seed: int, sharp: 
     assert quickly[0][there].tolist() == found[0][reaching].tolist()
     assert quickly[1][there].tolist() == found[1][reaching].tolist()
     assert len(odds) <= nth or reaching.sum() > nth
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10_000), st.floats(-12, 2))
+def test_what_two_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say(seed: int, bound: float) -> None:
+    """Each entry is kept, with every sum of blocks at which its entity could reach the bound."""
+    rng = np.random.default_rng(seed)
+    words = [f"{first} {second}" for first in WORDS for second in WORDS[: rng.integers(1, 9)]]
+    said = [tuple(map(str, rng.choice(PHONES, rng.integers(1, 19)))) for _ in words]
+    index = build_index([encode([one]) for one in said])
+    spellings = build_spellings([Entity(word, word) for word in words], TOKENS)
+    entries = entries_of(index, spellings)
+    weights = dict(zip(FEATURES, Ranked.build(joint(), pronouncer(), TOKENS).weights, strict=True))
+    limits = Reach(index, entries, spellings, weights)._limited(phonetic().limits(index.longest), bound)
+    eighths = rng.integers(0, 97, NO_SUBWORD + 1).astype(np.uint8)
+    eighths[NO_SUBWORD] = 0
+    of_spelling = np.array([weights[name] for name in SPELLING])
+    for block in range(len(index.block_lefts)):
+        best = np.full(len(index.block_lefts) + 1, rng.integers(0, 120), np.uint8)
+        found, _, below = _looked_at(
+            np.array([block], np.int32), best, entries.starts, entries.words, limits.entries, limits.spare, eighths,
+            limits.lost, limits.steps,
+        )  # fmt: skip
+        kept = dict(zip(found.tolist(), below.tolist(), strict=True))
+        for at in range(entries.starts[block], entries.starts[block + 1]):
+            entity, phones = entries.entries[at, 0], int(entries.words[at]) & 31
+            tokens = spellings.tokens[spellings.starts[entity] : spellings.starts[entity + 1]]
+            rare = [int(entries.words[at]) >> shift & NO_SUBWORD for shift in (12, 22)]
+            cost = float(sum(eighths[token] for token in rare)) / 8
+            shape = spelled_odds(cost, float(spellings.letters[entity]), float(len(tokens)), of_spelling)
+            reached = np.flatnonzero(limits.odds[phones] + shape >= bound)
+            if len(reached) and reached[-1] >= -(-phones // 6) * int(best[block]):
+                assert kept[at] > reached[-1]
