@@ -481,23 +481,27 @@ def _verify(possible, phones, starts, blocks, least, right_lengths, gaps, skips,
 
 @numba.njit(cache=True, nogil=True)
 def _laid(chosen, phones, starts, gaps, skips, limits, drop):  # type: ignore[no-untyped-def]
-    """As _verify without anything known beforehand: each goes on from what it shares with the one before."""
+    """As _verify without anything known beforehand: each goes on from what it shares with the one before, and ends
+    where it costs too much."""
     longest, size = len(limits), gaps.shape[1]
     lead = np.zeros((longest + 1, size), np.float32)
     own, once = np.empty(size, np.float32), np.empty(size, np.float32)
+    lowest = np.zeros(longest + 1, np.float32)  # of lead; it never falls with the depth
     found, costs, count = np.empty(len(chosen), np.int32), np.empty(len(chosen), np.float32), 0
     valid, before = 0, np.int64(0)
     for k in chosen:
         begin, length, common = np.int64(starts[k]), starts[k + 1] - starts[k], 0
         while common < min(valid, length) and phones[begin + common] == phones[before + common]:
             common += 1
-        for depth in range(common, length):
+        depth = common
+        while depth < length and lowest[depth] <= limits[length]:
             _place(lead, depth, gaps, phones[begin + depth], drop, own)
             _leave_out(own, once, skips, lead, depth)
-        valid, before = length, begin
-        cost = _least(lead[length].view(np.int32))
-        if cost <= limits[length]:
-            found[count], costs[count] = k, cost
+            depth += 1
+            lowest[depth] = _least(lead[depth].view(np.int32))
+        valid, before = depth, begin
+        if depth == length and lowest[length] <= limits[length]:
+            found[count], costs[count] = k, lowest[length]
             count += 1
     return found[:count], costs[:count]
 

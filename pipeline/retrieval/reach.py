@@ -16,6 +16,7 @@ entities have, then what is left by both. Each is a property of the entity and t
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numba
@@ -35,13 +36,13 @@ _PER_NAT = 10  # steps in which the costs of blocks are counted, rounded down
 _FINE = 16  # parts of a step in which phones are laid, also rounded down; MOST_COST is whole steps
 _FAR = 60.0  # nats; more than three phones cost, as each may be dropped
 _LANES = 64  # phones that are laid together, MOST_UNITS of them at most: a vector of the processor's or two
-_CHUNK = 64  # slots that are looked at together
+_CHUNK = 32  # slots that are looked at together; rows have two at least, as loops over one are compiled badly
 _MOST = 127  # steps that are counted for half a block, so that a byte holds those of a whole one
 _SLACK = 1e-3  # of log odds, so that rounding leaves nothing out
 _NO_PATH = 1e4  # nats that a spelling costs which has more subwords than there are frames
 Slots = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]
 _EIGHTHS = 8  # in which the costs of two subwords are counted, rounded down
-_PARTS = np.float32(16.0)  # of log odds of 1
+_PARTS = 16  # of log odds of 1
 _UNKNOWN = 255  # and more
 _BOUNDS = 4  # that are remembered of a list: a run asks for one, with a session for three
 
@@ -58,15 +59,15 @@ class Limits:
     spare:   by how much the log odds of each are above the bound if it costs the most that it may, in parts of _PARTS,
              rounded up; _UNKNOWN for what is more than a byte holds
     lost:    [MOST_LETTERS + 1, eighths of a nat] the least log odds that a spelling of so many letters loses that costs
-             so much or more
-    steps:   [longest + 1] the least steps that log odds of 1 are worth for so many phones
+             so much or more, in parts of _PARTS, rounded down
+    steps:   [longest + 1] the least steps that a part of log odds is worth for so many phones
     """
 
     odds: npt.NDArray[np.float64]
     entries: npt.NDArray[np.uint8]
     spare: npt.NDArray[np.uint8]
     blocks: npt.NDArray[np.uint8]
-    lost: npt.NDArray[np.float32]
+    lost: npt.NDArray[np.uint8]
     steps: npt.NDArray[np.float32]
 
 
@@ -157,20 +158,21 @@ def _in_eighths(least: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return eighths
 
 
-def _lost(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def _lost(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     costs = np.arange(2 * int(CLIP) * _EIGHTHS + 1) / _EIGHTHS
-    lost = np.zeros((MOST_LETTERS + 1, len(costs)), np.float32)
+    lost = np.zeros((MOST_LETTERS + 1, len(costs)), np.uint8)
     for letters in range(1, MOST_LETTERS):  # 0 are none, and MOST_LETTERS can be any number: nothing is lost for sure
         nothing = spelled_odds(0.0, float(letters), 1.0, weights)
         most = [spelled_odds(cost, float(letters), 1.0, weights) for cost in costs.tolist()]
-        lost[letters] = np.maximum(nothing - np.array(most) - _SLACK, 0.0)
+        lost[letters] = np.clip((nothing - np.array(most) - _SLACK) * _PARTS, 0, _UNKNOWN)
     return lost
 
 
 def _steps_of(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    falls = np.where(np.isfinite(odds[:, 1:]), odds[:, :-1] - np.where(np.isfinite(odds[:, 1:]), odds[:, 1:], 0.0), 0.0)
+    known = np.isfinite(odds[:, 1:])
+    falls = np.subtract(odds[:, :-1], odds[:, 1:], out=np.zeros(known.shape), where=known)
     most = falls.max(1)
-    return np.where(most > 0, 1 / np.maximum(most, 1e-9), 0.0).astype(np.float32)
+    return np.where(most > 0, 1 / (_PARTS * np.maximum(most, 1e-9)), 0.0).astype(np.float32)
 
 
 def most_odds(weights: Mapping[str, float], allowed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -227,14 +229,17 @@ def block_costs(index: SoundIndex, slots: Slots) -> npt.NDArray[np.uint8]:
     """
     gaps, skips, drop = slots
     many = int((gaps[0] < _FAR).sum())  # slots; the others are there for vectors to be whole
-    by_slot = np.full((many, _LANES), _fine(_FAR), np.uint16)
-    by_slot[:, : len(gaps)] = _fine(gaps[:, :many]).T
-    left_out, dropped = _fine(skips[:many]), _fine(drop)
-    lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, by_slot, left_out, dropped, True)
-    by_slot, left_out = by_slot[::-1].copy(), left_out[::-1].copy()
-    rights = _rows(index.right_phones, index.right_lengths, index.right_shared, by_slot, left_out, dropped, False)
+    by_phone, left_out, dropped = _fine(gaps[:, :many]), _fine(skips[:many]), _fine(drop)
+    left, right = by_phone, by_phone[:, ::-1].copy()
+    lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, left, left_out, dropped, True)
+    left_out = left_out[::-1].copy()
+    rights = _rows(index.right_phones, index.right_lengths, index.right_shared, right, left_out, dropped, False)
     costs = np.zeros(len(index.block_lefts) + 1, np.uint8)
-    _cheapest(lefts, rights, index.block_lefts, index.block_rights, costs)
+    chunks, halves = lefts.shape[1] // _CHUNK, (index.block_lefts, index.block_rights)
+    if chunks < 2 + len(_CHEAPEST):
+        _CHEAPEST[chunks - 2](lefts.reshape(-1), rights.reshape(-1), *halves, costs)
+    else:
+        _cheapest(lefts, rights, *halves, costs)
     return costs
 
 
@@ -286,7 +291,7 @@ def _limits(starts, words, entries, odds, shapes, bound):  # type: ignore[no-unt
                     high = middle
             if low > 0:  # it may cost low - 1 steps, and its cheapest block a share of them
                 limits[at] = min((low - 1) // ((phones + WIDTH - 1) // WIDTH) + 1, _UNKNOWN)
-                spare[at] = min(np.ceil((odds[phones, low - 1] + shape - bound) * _PARTS), _UNKNOWN)
+                spare[at] = min(math.ceil((odds[phones, low - 1] + shape - bound) * _PARTS), _UNKNOWN)
                 blocks[block] = max(blocks[block], limits[at])
     return limits, spare, blocks
 
@@ -323,9 +328,9 @@ def _looked_at(cheap, best, starts, words, limits, spare, least, lost, steps):  
         second = word >> np.uint32(PHONES + LETTERS + SUBWORDS)
         spelling = np.uint32(least[first]) + np.uint32(least[second])
         blocks = (phones + np.uint32(WIDTH - 1)) // np.uint32(WIDTH)
-        limit, loss = np.int32(blocks * limits[entry]), lost[letters, spelling] - np.float32(spare[entry]) / _PARTS
+        limit, loss = np.int32(blocks * limits[entry]), np.int32(lost[letters, spelling]) - np.int32(spare[entry])
         if loss > 0 and limits[entry] < _UNKNOWN and spare[entry] < _UNKNOWN:
-            limit -= np.int32(loss * steps[phones])
+            limit -= np.int32(np.float32(loss) * steps[phones])
         found[kept], costs[kept], below[kept] = entry, cost, limit
         kept += one if np.int32(blocks * cost) < limit else none
     return found[:kept], costs[:kept], below[:kept]
@@ -415,21 +420,22 @@ def _all_said(entities, said, starts):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(phones, lengths, shared, gaps, skips, drop, is_left):  # type: ignore[no-untyped-def]
+def _rows(phones, lengths, shared, by_phone, skips, drop, is_left):  # type: ignore[no-untyped-def]
     """[H, slots + 1 and more] what each half costs at least, in steps, with so many slots before the middle of its
     block; _MOST in what is more.
 
-    phones, lengths, shared: of halves (SoundIndex); gaps: [slots, _LANES]
+    phones, lengths, shared: of halves (SoundIndex); by_phone: [phones, slots] gaps
 
     Left halves end there, with their last phone. Right halves are laid backwards; before them slots are left out. All
-    phones that could come after the same ones are laid together, and each half is one of them.
+    phones that could come after the same ones are laid together, and each half is one of them; only where no slots are
+    left out after the last phone each is laid alone, along the slots.
     """
-    slots = len(gaps)
-    rows = np.full((len(lengths), (slots // _CHUNK + 1) * _CHUNK), np.uint8(_MOST), np.uint8)
-    nothing = np.zeros(slots + 1, np.uint16)
-    after = np.empty(
-        (phones.shape[1], slots + 1, _LANES), np.uint16
-    )  # of the phones up to each depth, for all that end them
+    slots, deepest = by_phone.shape[1], phones.shape[1] - 1
+    gaps = np.full((slots, _LANES), np.uint16(_FAR * _PER_NAT * _FINE), np.uint16)
+    gaps[:, : len(by_phone)] = by_phone.T
+    rows = np.full((len(lengths), max(2, slots // _CHUNK + 1) * _CHUNK), np.uint8(_MOST), np.uint8)
+    lead = np.zeros((phones.shape[1], slots + 1), np.uint16)  # what the phones before each depth cost
+    after = np.empty((phones.shape[1], slots + 1, _LANES), np.uint16)  # .. and with every phone that could come then
     steps = np.empty((phones.shape[1], slots + 1, _LANES), np.uint8)
     laid = np.zeros(phones.shape[1], np.bool_)
     for half in range(len(lengths)):
@@ -440,11 +446,25 @@ def _rows(phones, lengths, shared, gaps, skips, drop, is_left):  # type: ignore[
         laid[shared[half] + 1 :] = False
         for depth in range(last + 1):
             if not laid[depth]:
-                before = nothing if depth == 0 else after[depth - 1, :, phones[half, depth - 1]].copy()
-                _lay(before, gaps, skips, drop, after[depth], steps[depth], is_left)
+                if depth > 0:
+                    lead[depth] = after[depth - 1, :, phones[half, depth - 1]]
+                if not is_left or depth < deepest:
+                    _lay(lead[depth], gaps, skips, drop, after[depth], steps[depth], is_left)
                 laid[depth] = True
-        _pick(steps[last], phones[half, last], rows[half], is_left)
+        if is_left and last == deepest:
+            _place(lead[last], by_phone[phones[half, last]], drop, rows[half])
+        else:
+            _pick(steps[last], phones[half, last], rows[half], is_left)
     return rows
+
+
+@numba.njit(cache=True)
+def _place(before, gap, drop, row):  # type: ignore[no-untyped-def]
+    """Lay one phone behind what costs ``before``, and write what that costs in steps."""
+    row[0] = _in_steps(np.uint16(before[0] + drop))
+    for slot in range(len(gap)):
+        own, dropped = np.uint16(before[slot] + gap[slot]), np.uint16(before[slot + 1] + drop)
+        row[slot + 1] = _in_steps(own if own < dropped else dropped)
 
 
 @numba.njit(cache=True)
@@ -485,61 +505,70 @@ def _pick(steps, phone, row, is_left):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _cheapest(lefts, rights, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    """Write to best [B and more] the least steps of each block wherever it lies.
-
-    Loops of a length that is known beforehand become a few instructions each, so up to three chunks have their own.
-    """
-    left, right, size = lefts.ravel(), rights.ravel(), lefts.shape[1]
-    if size == _CHUNK:
-        _cheapest_in_one(left, right, left_of, right_of, best)
-    elif size == 2 * _CHUNK:
-        _cheapest_in_two(left, right, left_of, right_of, best)
-    elif size == 3 * _CHUNK:
-        _cheapest_in_three(left, right, left_of, right_of, best)
-    else:
-        for block in range(len(left_of)):
-            one, other, low = lefts[left_of[block]], rights[right_of[block]], np.uint8(255)
-            for at in range(size):
-                both = np.uint8(one[at] + other[at])
-                low = both if both < low else low
-            best[block] = low
-
-
-@numba.njit(cache=True)
-def _cheapest_in_one(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    chunk = np.uint64(_CHUNK)
+    """Write to best [B and more] the least steps of each block wherever it lies."""
     for block in range(len(left_of)):
-        low, a, b = np.uint8(255), np.uint64(left_of[block]) * chunk, np.uint64(right_of[block]) * chunk
-        for at in range(chunk):
-            both = np.uint8(left[a + at] + right[b + at])
+        left, right, low = lefts[left_of[block]], rights[right_of[block]], np.uint8(255)
+        for at in range(len(left)):
+            both = np.uint8(left[at] + right[at])
             low = both if both < low else low
         best[block] = low
 
 
-@numba.njit(cache=True)
+@numba.njit(inline="always")
+def _cheapest_in(left, right, left_of, right_of, best, chunks):  # type: ignore[no-untyped-def]
+    """_cheapest for rows of so many chunks: loops whose length is known become a few instructions each."""
+    chunk, size = np.uint64(_CHUNK), np.uint64(chunks * _CHUNK)
+    for block in range(len(left_of)):
+        low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
+        for at in range(chunk):
+            least = np.uint8(255)
+            for begin in range(np.uint64(chunks)):
+                both = np.uint8(left[a + begin * chunk + at] + right[b + begin * chunk + at])
+                least = both if both < least else least
+            low = least if least < low else low
+        best[block] = low
+
+
+@numba.njit(cache=True, nogil=True)
 def _cheapest_in_two(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    chunk, size = np.uint64(_CHUNK), np.uint64(2 * _CHUNK)
-    for block in range(len(left_of)):
-        low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
-        for at in range(chunk):
-            both, other = np.uint8(left[a + at] + right[b + at]), np.uint8(left[a + chunk + at] + right[b + chunk + at])
-            both = other if other < both else both
-            low = both if both < low else low
-        best[block] = low
+    _cheapest_in(left, right, left_of, right_of, best, 2)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _cheapest_in_three(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    chunk, two, size = np.uint64(_CHUNK), np.uint64(2 * _CHUNK), np.uint64(3 * _CHUNK)
-    for block in range(len(left_of)):
-        low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
-        for at in range(chunk):
-            both, other = np.uint8(left[a + at] + right[b + at]), np.uint8(left[a + chunk + at] + right[b + chunk + at])
-            third = np.uint8(left[a + two + at] + right[b + two + at])
-            both = other if other < both else both
-            both = third if third < both else both
-            low = both if both < low else low
-        best[block] = low
+    _cheapest_in(left, right, left_of, right_of, best, 3)
+
+
+@numba.njit(cache=True, nogil=True)
+def _cheapest_in_four(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    _cheapest_in(left, right, left_of, right_of, best, 4)
+
+
+@numba.njit(cache=True, nogil=True)
+def _cheapest_in_five(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    _cheapest_in(left, right, left_of, right_of, best, 5)
+
+
+@numba.njit(cache=True, nogil=True)
+def _cheapest_in_six(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    _cheapest_in(left, right, left_of, right_of, best, 6)
+
+
+@numba.njit(cache=True, nogil=True)
+def _cheapest_in_seven(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    _cheapest_in(left, right, left_of, right_of, best, 7)
+
+
+@numba.njit(cache=True, nogil=True)
+def _cheapest_in_eight(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
+    _cheapest_in(left, right, left_of, right_of, best, 8)
+
+
+_CHEAPEST = (
+    _cheapest_in_two, _cheapest_in_three, _cheapest_in_four, _cheapest_in_five, _cheapest_in_six,
+    _cheapest_in_seven, _cheapest_in_eight,
+)  # fmt: skip
+"""For utterances of up to 255 slots, some half a minute; each is compiled when it is needed first."""
 
 
 @numba.njit(cache=True, nogil=True)
