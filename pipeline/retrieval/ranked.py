@@ -10,6 +10,8 @@ how the entity lies among the words of the first pass (pipeline.retrieval.placed
 names. In a list twice as large twice as many fit by chance, so the bound rises.
 With a session, what was clear earlier in the recording is added to them (pipeline.retrieval.session).
 
+What cannot reach the bound is mostly never looked at (pipeline.retrieval.reach); that only saves time.
+
 Membership follows from the entity, the audio and the power of two of the list's size, never from which other entities
 are on it: one more name takes the place of none. With a session it follows from what was clear earlier, too.
 """
