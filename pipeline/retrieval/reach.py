@@ -41,6 +41,7 @@ _MOST = 127  # steps that are counted for half a block, so that a byte holds tho
 _SLACK = 1e-3  # of log odds, so that rounding leaves nothing out
 _NO_PATH = 1e4  # nats that a spelling costs which has more subwords than there are frames
 Slots = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]
+_SOME = 1024  # entries that are looked at at a time: as much as lies in the processor's cache
 _EIGHTHS = 8  # in which the costs of two subwords are counted, rounded down
 _PARTS = 16  # of log odds of 1
 _UNKNOWN = 255  # and more
@@ -303,37 +304,55 @@ def _looked_at(cheap, best, starts, words, limits, spare, least, lost, steps):  
 
     least: eighths of a nat of each subword; what they lose that is not spare must be won back by the phones
 
-    Where each block's entries stand is read first, and what lies far away only later: the processor then waits for many
-    at once.
+    Where each block's entries stand is read first. The entries are looked at some at a time.
     """
     size, many = len(cheap), 0
     begins, ends = np.empty(size, np.uint32), np.empty(size, np.uint32)
     for at in range(size):
         begins[at], ends[at] = starts[cheap[at]], starts[cheap[at] + 1]
         many += ends[at] - begins[at]
-    found, costs, one, none = np.empty(many + 1, np.uint32), np.empty(many + 1, np.uint8), np.uint32(1), np.uint32(0)
-    count = none
+    longest = np.int64((ends - begins).max()) if size else np.int64(0)
+    some, costs_of = np.empty(_SOME + longest + 1, np.uint32), np.empty(_SOME + longest + 1, np.uint8)
+    found, costs, below = np.empty(many + 1, np.uint32), np.empty(many + 1, np.uint8), np.empty(many + 1, np.int16)
+    count, kept = np.uint64(0), np.uint64(0)
     for at in range(size):
         cost = best[cheap[at]]
-        for entry in range(begins[at], ends[at]):
-            found[count], costs[count] = entry, cost
-            count += one if cost < limits[entry] else none
-    below, kept = np.empty(count + 1, np.int16), np.uint32(0)
-    for at in range(count):
-        entry, cost = found[at], costs[at]
-        word = words[entry]
+        for entry in range(np.uint64(begins[at]), np.uint64(ends[at])):
+            some[count], costs_of[count] = entry, cost
+            count += np.uint64(cost < limits[entry])
+        if count >= _SOME or at == size - 1:
+            kept = _by_subwords(
+                some[:count], costs_of, words, limits, spare, least, lost, steps, found, costs, below, kept
+            )
+            count = np.uint64(0)
+    return found[:kept], costs[:kept], below[:kept]
+
+
+@numba.njit(cache=True)
+def _by_subwords(some, costs_of, words, limits, spare, least, lost, steps, found, costs, below, kept):  # type: ignore[no-untyped-def]
+    """Append to found, costs and below, of which there are ``kept``, those of ``some`` that can come in; return how
+    many there are then.
+
+    What lies far away is read beforehand by a loop that does nothing else: the processor waits for many at once.
+    """
+    touched = np.uint32(0)
+    for entry in some:
+        touched |= words[entry] | spare[entry]
+    for at in range(np.uint64(len(some))):
+        entry, cost, word = some[at], costs_of[at], words[some[at]]
         phones = word & np.uint32((1 << PHONES) - 1)
         letters = word >> np.uint32(PHONES) & np.uint32(MOST_LETTERS)
         first = word >> np.uint32(PHONES + LETTERS) & np.uint32(NO_SUBWORD)
         second = word >> np.uint32(PHONES + LETTERS + SUBWORDS)
         spelling = np.uint32(least[first]) + np.uint32(least[second])
-        blocks = (phones + np.uint32(WIDTH - 1)) // np.uint32(WIDTH)
-        limit, loss = np.int32(blocks * limits[entry]), np.int32(lost[letters, spelling]) - np.int32(spare[entry])
-        if loss > 0 and limits[entry] < _UNKNOWN and spare[entry] < _UNKNOWN:
-            limit -= np.int32(np.float32(loss) * steps[phones])
-        found[kept], costs[kept], below[kept] = entry, cost, limit
-        kept += one if np.int32(blocks * cost) < limit else none
-    return found[:kept], costs[:kept], below[:kept]
+        blocks, limit = np.int32((phones + np.uint32(WIDTH - 1)) // np.uint32(WIDTH)), np.int32(limits[entry])
+        loss = np.int32(lost[letters, spelling]) - np.int32(spare[entry])
+        is_known = loss > 0 and limit < _UNKNOWN and spare[entry] < _UNKNOWN
+        most = blocks * limit - (np.int32(np.float32(loss) * steps[phones]) if is_known else np.int32(0))
+        found[kept], costs[kept], below[kept] = entry, cost, most
+        kept += np.uint64(blocks * np.int32(cost) < most)
+    below[len(below) - 1] = touched & np.uint32(1)  # so that it is read
+    return kept
 
 
 @numba.njit(cache=True, nogil=True)
