@@ -37,7 +37,7 @@ from pipeline.retrieval.catalog import open_blocks, open_spelling
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
 from pipeline.retrieval.placed import MOST, PLACED, placed
-from pipeline.retrieval.reach import MOST_COST, MOST_SPELLING, Reach
+from pipeline.retrieval.reach import MOST_COST, MOST_SPELLING, Reach, reaching
 from pipeline.retrieval.session import Earlier
 from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.spelling_index import Spelled, SpellingIndex, build_spellings
@@ -171,11 +171,8 @@ class Ranked(Strategy):
         """Return the entities, ascending, that could reach ``bound``, and their log odds."""
         index = self._phonetic.compile(entities)
         best = self._reaching(heard, phone_log_probs, entities, index, bound)
-        # What is out even if it is spelled without any fault, or lies as well as can be, need not be looked at.
-        nothing, shapes = np.zeros(len(best.entities), np.float32), self._spellings(entities).shape_of(best.entities)
         alone, others = self.weights[: len(ALONE)], self.weights[len(ALONE) :]
         most = sum(max(0.0, weight * limit) for weight, limit in zip(others, MOST, strict=True))
-        best = best.only(log_odds(alone, best.costs, best.phones, nothing, *shapes) + most >= bound)
         said = self._spelled_in(heard, entities, best.entities)
         odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
         near = odds + most >= bound
@@ -191,21 +188,30 @@ class Ranked(Strategy):
     ) -> "Best":  # fmt: skip
         """Return the entities that fit and could reach ``bound``, and others."""
         if len(index.lengths) <= _MANY or not len(phone_log_probs):
-            return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
+            best = best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
+        else:
+            best = self._reaching_of_many(heard, phone_log_probs, entities, index, bound)
+        said, named, pieces = self._spellings(entities), self._named_weights, len(self._tokens.pieces)
+        return best.only(reaching(best.entities, best.costs, best.phones, said, named, heard.tokens, pieces, bound))
+
+    def _reaching_of_many(
+        self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
+        bound: float,
+    ) -> "Best":  # fmt: skip
         reach = self._reach.of(entities, lambda: self._reach_of(entities, index))
         slots, allowed = self._phonetic.slots(phone_log_probs), self._phonetic.limits(index.longest)
-        reaching = reach.entities(slots, heard.tokens, len(self._tokens.pieces), allowed, bound)
-        fitting = self._phonetic.laid(phone_log_probs, index, reach.pronunciations(reaching))
-        best = best_pronunciations(fitting, index)
-        best = best.only(np.isin(best.entities, reaching))  # of others not all pronunciations were laid
-        pieces = len(self._tokens.pieces)
-        return best.only(reach.reaching(best.entities, best.costs, best.phones, heard.tokens, pieces, bound))
+        found = reach.entities(slots, heard.tokens, len(self._tokens.pieces), allowed, bound)
+        best = best_pronunciations(self._phonetic.laid(phone_log_probs, index, reach.pronunciations(found)), index)
+        return best.only(np.isin(best.entities, found))  # of others not all pronunciations were laid
 
     def _reach_of(self, entities: EntityList, index: SoundIndex) -> Reach:
         spellings = self._spellings(entities)
         blocks = open_blocks(entities, self._tokens) if isinstance(entities, Catalog) else None
-        weights = dict(zip(FEATURES, self.weights, strict=True))
-        return Reach(index, entries_of(index, spellings) if blocks is None else blocks, spellings, weights)
+        return Reach(index, entries_of(index, spellings) if blocks is None else blocks, spellings, self._named_weights)
+
+    @property
+    def _named_weights(self) -> dict[str, float]:
+        return dict(zip(FEATURES, self.weights, strict=True))
 
     def _fitting(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex

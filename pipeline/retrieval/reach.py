@@ -23,6 +23,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.retrieval.block_costs import PER_NAT, Slots, block_costs
 from pipeline.retrieval.block_entries import LETTERS, MOST_LETTERS, NO_SUBWORD, PHONES, SUBWORDS, BlockEntries
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.placed import MOST_PER_PHONE, MOST_THROUGH
@@ -32,15 +33,8 @@ from pipeline.types.emissions import SparseLogProbs
 
 MOST_SPELLING, MOST_COST = 20.0, 10.0
 """Nats up to which the log odds count ``spelling_capped`` and ``cost_capped``."""
-_PER_NAT = 10  # steps in which the costs of blocks are counted, rounded down
-_FINE = 16  # parts of a step in which phones are laid, also rounded down; MOST_COST is whole steps
-_FAR = 60.0  # nats; more than three phones cost, as each may be dropped
-_LANES = 64  # phones that are laid together, MOST_UNITS of them at most: a vector of the processor's or two
-_CHUNK = 32  # slots that are looked at together; rows have two at least, as loops over one are compiled badly
-_MOST = 127  # steps that are counted for half a block, so that a byte holds those of a whole one
 _SLACK = 1e-3  # of log odds, so that rounding leaves nothing out
 _NO_PATH = 1e4  # nats that a spelling costs which has more subwords than there are frames
-Slots = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]
 _SOME = 1024  # entries that are looked at at a time: as much as lies in the processor's cache
 _EIGHTHS = 8  # in which the costs of two subwords are counted, rounded down
 _PARTS = 16  # of log odds of 1
@@ -80,9 +74,7 @@ class Reach:
     ) -> None:
         """``weights``: of the log odds, by name."""
         self._index, self._entries, self._spellings, self._weights = index, entries, spellings, weights
-        self._spelling = np.array(
-            [weights[name] for name in ("letters", "subwords", "spelling", "spelling_per_letter", "spelling_capped")]
-        )
+        self._spelling = _of_spelling(weights)
         self._limits = Kept[Limits](_BOUNDS)
 
     def pronunciations(self, entities: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -121,26 +113,7 @@ class Reach:
             index.lengths, limits.odds,
         )  # fmt: skip
         marked: npt.NDArray[np.int32] = _marked(marks)
-        return marked[self._reaching(marked, odds[marked].astype(np.float64), least, bound)]
-
-    def reaching(
-        self, entities: npt.NDArray[np.int32], costs: npt.NDArray[np.float32], phones: npt.NDArray[np.int64],
-        heard: SparseLogProbs, pieces: int, bound: float,
-    ) -> npt.NDArray[np.bool_]:  # fmt: skip
-        """Return [E] which entities can reach ``bound`` with pronunciations of so many ``phones`` and ``costs`` in
-        nats; ``heard`` and ``pieces`` as for ``entities``."""
-        odds = _odds_alone(self._weights, costs.astype(np.float64), phones) + _most_placed(self._weights, 0.0, 0.0)
-        return self._reaching(entities, odds, least_costs(heard, pieces), bound)
-
-    def _reaching(
-        self, entities: npt.NDArray[np.int32], odds: npt.NDArray[np.float64], least: npt.NDArray[np.float32],
-        bound: float,
-    ) -> npt.NDArray[np.bool_]:  # fmt: skip
-        of = self._spellings
-        reaching: npt.NDArray[np.bool_] = _reaching(
-            entities, odds, of.tokens, of.starts, of.letters, of.spellings, least, self._spelling, bound - _SLACK
-        )
-        return reaching
+        return marked[_spelled(marked, odds[marked].astype(np.float64), self._spellings, self._spelling, least, bound)]
 
     def _limited(self, allowed: npt.NDArray[np.float32], bound: float) -> Limits:
         odds, entries, spellings = most_odds(self._weights, allowed), self._entries, self._spellings
@@ -149,6 +122,34 @@ class Reach:
             entries.starts, entries.words, entries.entries, odds, shapes, bound - _SLACK
         )
         return Limits(odds, of_entries, spare, of_blocks, _lost(self._spelling), _steps_of(odds))
+
+
+def reaching(
+    entities: npt.NDArray[np.int32], costs: npt.NDArray[np.float32], phones: npt.NDArray[np.int64],
+    spellings: SpellingIndex, weights: Mapping[str, float], heard: SparseLogProbs, pieces: int, bound: float,
+) -> npt.NDArray[np.bool_]:  # fmt: skip
+    """Return [E] which entities can reach ``bound`` with pronunciations of so many ``phones`` and ``costs`` in nats.
+
+    spellings: of the list; heard: what the subword head heard, with ``pieces`` subwords in all
+    """
+    odds = _odds_alone(weights, costs.astype(np.float64), phones) + _most_placed(weights, 0.0, 0.0)
+    return _spelled(entities, odds, spellings, _of_spelling(weights), least_costs(heard, pieces), bound)
+
+
+def _of_spelling(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
+    names = ("letters", "subwords", "spelling", "spelling_per_letter", "spelling_capped")
+    return np.array([weights[name] for name in names])
+
+
+def _spelled(
+    entities: npt.NDArray[np.int32], odds: npt.NDArray[np.float64], of: SpellingIndex,
+    weights: npt.NDArray[np.float64], least: npt.NDArray[np.float32], bound: float,
+) -> npt.NDArray[np.bool_]:  # fmt: skip
+    """Return [E] which entities reach ``bound`` with ``odds`` and what their subwords cost at ``least``."""
+    reached: npt.NDArray[np.bool_] = _reaching(
+        entities, odds, of.tokens, of.starts, of.letters, of.spellings, least, weights, bound - _SLACK
+    )
+    return reached
 
 
 def _in_eighths(least: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -178,11 +179,11 @@ def _steps_of(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
 
 def most_odds(weights: Mapping[str, float], allowed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Return Limits.odds; -inf where a pronunciation of so many phones may not cost so many steps."""
-    steps = np.arange(max(0, int(np.ceil(allowed.max(initial=0.0) * _PER_NAT))) + 2)
-    phones, costs = np.arange(len(allowed))[:, None], steps / _PER_NAT
+    steps = np.arange(max(0, int(np.ceil(allowed.max(initial=0.0) * PER_NAT))) + 2)
+    phones, costs = np.arange(len(allowed))[:, None], steps / PER_NAT
     # Linear between whole steps, as the caps lie there; so no cost between two of them has more than both.
     alone = _odds_alone(weights, costs, phones)
-    alone[steps > np.ceil(allowed * _PER_NAT)[:, None]] = -np.inf
+    alone[steps > np.ceil(allowed * PER_NAT)[:, None]] = -np.inf
     alone = np.maximum.accumulate(alone[:, ::-1], axis=1)[:, ::-1]
     odds: npt.NDArray[np.float64] = alone + _most_placed(weights, costs, costs / np.maximum(phones, 1))
     return odds
@@ -221,31 +222,6 @@ def least_costs(heard: SparseLogProbs, pieces: int) -> npt.NDArray[np.float32]:
         dense = heard.dense(pieces)
         np.minimum((dense.max(1, keepdims=True) - dense).min(0), CLIP, out=least)
     return least
-
-
-def block_costs(index: SoundIndex, slots: Slots) -> npt.NDArray[np.uint8]:
-    """Return [B + 1] the least steps of each block wherever it lies, and 0 for none.
-
-    Any number of slots may be left out between phones. slots: of Phonetic.slots
-    """
-    gaps, skips, drop = slots
-    many = int((gaps[0] < _FAR).sum())  # slots; the others are there for vectors to be whole
-    by_phone, left_out, dropped = _fine(gaps[:, :many]), _fine(skips[:many]), _fine(drop)
-    left, right = by_phone, by_phone[:, ::-1].copy()
-    lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, left, left_out, dropped, True)
-    left_out = left_out[::-1].copy()
-    rights = _rows(index.right_phones, index.right_lengths, index.right_shared, right, left_out, dropped, False)
-    costs = np.zeros(len(index.block_lefts) + 1, np.uint8)
-    chunks, halves = lefts.shape[1] // _CHUNK, (index.block_lefts, index.block_rights)
-    if chunks < 2 + len(_CHEAPEST):
-        _CHEAPEST[chunks - 2](lefts.reshape(-1), rights.reshape(-1), *halves, costs)
-    else:
-        _cheapest(lefts, rights, *halves, costs)
-    return costs
-
-
-def _fine(nats: npt.NDArray[np.float32] | float) -> npt.NDArray[np.uint16]:
-    return (np.minimum(nats, _FAR) * (_PER_NAT * _FINE)).astype(np.uint16)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -436,158 +412,6 @@ def _all_said(entities, said, starts):  # type: ignore[no-untyped-def]
             found[at] = said[place]
             at += 1
     return np.unique(found)
-
-
-@numba.njit(cache=True, nogil=True)
-def _rows(phones, lengths, shared, by_phone, skips, drop, is_left):  # type: ignore[no-untyped-def]
-    """[H, slots + 1 and more] what each half costs at least, in steps, with so many slots before the middle of its
-    block; _MOST in what is more.
-
-    phones, lengths, shared: of halves (SoundIndex); by_phone: [phones, slots] gaps
-
-    Left halves end there, with their last phone. Right halves are laid backwards; before them slots are left out. All
-    phones that could come after the same ones are laid together, and each half is one of them; only where no slots are
-    left out after the last phone each is laid alone, along the slots.
-    """
-    slots, deepest = by_phone.shape[1], phones.shape[1] - 1
-    gaps = np.full((slots, _LANES), np.uint16(_FAR * _PER_NAT * _FINE), np.uint16)
-    gaps[:, : len(by_phone)] = by_phone.T
-    rows = np.full((len(lengths), max(2, slots // _CHUNK + 1) * _CHUNK), np.uint8(_MOST), np.uint8)
-    lead = np.zeros((phones.shape[1], slots + 1), np.uint16)  # what the phones before each depth cost
-    after = np.empty((phones.shape[1], slots + 1, _LANES), np.uint16)  # .. and with every phone that could come then
-    steps = np.empty((phones.shape[1], slots + 1, _LANES), np.uint8)
-    laid = np.zeros(phones.shape[1], np.bool_)
-    for half in range(len(lengths)):
-        if lengths[half] == 0:
-            rows[half, : slots + 1] = 0
-            continue
-        last = lengths[half] - 1
-        laid[shared[half] + 1 :] = False
-        for depth in range(last + 1):
-            if not laid[depth]:
-                if depth > 0:
-                    lead[depth] = after[depth - 1, :, phones[half, depth - 1]]
-                if not is_left or depth < deepest:
-                    _lay(lead[depth], gaps, skips, drop, after[depth], steps[depth], is_left)
-                laid[depth] = True
-        if is_left and last == deepest:
-            _place(lead[last], by_phone[phones[half, last]], drop, rows[half])
-        else:
-            _pick(steps[last], phones[half, last], rows[half], is_left)
-    return rows
-
-
-@numba.njit(cache=True)
-def _place(before, gap, drop, row):  # type: ignore[no-untyped-def]
-    """Lay one phone behind what costs ``before``, and write what that costs in steps."""
-    row[0] = _in_steps(np.uint16(before[0] + drop))
-    for slot in range(len(gap)):
-        own, dropped = np.uint16(before[slot] + gap[slot]), np.uint16(before[slot + 1] + drop)
-        row[slot + 1] = _in_steps(own if own < dropped else dropped)
-
-
-@numba.njit(cache=True)
-def _lay(before, gaps, skips, drop, after, steps, is_left):  # type: ignore[no-untyped-def]
-    """Lay every phone behind what costs ``before`` with i slots behind: [slots + 1, _LANES], with any number of slots
-    left out ``after`` it, and in steps as _rows wants them."""
-    low = np.empty(_LANES, np.uint16)
-    for lane in range(_LANES):
-        low[lane] = np.uint16(before[0] + drop)
-        after[0, lane] = low[lane]
-        steps[0, lane] = _in_steps(low[lane])
-    for slot in range(len(gaps)):
-        heard, dropped, skip = before[slot], np.uint16(before[slot + 1] + drop), skips[slot]
-        gap, then, counted = gaps[slot], after[slot + 1], steps[slot + 1]
-        for lane in range(_LANES):
-            own = np.uint16(heard + gap[lane])
-            own = own if own < dropped else dropped
-            skipped = np.uint16(low[lane] + skip)
-            both = skipped if skipped < own else own
-            low[lane] = both
-            then[lane] = both
-            counted[lane] = _in_steps(own if is_left else both)
-
-
-@numba.njit(cache=True)
-def _in_steps(cost):  # type: ignore[no-untyped-def]
-    """Return a cost in steps, rounded down; what is more than half a byte holds counts for less."""
-    steps = np.uint16(cost >> np.uint16(4))
-    return np.uint8(steps if steps < np.uint16(_MOST) else np.uint16(_MOST))
-
-
-@numba.njit(cache=True)
-def _pick(steps, phone, row, is_left):  # type: ignore[no-untyped-def]
-    last = len(steps) - 1
-    for at in range(len(steps)):
-        row[at] = steps[at if is_left else last - at, phone]
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest(lefts, rights, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    """Write to best [B and more] the least steps of each block wherever it lies."""
-    for block in range(len(left_of)):
-        left, right, low = lefts[left_of[block]], rights[right_of[block]], np.uint8(255)
-        for at in range(len(left)):
-            both = np.uint8(left[at] + right[at])
-            low = both if both < low else low
-        best[block] = low
-
-
-@numba.njit(inline="always")
-def _cheapest_in(left, right, left_of, right_of, best, chunks):  # type: ignore[no-untyped-def]
-    """_cheapest for rows of so many chunks: loops whose length is known become a few instructions each."""
-    chunk, size = np.uint64(_CHUNK), np.uint64(chunks * _CHUNK)
-    for block in range(len(left_of)):
-        low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
-        for at in range(chunk):
-            least = np.uint8(255)
-            for begin in range(np.uint64(chunks)):
-                both = np.uint8(left[a + begin * chunk + at] + right[b + begin * chunk + at])
-                least = both if both < least else least
-            low = least if least < low else low
-        best[block] = low
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_two(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 2)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_three(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 3)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_four(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 4)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_five(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 5)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_six(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 6)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_seven(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 7)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_eight(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 8)
-
-
-_CHEAPEST = (
-    _cheapest_in_two, _cheapest_in_three, _cheapest_in_four, _cheapest_in_five, _cheapest_in_six,
-    _cheapest_in_seven, _cheapest_in_eight,
-)  # fmt: skip
-"""For utterances of up to 255 slots, some half a minute; each is compiled when it is needed first."""
 
 
 @numba.njit(cache=True, nogil=True)

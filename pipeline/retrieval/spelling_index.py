@@ -61,10 +61,6 @@ class SpellingIndex:
         for field in dataclasses.fields(self):
             np.save(folder / f"{field.name}.npy", getattr(self, field.name))
 
-    def shape_of(self, entities: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return [E] the most subwords and letters of a spelling of each entity, 1 where there is none."""
-        return _shapes(self.starts, self.letters, self.spellings, entities)  # type: ignore[no-any-return]
-
     def spelled(self, heard: SparseLogProbs, entities: npt.NDArray[np.int32], blank: int, pieces: int) -> Spelled:
         """Return how each of ``entities`` is spelled in what the subword head heard."""
         dense = heard.dense(pieces)
@@ -102,16 +98,6 @@ def build_spellings(entities: Iterable[Entity], tokens: Tokens) -> SpellingIndex
     for array in arrays:
         array.flags.writeable = False  # as arrays from files are: the kernel is compiled for one kind
     return SpellingIndex(*arrays)
-
-
-@numba.njit(cache=True, nogil=True)
-def _shapes(starts, letters, spellings, entities):  # type: ignore[no-untyped-def]
-    subwords, sizes = np.ones(len(entities), np.int64), np.ones(len(entities), np.int64)
-    for at in range(len(entities)):
-        for spelling in range(spellings[entities[at]], spellings[entities[at] + 1]):
-            subwords[at] = max(subwords[at], starts[spelling + 1] - starts[spelling])
-            sizes[at] = max(sizes[at], np.int64(letters[spelling]))
-    return subwords, sizes
 
 
 @numba.njit(cache=True, nogil=True)

@@ -124,6 +124,14 @@ def test_aliases_and_names_that_nothing_spells_or_says(pronouncer: Pronouncer) -
     assert {"gwrych", "—"} <= set(found)
 
 
+def test_a_long_alias_that_was_not_said_takes_nothing_away(pronouncer: Pronouncer) -> None:
+    others = [Entity(name, name) for name in OTHERS]
+    alias = " ".join(["there which would about little before should people"] * 6)  # many letters in few subwords
+    known = Entity("nilsson", "nilsson", aliases=(alias,))
+    found = shortlister(pronouncer).shortlist(heard(), EntityList((*others, known)))
+    assert "nilsson" in names(found.entities)
+
+
 def test_a_catalog_is_ranked_as_its_list(
     pronouncer: Pronouncer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,11 +14,12 @@ from pipeline.config import AcousticConfig, CutConfig, ShortlistConfig, joint
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval import ranked
+from pipeline.retrieval.block_costs import block_costs
 from pipeline.retrieval.block_entries import NO_SUBWORD, entries_of
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.placed import MOST, PLACED
 from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, log_odds
-from pipeline.retrieval.reach import Reach, _looked_at, block_costs, least_costs, most_odds, spelled_odds
+from pipeline.retrieval.reach import Reach, _looked_at, least_costs, most_odds, spelled_odds
 from pipeline.retrieval.sound_index import SoundIndex, build_index, encode
 from pipeline.retrieval.spelling_index import build_spellings
 from pipeline.types.emissions import Emissions
