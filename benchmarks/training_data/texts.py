@@ -315,19 +315,19 @@ def read_leak_filter(arguments: argparse.Namespace) -> LeakFilter:
     return LeakFilter(read_references(arguments.dev_parquet), catalog, common)
 
 
-def read_arguments(description: str | None) -> argparse.Namespace:
+def build_parser(description: str | None) -> argparse.ArgumentParser:
     """Return the options of a program that writes text."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--max-hits", type=int, default=5)
     add_leak_arguments(parser)
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
     """Write the sentences of all sources to a TSV file."""
-    arguments = read_arguments(__doc__)
+    arguments = build_parser(__doc__).parse_args()
     partial = arguments.out.with_suffix(".part")
     with partial.open("w", encoding="utf-8") as file:
         for row in collect(arguments.sources, read_leak_filter(arguments), arguments.max_hits):
