@@ -4,10 +4,13 @@ As pipeline.retrieval.phonetic lays phones, but any number of slots may be left 
 counted in whole steps, rounded down, and all phones that could come after the same ones are laid together.
 """
 
+from collections.abc import Callable
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.retrieval.phonetic import cheapest
 from pipeline.retrieval.sound_index import SoundIndex
 
 PER_NAT = 10
@@ -19,6 +22,7 @@ _CHUNK = 32  # slots that are looked at together; rows have two at least, as loo
 _MOST = 127  # steps that are counted for half a block, so that a byte holds those of a whole one
 Slots = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]
 """Of Phonetic.slots."""
+Kernel = Callable[..., npt.NDArray[np.uint8]]
 
 
 def block_costs(index: SoundIndex, slots: Slots) -> npt.NDArray[np.uint8]:
@@ -33,13 +37,10 @@ def block_costs(index: SoundIndex, slots: Slots) -> npt.NDArray[np.uint8]:
     lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, left, left_out, dropped, True)
     left_out = left_out[::-1].copy()
     rights = _rows(index.right_phones, index.right_lengths, index.right_shared, right, left_out, dropped, False)
-    costs = np.zeros(len(index.block_lefts) + 1, np.uint8)
-    chunks, halves = lefts.shape[1] // _CHUNK, (index.block_lefts, index.block_rights)
-    if chunks < 2 + len(_CHEAPEST):
-        _CHEAPEST[chunks - 2](lefts.reshape(-1), rights.reshape(-1), *halves, costs)
-    else:
-        _cheapest(lefts, rights, *halves, costs)
-    return costs
+    halves, quick = (index.block_lefts, index.block_rights), _CHEAPEST.get(lefts.shape[1] // _CHUNK)
+    if quick is None:
+        return np.append(cheapest(lefts, rights, *halves), np.uint8(0))
+    return np.append(quick(lefts.reshape(-1), rights.reshape(-1), *halves), np.uint8(0))
 
 
 def _fine(nats: npt.NDArray[np.float32] | float) -> npt.NDArray[np.uint16]:
@@ -130,69 +131,26 @@ def _pick(steps, phone, row, is_left):  # type: ignore[no-untyped-def]
         row[at] = steps[at if is_left else last - at, phone]
 
 
-@numba.njit(cache=True, nogil=True)
-def _cheapest(lefts, rights, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    """Write to best [B and more] the least steps of each block wherever it lies."""
-    for block in range(len(left_of)):
-        left, right, low = lefts[left_of[block]], rights[right_of[block]], np.uint8(255)
-        for at in range(len(left)):
-            both = np.uint8(left[at] + right[at])
-            low = both if both < low else low
-        best[block] = low
+def _cheapest_of(chunks: int) -> Kernel:
+    """``cheapest`` for rows of so many chunks: loops whose length is known become a few instructions each."""
+
+    @numba.njit(cache=True, nogil=True)
+    def kernel(left, right, left_of, right_of):  # type: ignore[no-untyped-def]
+        best = np.empty(len(left_of), np.uint8)
+        chunk, size = np.uint64(_CHUNK), np.uint64(chunks * _CHUNK)
+        for block in range(len(left_of)):
+            low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
+            for at in range(chunk):
+                least = np.uint8(255)
+                for begin in range(np.uint64(chunks)):
+                    both = np.uint8(left[a + begin * chunk + at] + right[b + begin * chunk + at])
+                    least = both if both < least else least
+                low = least if least < low else low
+            best[block] = low
+        return best
+
+    return kernel
 
 
-@numba.njit(inline="always")
-def _cheapest_in(left, right, left_of, right_of, best, chunks):  # type: ignore[no-untyped-def]
-    """_cheapest for rows of so many chunks: loops whose length is known become a few instructions each."""
-    chunk, size = np.uint64(_CHUNK), np.uint64(chunks * _CHUNK)
-    for block in range(len(left_of)):
-        low, a, b = np.uint8(255), np.uint64(left_of[block]) * size, np.uint64(right_of[block]) * size
-        for at in range(chunk):
-            least = np.uint8(255)
-            for begin in range(np.uint64(chunks)):
-                both = np.uint8(left[a + begin * chunk + at] + right[b + begin * chunk + at])
-                least = both if both < least else least
-            low = least if least < low else low
-        best[block] = low
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_two(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 2)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_three(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 3)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_four(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 4)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_five(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 5)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_six(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 6)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_seven(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 7)
-
-
-@numba.njit(cache=True, nogil=True)
-def _cheapest_in_eight(left, right, left_of, right_of, best):  # type: ignore[no-untyped-def]
-    _cheapest_in(left, right, left_of, right_of, best, 8)
-
-
-_CHEAPEST = (
-    _cheapest_in_two, _cheapest_in_three, _cheapest_in_four, _cheapest_in_five, _cheapest_in_six,
-    _cheapest_in_seven, _cheapest_in_eight,
-)  # fmt: skip
+_CHEAPEST = {chunks: _cheapest_of(chunks) for chunks in range(2, 9)}
 """For utterances of up to 255 slots, some half a minute; each is compiled when it is needed first."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.compiled import array_kernel
-from pipeline.errors import InputError
+from pipeline.retrieval.array_files import fixed, open_arrays, save_arrays
 from pipeline.retrieval.sound_index import WIDTH, Ints, SoundIndex
 from pipeline.retrieval.spelling_index import SpellingIndex
 
@@ -53,17 +53,12 @@ class BlockEntries:
 
     def save(self, folder: Path) -> None:
         """Write a file per array into ``folder``, which must be there."""
-        for field in dataclasses.fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name))
+        save_arrays(self, folder)
 
 
 def open_entries(folder: Path) -> BlockEntries:
     """Return the entries whose files lie in ``folder``, mapped into memory; raises InputError if they are not whole."""
-    try:
-        arrays = [np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in dataclasses.fields(BlockEntries)]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: are no whole entries of blocks ({error}); build them again.") from error
-    return BlockEntries(*map(np.asarray, arrays))
+    return open_arrays(BlockEntries, folder, "entries of blocks")
 
 
 def entries_of(index: SoundIndex, spellings: SpellingIndex) -> BlockEntries:
@@ -81,8 +76,7 @@ def entries_of(index: SoundIndex, spellings: SpellingIndex) -> BlockEntries:
         np.cumsum([0, *map(len, parts)], dtype=np.int32),
         *_by_entity(index.owners, index.owner_starts, index.entities),
     )  # fmt: skip
-    for array in arrays:
-        array.flags.writeable = False  # as arrays from files are: the kernels are compiled for one kind
+    fixed(*arrays)
     return BlockEntries(*arrays)
 
 

@@ -210,7 +210,7 @@ class Phonetic(Strategy):
         turned, left_out = _backwards(gaps, skips)
         lefts = _rows(index.left_phones, index.left_lengths, index.left_shared, gaps, skips, drop, True)
         rights = _rows(index.right_phones, index.right_lengths, index.right_shared, turned, left_out, drop, False)
-        limits, best = _limits(config, index.longest), _cheapest(lefts, rights, index.block_lefts, index.block_rights)
+        limits, best = _limits(config, index.longest), cheapest(lefts, rights, index.block_lefts, index.block_rights)
         possible = _affordable(index.parts, index.lengths, best, _in_steps(limits), np.uint32(WIDTH))
         found, costs = _verify(
             possible, index.phones, index.starts, (index.parts, index.part_starts, index.block_rights),
@@ -393,7 +393,7 @@ def _write_steps(costs, steps):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _cheapest(lefts, rights, left_of, right_of):  # type: ignore[no-untyped-def]
+def cheapest(lefts, rights, left_of, right_of):  # type: ignore[no-untyped-def]
     """[B] the least steps of each block wherever it lies."""
     best = np.empty(len(left_of), np.uint8)
     for block in range(len(left_of)):

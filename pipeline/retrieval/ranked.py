@@ -36,11 +36,11 @@ from pipeline.retrieval.block_entries import entries_of
 from pipeline.retrieval.catalog import open_blocks, open_spelling
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.phonetic import Fitting, Phonetic
-from pipeline.retrieval.placed import MOST, PLACED, placed
-from pipeline.retrieval.reach import MOST_COST, MOST_SPELLING, Reach, reaching
+from pipeline.retrieval.placed import PLACED, placed
+from pipeline.retrieval.reach import MOST_COST, MOST_SPELLING, Reach, least_costs, most_placed, reaching
 from pipeline.retrieval.session import Earlier
 from pipeline.retrieval.sound_index import SoundIndex
-from pipeline.retrieval.spelling_index import Spelled, SpellingIndex, build_spellings
+from pipeline.retrieval.spelling_index import Spelled, SpellingIndex, build_spellings, subword_gaps
 from pipeline.retrieval.strategy import DEFAULT, Strategy
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
@@ -146,7 +146,7 @@ class Ranked(Strategy):
             return np.zeros(0, np.int32), np.zeros((0, len(FEATURES)))
         index = self._phonetic.compile(entities)
         best = best_pronunciations(self._fitting(heard, heard.phone_log_probs, entities, index), index)
-        said = self._spelled_in(heard, entities, best.entities)
+        said = self._spellings(entities).spelled(self._gaps(heard), best.entities, self._tokens.blank)
         columns = _columns(best.costs, best.phones, said.costs, said.subwords, said.letters)
         columns += placed(heard, self._tokens, said, self._phonetic, index, best.pronunciations)
         return best.entities, np.stack(columns, axis=1)
@@ -170,37 +170,31 @@ class Ranked(Strategy):
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Return the entities, ascending, that could reach ``bound``, and their log odds."""
         index = self._phonetic.compile(entities)
-        best = self._reaching(heard, phone_log_probs, entities, index, bound)
-        alone, others = self.weights[: len(ALONE)], self.weights[len(ALONE) :]
-        most = sum(max(0.0, weight * limit) for weight, limit in zip(others, MOST, strict=True))
-        said = self._spelled_in(heard, entities, best.entities)
+        gaps, spellings = self._gaps(heard), self._spellings(entities)
+        least, weights = least_costs(gaps), self._named_weights
+        best = self._found(heard, phone_log_probs, entities, index, least, bound)
+        near = reaching(best.entities, best.costs, best.phones, spellings, weights, least, bound)
+        best = best.only(near)
+        said = spellings.spelled(gaps, best.entities, self._tokens.blank)
+        alone, others, most = self.weights[: len(ALONE)], self.weights[len(ALONE) :], most_placed(weights)
         odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
         near = odds + most >= bound
         best, said, odds = best.only(near), said.only(near), odds[near]
         return best.entities, in_place(odds, others, heard, self._tokens, self._phonetic, index, best, said)
 
-    def _spelled_in(self, heard: Emissions, entities: EntityList, found: npt.NDArray[np.int32]) -> Spelled:
-        return self._spellings(entities).spelled(heard.tokens, found, self._tokens.blank, len(self._tokens.pieces))
+    def _gaps(self, heard: Emissions) -> npt.NDArray[np.float32]:
+        return subword_gaps(heard.tokens, len(self._tokens.pieces))
 
-    def _reaching(
+    def _found(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
-        bound: float,
+        least: npt.NDArray[np.float32], bound: float,
     ) -> "Best":  # fmt: skip
-        """Return the entities that fit and could reach ``bound``, and others."""
+        """Return the entities that fit and could reach ``bound``, and others; ``least``: of least_costs."""
         if len(index.lengths) <= _MANY or not len(phone_log_probs):
-            best = best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
-        else:
-            best = self._reaching_of_many(heard, phone_log_probs, entities, index, bound)
-        said, named, pieces = self._spellings(entities), self._named_weights, len(self._tokens.pieces)
-        return best.only(reaching(best.entities, best.costs, best.phones, said, named, heard.tokens, pieces, bound))
-
-    def _reaching_of_many(
-        self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
-        bound: float,
-    ) -> "Best":  # fmt: skip
+            return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
         reach = self._reach.of(entities, lambda: self._reach_of(entities, index))
         slots, allowed = self._phonetic.slots(phone_log_probs), self._phonetic.limits(index.longest)
-        found = reach.entities(slots, heard.tokens, len(self._tokens.pieces), allowed, bound)
+        found = reach.entities(slots, least, allowed, bound)
         best = best_pronunciations(self._phonetic.laid(phone_log_probs, index, reach.pronunciations(found)), index)
         return best.only(np.isin(best.entities, found))  # of others not all pronunciations were laid
 

@@ -29,7 +29,6 @@ from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.placed import MOST_PER_PHONE, MOST_THROUGH
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex
 from pipeline.retrieval.spelling_index import CLIP, SpellingIndex
-from pipeline.types.emissions import SparseLogProbs
 
 MOST_SPELLING, MOST_COST = 20.0, 10.0
 """Nats up to which the log odds count ``spelling_capped`` and ``cost_capped``."""
@@ -83,19 +82,18 @@ class Reach:
         return said
 
     def entities(
-        self, slots: Slots, heard: SparseLogProbs, pieces: int, allowed: npt.NDArray[np.float32], bound: float
+        self, slots: Slots, least: npt.NDArray[np.float32], allowed: npt.NDArray[np.float32], bound: float
     ) -> npt.NDArray[np.int32]:
         """Return, ascending, every entity that can reach ``bound``, and some that cannot.
 
         slots:   of Phonetic.slots
-        heard:   what the subword head heard, with ``pieces`` subwords in all
+        least:   of least_costs
         allowed: [longest + 1] the most nats that a pronunciation of so many phones may cost (Phonetic.limits)
         """
         index, entries = self._index, self._entries
         limits = self._limits.of(allowed, lambda: self._limited(allowed, bound), bound)
         best = block_costs(index, slots)
         cheap = _below(best, limits.blocks)
-        least = least_costs(heard, pieces)
         found, costs, below = _looked_at(
             cheap,
             best,
@@ -126,14 +124,14 @@ class Reach:
 
 def reaching(
     entities: npt.NDArray[np.int32], costs: npt.NDArray[np.float32], phones: npt.NDArray[np.int64],
-    spellings: SpellingIndex, weights: Mapping[str, float], heard: SparseLogProbs, pieces: int, bound: float,
+    spellings: SpellingIndex, weights: Mapping[str, float], least: npt.NDArray[np.float32], bound: float,
 ) -> npt.NDArray[np.bool_]:  # fmt: skip
     """Return [E] which entities can reach ``bound`` with pronunciations of so many ``phones`` and ``costs`` in nats.
 
-    spellings: of the list; heard: what the subword head heard, with ``pieces`` subwords in all
+    spellings: of the list; least: of least_costs
     """
-    odds = _odds_alone(weights, costs.astype(np.float64), phones) + _most_placed(weights, 0.0, 0.0)
-    return _spelled(entities, odds, spellings, _of_spelling(weights), least_costs(heard, pieces), bound)
+    odds = _odds_alone(weights, costs.astype(np.float64), phones) + most_placed(weights)
+    return _spelled(entities, odds, spellings, _of_spelling(weights), least, bound)
 
 
 def _of_spelling(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
@@ -185,7 +183,7 @@ def most_odds(weights: Mapping[str, float], allowed: npt.NDArray[np.float32]) ->
     alone = _odds_alone(weights, costs, phones)
     alone[steps > np.ceil(allowed * PER_NAT)[:, None]] = -np.inf
     alone = np.maximum.accumulate(alone[:, ::-1], axis=1)[:, ::-1]
-    odds: npt.NDArray[np.float64] = alone + _most_placed(weights, costs, costs / np.maximum(phones, 1))
+    odds: npt.NDArray[np.float64] = alone + most_placed(weights, costs, costs / np.maximum(phones, 1))
     return odds
 
 
@@ -201,10 +199,11 @@ def _odds_alone(
     return odds
 
 
-def _most_placed(
-    weights: Mapping[str, float], through: npt.NDArray[np.float64] | float, per_phone: npt.NDArray[np.float64] | float
-) -> npt.NDArray[np.float64]:
-    """Return the most that PLACED add, if ``through`` is at least so much."""
+def most_placed(
+    weights: Mapping[str, float], through: npt.NDArray[np.float64] | float = 0.0,
+    per_phone: npt.NDArray[np.float64] | float = 0.0,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Return the most that PLACED add, if ``through`` and ``through_per_phone`` are at least so much."""
     words = max(0.0, weights["begins"]) + max(0.0, weights["ends"])
     most: npt.NDArray[np.float64] = words + _most_of(weights["through"], through, MOST_THROUGH)
     return most + _most_of(weights["through_per_phone"], per_phone, MOST_PER_PHONE)
@@ -215,12 +214,9 @@ def _most_of(weight: float, least: npt.NDArray[np.float64] | float, most: float)
     return np.maximum(weight * np.minimum(least, most), np.float64(weight * most))
 
 
-def least_costs(heard: SparseLogProbs, pieces: int) -> npt.NDArray[np.float32]:
-    """Return [pieces] nats that each subword costs in the best frame for it, at most CLIP."""
-    least = np.full(pieces, CLIP, np.float32)
-    if heard.frames:
-        dense = heard.dense(pieces)
-        np.minimum((dense.max(1, keepdims=True) - dense).min(0), CLIP, out=least)
+def least_costs(gaps: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return [V] nats that each subword costs in the best frame for it, at most CLIP; ``gaps`` [T, V]: subword_gaps."""
+    least: npt.NDArray[np.float32] = gaps.min(0, initial=CLIP)
     return least
 
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pipeline.compiled import array_kernel
 from pipeline.errors import InputError
 from pipeline.lexicon.phones import ARPABET, Pronunciation, Units
+from pipeline.retrieval.array_files import open_arrays, save_arrays
 
 WIDTH = 6
 """Most phones of a block."""
@@ -82,17 +83,12 @@ class SoundIndex:
 
     def save(self, folder: Path) -> None:
         """Write a file per array into ``folder``, which must be there."""
-        for field in dataclasses.fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name))
+        save_arrays(self, folder)
 
 
 def open_index(folder: Path) -> SoundIndex:
     """Return the index whose files lie in ``folder``, mapped into memory; raises InputError if it is not whole."""
-    try:
-        arrays = [np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in dataclasses.fields(SoundIndex)]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: is no whole index of pronunciations ({error}); build it again.") from error
-    return SoundIndex(*map(np.asarray, arrays))
+    return open_arrays(SoundIndex, folder, "index of pronunciations")
 
 
 def encode(pronunciations: Sequence[Pronunciation], units: Units = ARPABET) -> bytes:

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import InputError, RowError
+from pipeline.errors import RowError
+from pipeline.retrieval.array_files import fixed, open_arrays, save_arrays
 from pipeline.types.emissions import SparseLogProbs
 from pipeline.types.entity import Entity
 from pipeline.types.tokens import Tokens
@@ -58,23 +59,23 @@ class SpellingIndex:
 
     def save(self, folder: Path) -> None:
         """Write a file per array into ``folder``, which must be there."""
-        for field in dataclasses.fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name))
+        save_arrays(self, folder)
 
-    def spelled(self, heard: SparseLogProbs, entities: npt.NDArray[np.int32], blank: int, pieces: int) -> Spelled:
-        """Return how each of ``entities`` is spelled in what the subword head heard."""
-        dense = heard.dense(pieces)
-        gaps = np.minimum(dense.max(1, keepdims=True) - dense, CLIP)
+    def spelled(self, gaps: npt.NDArray[np.float32], entities: npt.NDArray[np.int32], blank: int) -> Spelled:
+        """Return how each of ``entities`` is spelled in what the subword head heard; ``gaps``: of ``subword_gaps``."""
         return Spelled(*_spelled(gaps, self.tokens, self.starts, self.letters, self.spellings, entities, blank))
+
+
+def subword_gaps(heard: SparseLogProbs, pieces: int) -> npt.NDArray[np.float32]:
+    """Return [T, pieces] nats by which each subword stays below the best symbol of each frame, at most CLIP."""
+    dense = heard.dense(pieces)
+    gaps: npt.NDArray[np.float32] = np.minimum(dense.max(1, keepdims=True) - dense, CLIP)
+    return gaps
 
 
 def open_spellings(folder: Path) -> SpellingIndex:
     """Return the index whose files lie in ``folder``, mapped into memory; raises InputError if it is not whole."""
-    try:
-        arrays = [np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in dataclasses.fields(SpellingIndex)]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: is no whole index of spellings ({error}); build it again.") from error
-    return SpellingIndex(*map(np.asarray, arrays))
+    return open_arrays(SpellingIndex, folder, "index of spellings")
 
 
 def build_spellings(entities: Iterable[Entity], tokens: Tokens) -> SpellingIndex:
@@ -95,8 +96,7 @@ def build_spellings(entities: Iterable[Entity], tokens: Tokens) -> SpellingIndex
         np.array(flat, np.int16), np.array(starts, np.int32), np.array(letters, np.uint16),
         np.array(spellings, np.int32),
     )  # fmt: skip
-    for array in arrays:
-        array.flags.writeable = False  # as arrays from files are: the kernel is compiled for one kind
+    fixed(*arrays)
     return SpellingIndex(*arrays)
 
 

@@ -15,7 +15,7 @@ from pipeline.config import ShortlistConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.ranked import ALONE, best_pronunciations, in_place, log_odds
-from pipeline.retrieval.spelling_index import build_spellings
+from pipeline.retrieval.spelling_index import build_spellings, subword_gaps
 from pipeline.types.emissions import Emissions, on_clock
 from pipeline.types.entity import EntityList
 from pipeline.types.tokens import Tokens
@@ -46,7 +46,8 @@ class Standings:
         index = self._phonetic.compile(entities)
         best = best_pronunciations(self._phonetic.matching(heard.phone_log_probs, index), index)
         spellings = build_spellings(entities.entities, self._tokens)
-        said = spellings.spelled(heard.tokens, best.entities, self._tokens.blank, len(self._tokens.pieces))
+        gaps = subword_gaps(heard.tokens, len(self._tokens.pieces))
+        said = spellings.spelled(gaps, best.entities, self._tokens.blank)
         alone, others = weights[: len(ALONE)], weights[len(ALONE) :]
         odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
         odds = in_place(odds, others, heard, self._tokens, self._phonetic, index, best, said)

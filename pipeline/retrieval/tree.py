@@ -66,9 +66,9 @@ class Tree(Ranked):
         found = self._index(entities, index).fitting(index, self._model, windows, pairs, self._tree.fit)
         return self._phonetic.laid(phone_log_probs, index, found)
 
-    def _reaching(
+    def _found(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
-        bound: float,
+        least: npt.NDArray[np.float32], bound: float,
     ) -> Best:  # fmt: skip
         return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
 

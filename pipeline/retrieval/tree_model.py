@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.compiled import array_kernel
 from pipeline.errors import ModelError
+from pipeline.retrieval.array_files import fixed, open_arrays, save_arrays
 from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.windows import (
     KINDS,
@@ -98,8 +99,7 @@ class TreeIndex:
 
     def save(self, folder: Path) -> None:
         """Write a file per array into ``folder``, which must be there."""
-        for field in dataclasses.fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name))
+        save_arrays(self, folder)
 
     def fitting(
         self, index: SoundIndex, model: TreeModel, windows: Windows, pairs: tuple[Ints, Ints], least: float
@@ -116,11 +116,7 @@ class TreeIndex:
 
 def open_tree_index(folder: Path) -> TreeIndex:
     """Return the index whose files lie in ``folder``, mapped into memory; raises ModelError if it is not whole."""
-    try:
-        arrays = [np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in dataclasses.fields(TreeIndex)]
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: is no whole index of the tree ({error}); build it again.") from error
-    return TreeIndex(*map(np.asarray, arrays))
+    return open_arrays(TreeIndex, folder, "index of the tree", ModelError)
 
 
 def index_tree(index: SoundIndex, model: TreeModel) -> TreeIndex:
@@ -129,8 +125,7 @@ def index_tree(index: SoundIndex, model: TreeModel) -> TreeIndex:
     order = np.argsort(leaves, kind="stable").astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(np.bincount(leaves, minlength=len(model.first)))]).astype(np.int32)
     norms = _norms(index.phones, index.starts, order, model.idf, KINDS, PLACES)
-    for array in (order, starts, norms):
-        array.flags.writeable = False  # as arrays from files are: the kernel is compiled for one kind
+    fixed(order, starts, norms)
     return TreeIndex(order, starts, norms)
 
 

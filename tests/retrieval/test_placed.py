@@ -8,7 +8,7 @@ from pipeline.config import AcousticConfig, ShortlistConfig
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.placed import MOST, MOST_THROUGH, PLACED, placed
-from pipeline.retrieval.spelling_index import build_spellings
+from pipeline.retrieval.spelling_index import build_spellings, subword_gaps
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from tests.support.sparse import sparsify
@@ -32,9 +32,8 @@ def heard(text: str, rate: float = 1.0) -> Emissions:
 def measured(emissions: Emissions, *entities: Entity) -> list[dict[str, float]]:
     listed = EntityList(entities)
     index = PHONETIC.compile(listed)
-    said = build_spellings(entities, TOKENS).spelled(
-        emissions.tokens, np.arange(len(entities), dtype=np.int32), TOKENS.blank, len(TOKENS.pieces)
-    )
+    gaps = subword_gaps(emissions.tokens, len(TOKENS.pieces))
+    said = build_spellings(entities, TOKENS).spelled(gaps, np.arange(len(entities), dtype=np.int32), TOKENS.blank)
     first = np.searchsorted(index.owned(np.arange(len(index.lengths), dtype=np.int32))[1], np.arange(len(entities)))
     columns = placed(emissions, TOKENS, said, PHONETIC, index, first.astype(np.int32))
     return [dict(zip(PLACED, row, strict=True)) for row in np.stack(columns, 1).tolist()]

@@ -21,7 +21,7 @@ from pipeline.retrieval.placed import MOST, PLACED
 from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, log_odds
 from pipeline.retrieval.reach import Reach, _looked_at, least_costs, most_odds, spelled_odds
 from pipeline.retrieval.sound_index import SoundIndex, build_index, encode
-from pipeline.retrieval.spelling_index import build_spellings
+from pipeline.retrieval.spelling_index import build_spellings, subword_gaps
 from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from tests.support.sparse import sparsify
@@ -144,8 +144,9 @@ def test_subwords_cost_at_least_their_best_frames(seed: int, sharp: float) -> No
     heard = emissions(seed, sharp).tokens
     entities = tuple(Entity(word, word) for word in WORDS)
     index = build_spellings(entities, TOKENS)
-    said = index.spelled(heard, np.arange(len(WORDS), dtype=np.int32), TOKENS.blank, len(TOKENS.pieces))
-    least = least_costs(heard, len(TOKENS.pieces))
+    gaps = subword_gaps(heard, len(TOKENS.pieces))
+    said = index.spelled(gaps, np.arange(len(WORDS), dtype=np.int32), TOKENS.blank)
+    least = least_costs(gaps)
     sums = np.add.reduceat(least[index.tokens], index.starts[:-1])
     assert (sums <= said.costs + 1e-3).all()
     assert (sums > 0).any()
