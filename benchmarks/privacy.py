@@ -335,18 +335,18 @@ def main() -> None:
         for size in (GROUP, 80, 320, 1000):
             near = embeddings if size == GROUP else regrouped(embeddings, size)
             by_group = attacks.in_groups(texts, near)
-            line = {"by groups": linkage(by_group, ids, by_group), "style by groups": style(by_group, ids, by_group)}
+            told = {"by groups": linkage(by_group, ids, by_group), "style by groups": style(by_group, ids, by_group)}
             for within in WITHIN:
                 config = PrivacyConfig(within=within)
                 mechanism = build(config, near)
                 released = [private(table, config, mechanism, number) for number in range(COMPARED_KEYS)]
-                line["changed"] = utility.changed(texts, released[0])
+                line = told | {"changed": utility.changed(texts, released[0])}
                 for name, attack in (("by words", linkage), ("style by words", style)):
                     line[name] = float(np.mean([attack(texts, ids, one) for one in released]))
                 for name, rows, measure in (("domain", domain_rows, domain), ("source", source_rows, source)):
                     runs = [measure(private(rows, config, mechanism, number)) for number in range(COMPARED_KEYS)]
                     line[name] = float(np.mean(runs))
-                note(f"groups of {size} at 3, {within}", dict(line))
+                note(f"groups of {size} at 3, {within}", line)
     if "equal" in arguments.parts:
         bits = np.random.default_rng(2).integers(0, 2**64, (attacks.DRAWS, 4), np.uint64)
         ranges = {"grouped": (0.3, 8.0), "tem": (1.0, 30.0), "laplace": (5.0, 200.0)}
