@@ -16,12 +16,14 @@ from pipeline.retrieval.array_files import fixed, open_arrays, save_arrays
 from pipeline.retrieval.sound_index import WIDTH, Ints, SoundIndex
 from pipeline.retrieval.spelling_index import SpellingIndex
 
-SEVERAL = 3
+SEVERAL = 5
 """Blocks of a pronunciation up to which it has entries. Hardly any has more; those are in ``long``."""
-PHONES, LETTERS, SUBWORDS = 5, 7, 10
-"""Bits of the phones of a pronunciation, of the letters of a spelling and of each of two subwords in it: WORD."""
+PHONES, LETTERS, SUBWORDS, RAREST = 5, 7, 10, 5
+"""Bits of the phones of a pronunciation, of the letters of a spelling and of each of RAREST subwords in it: a word."""
 assert 1 << PHONES > SEVERAL * WIDTH
-WORD = PHONES + LETTERS + 2 * SUBWORDS  # 32
+assert PHONES + LETTERS + RAREST * SUBWORDS <= 64
+ENTITY, WORD, NEXT = 0, 1, 3
+NARROW = 16  # bits of a half
 MOST_LETTERS = (1 << LETTERS) - 1
 """Stands for so many and more."""
 NO_SUBWORD = (1 << SUBWORDS) - 1
@@ -33,16 +35,18 @@ class BlockEntries:
     """Of an index of the pronunciations of N entities, in B blocks; an entry for each entity of each pronunciation:
 
     starts:   [B + 1] the entries of block b are starts[b] to starts[b + 1]
-    words:    [P] from the lowest bits on the phones of the pronunciation, and of the only spelling of the entity its
-              letters and its two subwords that are met least on the list
-    entries:  [P, 3] the entity, and two other blocks of the pronunciation; B for each that there is not
+    entries:  [P, 5 or 7] all that is looked at of one, side by side, so that the processor fetches it at once:
+              ENTITY, the entity; WORD, in two parts of 32 bits, from the lowest on the phones of the pronunciation, and
+              of the only spelling of the entity its letters and its RAREST subwords that are met least on the list;
+              NEXT, the halves of the two blocks of the pronunciation that come next, after the last one the first: the
+              left and the right half of one and of the other, in 16 bits each where no index of a half needs more. NONE
+              halves are those of a block that there is not
     long, long_entities: pronunciations of more than SEVERAL blocks, once for each of their entities
     long_parts, long_starts: the blocks of each, one after the other
     said, said_starts: the pronunciations of entity n are said[said_starts[n] : said_starts[n + 1]]
     """
 
     starts: Ints
-    words: npt.NDArray[np.uint32]
     entries: npt.NDArray[np.uint32]
     long: Ints
     long_entities: Ints
@@ -71,7 +75,7 @@ def entries_of(index: SoundIndex, spellings: SpellingIndex) -> BlockEntries:
     words = _spelled(spellings.tokens, spellings.starts, spellings.letters, spellings.spellings, counts)
     arrays = (
         *_entries(index.parts, index.part_starts, index.lengths, index.owners, index.owner_starts, words,
-                  len(index.block_lefts)),
+                  *_halves(index)),
         long, long_entities, np.concatenate([np.zeros(0, np.uint32), *parts]),
         np.cumsum([0, *map(len, parts)], dtype=np.int32),
         *_by_entity(index.owners, index.owner_starts, index.entities),
@@ -80,30 +84,41 @@ def entries_of(index: SoundIndex, spellings: SpellingIndex) -> BlockEntries:
     return BlockEntries(*arrays)
 
 
+def _halves(index: SoundIndex) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], bool]:
+    """Return [B + 1] the left and the right halves of blocks and of none, and whether all fit in NARROW bits."""
+    none = len(index.left_lengths), len(index.right_lengths)
+    lefts, rights = np.append(index.block_lefts, none[0]), np.append(index.block_rights, none[1])
+    return lefts.astype(np.int64), rights.astype(np.int64), max(none) < 1 << NARROW
+
+
 @array_kernel
 def _spelled(tokens, starts, letters, spellings, counts):  # type: ignore[no-untyped-def]
     """[N] what an entry says of the spelling of each entity."""
-    words = np.empty(len(spellings) - 1, np.uint32)
+    words, rarest = np.empty(len(spellings) - 1, np.uint64), np.empty(RAREST, np.int64)
     for entity in range(len(words)):
-        size, first, second = np.int64(MOST_LETTERS), np.int64(NO_SUBWORD), np.int64(NO_SUBWORD)
+        size = np.int64(MOST_LETTERS)
+        rarest[:] = NO_SUBWORD
         if spellings[entity + 1] - spellings[entity] == 1:
             spelling = spellings[entity]
             size = min(size, np.int64(letters[spelling]))
             for at in range(starts[spelling], starts[spelling + 1]):
                 token = np.int64(tokens[at])
-                if token >= NO_SUBWORD:
-                    continue
-                if first == NO_SUBWORD or counts[token] < counts[first]:
-                    first, second = token, first
-                elif second == NO_SUBWORD or counts[token] < counts[second]:
-                    second = token
-        words[entity] = ((second << SUBWORDS | first) << LETTERS | size) << PHONES
+                for place in range(RAREST if token < NO_SUBWORD else 0):
+                    other = rarest[place]
+                    if other == NO_SUBWORD or counts[token] < counts[other]:
+                        rarest[place], token = token, other
+                    if token == NO_SUBWORD:
+                        break
+        words[entity] = np.uint64(size) << np.uint64(PHONES)
+        for place in range(RAREST):
+            words[entity] |= np.uint64(rarest[place]) << np.uint64(PHONES + LETTERS + place * SUBWORDS)
     return words
 
 
 @array_kernel
-def _entries(parts, part_starts, lengths, owners, owner_starts, words, blocks):  # type: ignore[no-untyped-def]
-    """Return the first fields of BlockEntries."""
+def _entries(parts, part_starts, lengths, owners, owner_starts, words, lefts, rights, is_narrow):  # type: ignore[no-untyped-def]
+    """Return the first fields of BlockEntries; lefts, rights: [B + 1] the halves of blocks, and of none."""
+    blocks = len(lefts) - 1
     starts = np.zeros(blocks + 1, np.int32)
     for k in range(len(lengths)):
         if part_starts[k + 1] - part_starts[k] <= SEVERAL:
@@ -111,18 +126,23 @@ def _entries(parts, part_starts, lengths, owners, owner_starts, words, blocks): 
                 starts[parts[at] + 1] += owner_starts[k + 1] - owner_starts[k]
     for block in range(blocks):
         starts[block + 1] += starts[block]
-    said, entries, following = np.empty(starts[-1], np.uint32), np.empty((starts[-1], 3), np.uint32), starts[:-1].copy()
+    entries, following = np.empty((starts[-1], NEXT + (2 if is_narrow else 4)), np.uint32), starts[:-1].copy()
     for k in range(len(lengths)):
         begin, count = part_starts[k], part_starts[k + 1] - part_starts[k]
         for place in range(count if count <= SEVERAL else 0):
             for owner in range(owner_starts[k], owner_starts[k + 1]):
                 at = following[parts[begin + place]]
                 following[parts[begin + place]] += 1
-                entries[at, 0] = owners[owner]
-                entries[at, 1] = parts[begin + (place + 1) % count] if count > 1 else blocks
-                entries[at, 2] = parts[begin + (place + 2) % count] if count > 2 else blocks
-                said[at] = words[owners[owner]] | lengths[k]
-    return starts, said, entries
+                word = words[owners[owner]] | np.uint64(lengths[k])
+                entries[at, ENTITY] = owners[owner]
+                entries[at, WORD], entries[at, WORD + 1] = word & np.uint64(2**32 - 1), word >> np.uint64(32)
+                for later in range(2):
+                    other = parts[begin + (place + 1 + later) % count] if count > 1 + later else blocks
+                    if is_narrow:
+                        entries[at, NEXT + later] = rights[other] << NARROW | lefts[other]
+                    else:
+                        entries[at, NEXT + 2 * later], entries[at, NEXT + 2 * later + 1] = lefts[other], rights[other]
+    return starts, entries
 
 
 @array_kernel

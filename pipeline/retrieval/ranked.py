@@ -8,7 +8,13 @@ The log odds are a linear model (``weights``) of what the best pronunciation cos
 costs in subwords, both also per phone and letter and up to a cap, the numbers of phones, letters and subwords, and of
 how the entity lies among the words of the first pass (pipeline.retrieval.placed). It was fitted on lists of about 2^18
 names. In a list twice as large twice as many fit by chance, so the bound rises.
+
 With a session, what was clear earlier in the recording is added to them (pipeline.retrieval.session).
+
+The best pronunciation of an entity, if it has more than six phones, must have a block of them
+(pipeline.retrieval.sound_index) that is clearly heard: wherever it is cheapest it costs at most ``heard`` of what
+``phonetic`` allows a block on average. Of names that were said hardly any has none. Of a million others nearly all have
+none, so these are never looked at.
 
 What cannot reach the bound is mostly never looked at (pipeline.retrieval.reach); that only saves time.
 
@@ -32,6 +38,7 @@ from pipeline.config import CutConfig, RunConfig, SessionConfig, ShortlistConfig
 from pipeline.entities.catalog import Catalog
 from pipeline.errors import ModelError
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.block_costs import clear_steps, clearly_heard
 from pipeline.retrieval.block_entries import entries_of
 from pipeline.retrieval.catalog import open_blocks, open_spelling
 from pipeline.retrieval.kept import Kept
@@ -180,6 +187,8 @@ class Ranked(Strategy):
         odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
         near = odds + most >= bound
         best, said, odds = best.only(near), said.only(near), odds[near]
+        clear = self._clear(phone_log_probs, index, best)
+        best, said, odds = best.only(clear), said.only(clear), odds[clear]
         return best.entities, in_place(odds, others, heard, self._tokens, self._phonetic, index, best, said)
 
     def _gaps(self, heard: Emissions) -> npt.NDArray[np.float32]:
@@ -201,7 +210,18 @@ class Ranked(Strategy):
     def _reach_of(self, entities: EntityList, index: SoundIndex) -> Reach:
         spellings = self._spellings(entities)
         blocks = open_blocks(entities, self._tokens) if isinstance(entities, Catalog) else None
-        return Reach(index, entries_of(index, spellings) if blocks is None else blocks, spellings, self._named_weights)
+        entries = entries_of(index, spellings) if blocks is None else blocks
+        return Reach(index, entries, spellings, self._named_weights, self._clear_steps(index))
+
+    def _clear_steps(self, index: SoundIndex) -> npt.NDArray[np.uint8]:
+        return clear_steps(self._config.heard, self._phonetic.limits(index.longest))
+
+    def _clear(
+        self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex, best: "Best"
+    ) -> npt.NDArray[np.bool_]:
+        """Return of which of ``best`` a block of the pronunciation is clearly heard."""
+        slots = self._phonetic.slots(phone_log_probs)
+        return clearly_heard(index, slots, best.pronunciations, self._clear_steps(index))
 
     @property
     def _named_weights(self) -> dict[str, float]:

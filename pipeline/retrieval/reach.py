@@ -13,6 +13,9 @@ What an entity costs at least is known early:
 With costs that are at least these, and wherever its words lie, an entity's log odds are at most the greatest that the
 model has for such costs. First every pronunciation is looked at by its phones alone, with the best subwords that its
 entities have, then what is left by both. Each is a property of the entity and the audio.
+
+Of a pronunciation of several blocks one must be clearly heard (block_costs.clear_steps). ``ranked`` asks that of an
+entity in any case; here it means that few blocks lead anywhere.
 """
 
 import dataclasses
@@ -23,8 +26,20 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.retrieval.block_costs import PER_NAT, Slots, block_costs
-from pipeline.retrieval.block_entries import LETTERS, MOST_LETTERS, NO_SUBWORD, PHONES, SUBWORDS, BlockEntries
+from pipeline.retrieval.block_costs import PER_NAT, Ceilings, Slots, ceilings, lay_halves, together
+from pipeline.retrieval.block_entries import (
+    ENTITY,
+    LETTERS,
+    MOST_LETTERS,
+    NARROW,
+    NEXT,
+    NO_SUBWORD,
+    PHONES,
+    RAREST,
+    SUBWORDS,
+    WORD,
+    BlockEntries,
+)
 from pipeline.retrieval.kept import Kept
 from pipeline.retrieval.placed import MOST_PER_PHONE, MOST_THROUGH
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex
@@ -35,9 +50,10 @@ MOST_SPELLING, MOST_COST = 20.0, 10.0
 _SLACK = 1e-3  # of log odds, so that rounding leaves nothing out
 _NO_PATH = 1e4  # nats that a spelling costs which has more subwords than there are frames
 _SOME = 1024  # entries that are looked at at a time: as much as lies in the processor's cache
-_EIGHTHS = 8  # in which the costs of two subwords are counted, rounded down
+_EIGHTHS = 8  # in which the costs of subwords are counted, rounded down
 _PARTS = 16  # of log odds of 1
 _UNKNOWN = 255  # and more
+CLEAR, BELOW, SPARE = 0, 1, 2
 _BOUNDS = 4  # that are remembered of a list: a run asks for one, with a session for three
 
 
@@ -47,11 +63,11 @@ class Limits:
 
     odds:    [longest + 1, steps] the most log odds of a pronunciation of so many phones that costs so many steps or
              more, without what its subwords add
-    entries: the steps that each entry's block must stay below, to be the cheapest one of a pronunciation that can reach
-             the bound if its entity is spelled as heard
-    blocks:  [B] the most of these of each block
-    spare:   by how much the log odds of each are above the bound if it costs the most that it may, in parts of _PARTS,
-             rounded up; _UNKNOWN for what is more than a byte holds
+    entries: [P, 3] of each entry CLEAR and BELOW, the steps that its block must stay below, to be the cheapest one of a
+             pronunciation that can reach the bound if its entity is spelled as heard, and not more than is clearly
+             heard, and without that; and SPARE, by how much the log odds are above the bound if it costs the most that
+             it may, in parts of _PARTS, rounded up; _UNKNOWN for what is more than a byte holds
+    blocks:  of the most CLEAR of each block
     lost:    [MOST_LETTERS + 1, eighths of a nat] the least log odds that a spelling of so many letters loses that costs
              so much or more, in parts of _PARTS, rounded down
     steps:   [longest + 1] the least steps that a part of log odds is worth for so many phones
@@ -59,8 +75,7 @@ class Limits:
 
     odds: npt.NDArray[np.float64]
     entries: npt.NDArray[np.uint8]
-    spare: npt.NDArray[np.uint8]
-    blocks: npt.NDArray[np.uint8]
+    blocks: Ceilings
     lost: npt.NDArray[np.uint8]
     steps: npt.NDArray[np.float32]
 
@@ -69,10 +84,16 @@ class Reach:
     """Of one list; for all threads. ``entities`` is a pure function of its arguments."""
 
     def __init__(
-        self, index: SoundIndex, entries: BlockEntries, spellings: SpellingIndex, weights: Mapping[str, float]
+        self,
+        index: SoundIndex,
+        entries: BlockEntries,
+        spellings: SpellingIndex,
+        weights: Mapping[str, float],
+        clear: npt.NDArray[np.uint8],
     ) -> None:
-        """``weights``: of the log odds, by name."""
+        """``weights``: of the log odds, by name; ``clear``: of block_costs.clear_steps."""
         self._index, self._entries, self._spellings, self._weights = index, entries, spellings, weights
+        self._clear = clear
         self._spelling = _of_spelling(weights)
         self._limits = Kept[Limits](_BOUNDS)
 
@@ -92,23 +113,23 @@ class Reach:
         """
         index, entries = self._index, self._entries
         limits = self._limits.of(allowed, lambda: self._limited(allowed, bound), bound)
-        best = block_costs(index, slots)
-        cheap = _below(best, limits.blocks)
+        halves = lay_halves(index, slots)
+        cheap, cheap_costs = halves.below(limits.blocks)
         found, costs, below = _looked_at(
             cheap,
-            best,
+            cheap_costs,
             entries.starts,
-            entries.words,
+            entries.entries,
             limits.entries,
-            limits.spare,
             _in_eighths(least),
             limits.lost,
             limits.steps,
         )
-        marks, odds = _by_phones(found, costs, below, best, entries.words, entries.entries, limits.odds, index.entities)
+        laid = *halves.left, *halves.right
+        marks, odds = _by_phones(found, costs, below, *laid, entries.entries, limits.odds, index.entities)
         _long_by_phones(
-            marks, odds, best, entries.long, entries.long_entities, entries.long_parts, entries.long_starts,
-            index.lengths, limits.odds,
+            marks, odds, laid, (index.block_lefts, index.block_rights), entries.long, entries.long_entities,
+            entries.long_parts, entries.long_starts, index.lengths, limits.odds,
         )  # fmt: skip
         marked: npt.NDArray[np.int32] = _marked(marks)
         return marked[_spelled(marked, odds[marked].astype(np.float64), self._spellings, self._spelling, least, bound)]
@@ -116,10 +137,9 @@ class Reach:
     def _limited(self, allowed: npt.NDArray[np.float32], bound: float) -> Limits:
         odds, entries, spellings = most_odds(self._weights, allowed), self._entries, self._spellings
         shapes = _shapes(spellings.starts, spellings.letters, spellings.spellings, self._spelling)
-        of_entries, spare, of_blocks = _limits(
-            entries.starts, entries.words, entries.entries, odds, shapes, bound - _SLACK
-        )
-        return Limits(odds, of_entries, spare, of_blocks, _lost(self._spelling), _steps_of(odds))
+        of_entries, of_blocks = _limits(entries.starts, entries.entries, odds, shapes, self._clear, bound - _SLACK)
+        blocks = ceilings(self._index, of_blocks)
+        return Limits(odds, of_entries, blocks, _lost(self._spelling), _steps_of(odds))
 
 
 def reaching(
@@ -159,7 +179,7 @@ def _in_eighths(least: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def _lost(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    costs = np.arange(2 * int(CLIP) * _EIGHTHS + 1) / _EIGHTHS
+    costs = np.arange(RAREST * int(CLIP) * _EIGHTHS + 1) / _EIGHTHS
     lost = np.zeros((MOST_LETTERS + 1, len(costs)), np.uint8)
     for letters in range(1, MOST_LETTERS):  # 0 are none, and MOST_LETTERS can be any number: nothing is lost for sure
         nothing = spelled_odds(0.0, float(letters), 1.0, weights)
@@ -248,13 +268,13 @@ def _shapes(starts, letters, spellings, weights):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
-def _limits(starts, words, entries, odds, shapes, bound):  # type: ignore[no-untyped-def]
-    """Return the fields ``entries``, ``spare`` and ``blocks`` of Limits."""
-    limits, spare = np.zeros(len(entries), np.uint8), np.zeros(len(entries), np.uint8)
+def _limits(starts, entries, odds, shapes, clear_steps, bound):  # type: ignore[no-untyped-def]
+    """Return the field ``entries`` of Limits, and [B] what ``blocks`` is made of."""
+    limits = np.zeros((len(entries), 3), np.uint8)
     blocks = np.zeros(len(starts) - 1, np.uint8)
     for block in range(len(blocks)):
         for at in range(starts[block], starts[block + 1]):
-            phones, shape = words[at] & ((1 << PHONES) - 1), shapes[entries[at, 0]]
+            phones, shape = np.int64(entries[at, WORD] & ((1 << PHONES) - 1)), shapes[entries[at, ENTITY]]
             low, high = 0, odds.shape[1]  # odds do not rise with the steps
             while low < high:
                 middle = (low + high) // 2
@@ -263,17 +283,19 @@ def _limits(starts, words, entries, odds, shapes, bound):  # type: ignore[no-unt
                 else:
                     high = middle
             if low > 0:  # it may cost low - 1 steps, and its cheapest block a share of them
-                limits[at] = min((low - 1) // ((phones + WIDTH - 1) // WIDTH) + 1, _UNKNOWN)
-                spare[at] = min(math.ceil((odds[phones, low - 1] + shape - bound) * _PARTS), _UNKNOWN)
-                blocks[block] = max(blocks[block], limits[at])
-    return limits, spare, blocks
+                limits[at, BELOW] = min((low - 1) // ((phones + WIDTH - 1) // WIDTH) + 1, _UNKNOWN)
+                limits[at, SPARE] = min(math.ceil((odds[phones, low - 1] + shape - bound) * _PARTS), _UNKNOWN)
+                limits[at, CLEAR] = min(limits[at, BELOW], clear_steps[phones])
+                blocks[block] = max(blocks[block], limits[at, CLEAR])
+    return limits, blocks
 
 
 @numba.njit(cache=True, nogil=True)
-def _looked_at(cheap, best, starts, words, limits, spare, least, lost, steps):  # type: ignore[no-untyped-def]
+def _looked_at(cheap, block_costs, starts, entries, limits, least, lost, steps):  # type: ignore[no-untyped-def]
     """Return the entries that one of the ``cheap`` blocks can be the cheapest of, and the steps that the pronunciation
-    of each must stay below, by what two subwords of the spelling cost at least.
+    of each must stay below, by what some subwords of the spelling cost at least.
 
+    cheap, block_costs: of Halves.below
     least: eighths of a nat of each subword; what they lose that is not spare must be won back by the phones
 
     Where each block's entries stand is read first. The entries are looked at some at a time.
@@ -288,20 +310,18 @@ def _looked_at(cheap, best, starts, words, limits, spare, least, lost, steps):  
     found, costs, below = np.empty(many + 1, np.uint32), np.empty(many + 1, np.uint8), np.empty(many + 1, np.int16)
     count, kept = np.uint64(0), np.uint64(0)
     for at in range(size):
-        cost = best[cheap[at]]
+        cost = block_costs[at]
         for entry in range(np.uint64(begins[at]), np.uint64(ends[at])):
             some[count], costs_of[count] = entry, cost
-            count += np.uint64(cost < limits[entry])
+            count += np.uint64(cost < limits[entry, CLEAR])
         if count >= _SOME or at == size - 1:
-            kept = _by_subwords(
-                some[:count], costs_of, words, limits, spare, least, lost, steps, found, costs, below, kept
-            )
+            kept = _by_subwords(some[:count], costs_of, entries, limits, least, lost, steps, found, costs, below, kept)
             count = np.uint64(0)
     return found[:kept], costs[:kept], below[:kept]
 
 
 @numba.njit(cache=True)
-def _by_subwords(some, costs_of, words, limits, spare, least, lost, steps, found, costs, below, kept):  # type: ignore[no-untyped-def]
+def _by_subwords(some, costs_of, entries, limits, least, lost, steps, found, costs, below, kept):  # type: ignore[no-untyped-def]
     """Append to found, costs and below, of which there are ``kept``, those of ``some`` that can come in; return how
     many there are then.
 
@@ -309,17 +329,20 @@ def _by_subwords(some, costs_of, words, limits, spare, least, lost, steps, found
     """
     touched = np.uint32(0)
     for entry in some:
-        touched |= words[entry] | spare[entry]
+        touched |= entries[entry, WORD] | entries[entry, NEXT + 1]
     for at in range(np.uint64(len(some))):
-        entry, cost, word = some[at], costs_of[at], words[some[at]]
-        phones = word & np.uint32((1 << PHONES) - 1)
-        letters = word >> np.uint32(PHONES) & np.uint32(MOST_LETTERS)
-        first = word >> np.uint32(PHONES + LETTERS) & np.uint32(NO_SUBWORD)
-        second = word >> np.uint32(PHONES + LETTERS + SUBWORDS)
-        spelling = np.uint32(least[first]) + np.uint32(least[second])
-        blocks, limit = np.int32((phones + np.uint32(WIDTH - 1)) // np.uint32(WIDTH)), np.int32(limits[entry])
-        loss = np.int32(lost[letters, spelling]) - np.int32(spare[entry])
-        is_known = loss > 0 and limit < _UNKNOWN and spare[entry] < _UNKNOWN
+        entry, cost = some[at], costs_of[at]
+        word = np.uint64(entries[entry, WORD + 1]) << np.uint64(32) | np.uint64(entries[entry, WORD])
+        limit, spare = np.int32(limits[entry, BELOW]), np.int32(limits[entry, SPARE])
+        phones = np.uint32(word & np.uint64((1 << PHONES) - 1))
+        letters = word >> np.uint64(PHONES) & np.uint64(MOST_LETTERS)
+        spelling = np.uint32(0)
+        for place in range(np.uint64(RAREST)):
+            token = word >> np.uint64(PHONES + LETTERS) + place * np.uint64(SUBWORDS) & np.uint64(NO_SUBWORD)
+            spelling += np.uint32(least[token])
+        blocks = np.int32((phones + np.uint32(WIDTH - 1)) // np.uint32(WIDTH))
+        loss = np.int32(lost[letters, spelling]) - spare
+        is_known = loss > 0 and limit < _UNKNOWN and spare < _UNKNOWN
         most = blocks * limit - (np.int32(np.float32(loss) * steps[phones]) if is_known else np.int32(0))
         found[kept], costs[kept], below[kept] = entry, cost, most
         kept += np.uint64(blocks * np.int32(cost) < most)
@@ -327,19 +350,41 @@ def _by_subwords(some, costs_of, words, limits, spare, least, lost, steps, found
     return kept
 
 
+@numba.njit(cache=True)
+def _next(entries, entry, place):  # type: ignore[no-untyped-def]
+    """The halves of one of the two other blocks of an entry."""
+    if entries.shape[1] == NEXT + 2:
+        both = entries[entry, np.uint64(NEXT) + place]
+        return np.uint64(both & np.uint32((1 << NARROW) - 1)), np.uint64(both >> np.uint32(NARROW))
+    at = np.uint64(NEXT) + np.uint64(2) * place
+    return np.uint64(entries[entry, at]), np.uint64(entries[entry, at + np.uint64(1)])
+
+
 @numba.njit(cache=True, nogil=True)
-def _by_phones(found, costs, below, best, words, entries, odds, size):  # type: ignore[no-untyped-def]
+def _by_phones(found, costs, below, lefts, left_least, rights, right_least, entries, odds, size):  # type: ignore[no-untyped-def]
     """Return a bit for each entity of an entry whose blocks are cheap enough together, and for these the most log odds
     by any of its pronunciations.
 
-    found, costs, below: of _looked_at; size: of the list
+    found, costs, below: of _looked_at; lefts to right_least: of Halves; size: of the list
     """
     marks, most = np.zeros(size // 64 + 1, np.uint64), np.empty(size, np.float32)
-    for at in range(len(found)):
-        entry = found[at]
-        total = np.int32(costs[at]) + np.int32(best[entries[entry, 1]]) + np.int32(best[entries[entry, 2]])
-        if total < below[at]:
-            _mark(entries[entry, 0], words[entry] & np.uint32((1 << PHONES) - 1), total, odds, marks, most)
+    width, left_rows, right_rows = np.uint64(lefts.shape[1]), lefts.reshape(-1), rights.reshape(-1)
+    some, count = np.empty(len(found), np.uint32), np.uint64(0)
+    for at in range(np.uint64(len(found))):  # first by the halves alone, wherever each is cheapest
+        left, right = _next(entries, found[at], np.uint64(0))
+        later, last = _next(entries, found[at], np.uint64(1))
+        total = np.int32(costs[at]) + np.int32(left_least[left]) + np.int32(right_least[right])
+        total += np.int32(left_least[later]) + np.int32(right_least[last])
+        some[count] = at
+        count += np.uint64(total < np.int32(below[at]))
+    for at in some[:count]:
+        entry, total = found[at], np.int32(costs[at])
+        for place in range(np.uint64(2)):
+            left, right = _next(entries, entry, place)
+            total += np.int32(together(left_rows, left, right_rows, right, width))
+        if total < np.int32(below[at]):
+            phones = entries[entry, WORD] & np.uint32((1 << PHONES) - 1)
+            _mark(entries[entry, ENTITY], phones, total, odds, marks, most)
     return marks, most
 
 
@@ -353,14 +398,21 @@ def _mark(entity, phones, total, odds, marks, most):  # type: ignore[no-untyped-
 
 
 @numba.njit(cache=True, nogil=True)
-def _long_by_phones(marks, most, best, said, entities, parts, starts, lengths, odds):  # type: ignore[no-untyped-def]
-    """Add to what _by_phones returned the pronunciations that have no entries."""
+def _long_by_phones(marks, most, halves, blocks, said, entities, parts, starts, lengths, odds):  # type: ignore[no-untyped-def]
+    """Add to what _by_phones returned the pronunciations that have no entries; ``blocks``: their halves."""
+    (left_rows, left_least, right_rows, right_least), (left_of, right_of) = halves, blocks
+    width, left_rows, right_rows = np.uint64(left_rows.shape[1]), left_rows.reshape(-1), right_rows.reshape(-1)
     for at in range(len(said)):
-        total = 0
+        total = np.int32(0)
         for part in range(starts[at], starts[at + 1]):
-            total += best[parts[part]]
+            total += np.int32(left_least[left_of[parts[part]]]) + np.int32(right_least[right_of[parts[part]]])
         if total < odds.shape[1]:
-            _mark(entities[at], lengths[said[at]], total, odds, marks, most)
+            total = np.int32(0)
+            for part in range(starts[at], starts[at + 1]):
+                left, right = left_of[parts[part]], right_of[parts[part]]
+                total += np.int32(together(left_rows, left, right_rows, right, width))
+            if total < odds.shape[1]:
+                _mark(entities[at], lengths[said[at]], total, odds, marks, most)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -408,13 +460,3 @@ def _all_said(entities, said, starts):  # type: ignore[no-untyped-def]
             found[at] = said[place]
             at += 1
     return np.unique(found)
-
-
-@numba.njit(cache=True, nogil=True)
-def _below(best, limits):  # type: ignore[no-untyped-def]
-    """Return the blocks that cost less than their limits."""
-    below, count = np.empty(len(limits), np.int32), np.uint64(0)
-    for block in range(np.uint64(len(limits))):
-        below[count] = block
-        count += np.uint64(best[block] < limits[block])
-    return below[:count]

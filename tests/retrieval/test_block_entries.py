@@ -8,13 +8,19 @@ import pytest
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig
 from pipeline.errors import InputError
+from pipeline.retrieval import block_entries
 from pipeline.retrieval.block_entries import (
+    ENTITY,
     LETTERS,
     MOST_LETTERS,
+    NARROW,
+    NEXT,
     NO_SUBWORD,
     PHONES,
+    RAREST,
     SEVERAL,
     SUBWORDS,
+    WORD,
     BlockEntries,
     entries_of,
     open_entries,
@@ -30,7 +36,7 @@ SAID = {
     "nelson": ("N EH L S AH N", "N IH L S AH N"),
     "vancomycin": ("V AE NG K OW M AY S IH N",),
     "llanfair": ("L AE N F EH R " * 3,),
-    "llanfairpwll": ("L AE N F EH R " * 5,),
+    "llanfairpwll": ("L AE N F EH R S IH T P UH L " * 3,),
     "—": (),
 }
 
@@ -40,32 +46,44 @@ def indexed(aliases: tuple[str, ...] = ()) -> tuple[SoundIndex, SpellingIndex]:
     return index, build_spellings([Entity(name, name, aliases=aliases) for name in SAID], TOKENS)
 
 
-def found_by(entries: BlockEntries, block: int) -> list[tuple[int, ...]]:
-    """Entity, phones, and the blocks of a pronunciation, of each entry."""
-    none = len(entries.starts) - 1
-    return [
-        (int(entry[0]), int(word) & (1 << PHONES) - 1, *sorted({block, *entry[1:].tolist()} - {none}))
-        for word, entry in (
-            (entries.words[at], entries.entries[at]) for at in range(entries.starts[block], entries.starts[block + 1])
-        )
-    ]
+def word_of(entry: np.ndarray) -> int:
+    return int(entry[WORD]) | int(entry[WORD + 1]) << 32
 
 
-def test_every_block_leads_to_the_pronunciations_that_have_it() -> None:
+def halves_of(entry: np.ndarray) -> list[tuple[int, int]]:
+    """The left and right halves of the two blocks that come next."""
+    parts = list(map(int, entry[NEXT:]))
+    return [(p & (1 << NARROW) - 1, p >> NARROW) for p in parts] if len(parts) == 2 else [*zip(*[iter(parts)] * 2)]
+
+
+def found_by(entries: BlockEntries, block: int) -> list[tuple[object, ...]]:
+    """Entity, phones, and the halves of the next two blocks, of each entry."""
+    few = entries.entries[entries.starts[block] : entries.starts[block + 1]]
+    return [(int(one[ENTITY]), word_of(one) & (1 << PHONES) - 1, *halves_of(one)) for one in few]
+
+
+@pytest.mark.parametrize("narrow", [NARROW, 0])
+def test_every_block_leads_to_the_pronunciations_that_have_it(narrow: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there are so many halves that they need more bits."""
+    monkeypatch.setattr(block_entries, "NARROW", narrow)
     index, spellings = indexed()
     entries = entries_of(index, spellings)
-    wanted = dict[int, list[tuple[int, ...]]]()
+    assert entries.entries.shape[1] == (5 if narrow else 7)
+    none = (len(index.left_lengths), len(index.right_lengths))
+    wanted = dict[int, list[tuple[object, ...]]]()
     for k in range(len(index.lengths)):
         parts = index.parts[index.part_starts[k] : index.part_starts[k + 1]].tolist()
-        for block in parts if len(parts) <= SEVERAL else ():
+        for place, block in enumerate(parts if len(parts) <= SEVERAL else ()):
+            later = [parts[(place + 1 + more) % len(parts)] if len(parts) > 1 + more else None for more in range(2)]
+            halves = [none if p is None else (index.block_lefts[p], index.block_rights[p]) for p in later]
             for owner in index.owned(np.array([k], np.int32))[1].tolist():
-                wanted.setdefault(block, []).append((owner, int(index.lengths[k]), *sorted(set(parts))))
+                wanted.setdefault(block, []).append((owner, int(index.lengths[k]), *halves))
     for block in range(len(index.block_lefts)):
         assert sorted(found_by(entries, block)) == sorted(wanted.get(block, []))
-    assert index.lengths[entries.long].tolist() == [30]
+    assert index.lengths[entries.long].tolist() == [36]
     assert entries.long_entities.tolist() == [5]
-    assert entries.long_parts.tolist() == index.parts[index.part_starts[entries.long[0]] :][:5].tolist()
-    assert entries.long_starts.tolist() == [0, 5]
+    assert entries.long_parts.tolist() == index.parts[index.part_starts[entries.long[0]] :][:6].tolist()
+    assert entries.long_starts.tolist() == [0, 6]
 
 
 def test_the_pronunciations_of_each_entity() -> None:
@@ -79,20 +97,21 @@ def test_the_pronunciations_of_each_entity() -> None:
 
 def test_an_entry_knows_the_rarest_subwords_of_a_single_spelling() -> None:
     index, spellings = indexed()
-    entries = entries_of(index, spellings)
     counts = np.bincount(spellings.tokens)
-    for word, entry in zip(entries.words.tolist(), entries.entries.tolist(), strict=True):
-        spelled = spellings.tokens[spellings.starts[entry[0]] : spellings.starts[entry[0] + 1]].tolist()
-        rarest = sorted(counts[token] for token in spelled)[:2]
-        two = [word >> PHONES + LETTERS & NO_SUBWORD, word >> PHONES + LETTERS + SUBWORDS]
-        assert [counts[token] for token in two if token != NO_SUBWORD] == rarest
-        assert all(spelled.count(token) >= two.count(token) for token in two if token != NO_SUBWORD)
-        assert word >> PHONES & MOST_LETTERS == len(list(SAID)[entry[0]])
+    for entry in entries_of(index, spellings).entries:
+        entity, word = int(entry[ENTITY]), word_of(entry) >> PHONES
+        spelled = spellings.tokens[spellings.starts[entity] : spellings.starts[entity + 1]].tolist()
+        rarest = sorted(counts[token] for token in spelled)[:RAREST]
+        some = [word >> LETTERS + SUBWORDS * place & NO_SUBWORD for place in range(RAREST)]
+        known = [token for token in some if token != NO_SUBWORD]
+        assert [counts[token] for token in known] == rarest
+        assert all(spelled.count(token) >= known.count(token) for token in known)
+        assert word & MOST_LETTERS == len(list(SAID)[entity])
 
 
 def test_of_several_spellings_nothing_is_known() -> None:
     entries = entries_of(*indexed(("other",)))
-    assert {word >> PHONES for word in entries.words.tolist()} == {(1 << 32 - PHONES) - 1}
+    assert {word_of(entry) >> PHONES for entry in entries.entries} == {(1 << LETTERS + RAREST * SUBWORDS) - 1}
 
 
 def test_entries_come_back_from_files(tmp_path: Path) -> None:
@@ -100,7 +119,7 @@ def test_entries_come_back_from_files(tmp_path: Path) -> None:
     entries.save(tmp_path)
     again = open_entries(tmp_path)
     assert all(np.array_equal(getattr(again, name), getattr(entries, name)) for name in entries.__dataclass_fields__)
-    (tmp_path / "words.npy").unlink()
+    (tmp_path / "entries.npy").unlink()
     with pytest.raises(InputError, match="no whole entries"):
         open_entries(tmp_path)
 

@@ -14,8 +14,8 @@ from pipeline.config import AcousticConfig, CutConfig, ShortlistConfig, joint
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval import ranked
-from pipeline.retrieval.block_costs import block_costs
-from pipeline.retrieval.block_entries import NO_SUBWORD, entries_of
+from pipeline.retrieval.block_costs import block_costs, ceilings, clear_steps, clearly_heard, lay_halves
+from pipeline.retrieval.block_entries import ENTITY, LETTERS, NO_SUBWORD, PHONES, RAREST, SUBWORDS, WORD, entries_of
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.placed import MOST, PLACED
 from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, log_odds
@@ -191,7 +191,7 @@ def test_of_a_large_list_the_same_is_found_with_the_same_odds(seed: int, sharp: 
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 10_000), st.floats(-12, 2))
-def test_what_two_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say(seed: int, bound: float) -> None:
+def test_what_some_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say(seed: int, bound: float) -> None:
     """Each entry is kept, with every sum of blocks at which its entity could reach the bound."""
     rng = np.random.default_rng(seed)
     words = [f"{first} {second}" for first in WORDS for second in WORDS[: rng.integers(1, 9)]]
@@ -200,23 +200,71 @@ def test_what_two_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say(
     spellings = build_spellings([Entity(word, word) for word in words], TOKENS)
     entries = entries_of(index, spellings)
     weights = dict(zip(FEATURES, Ranked.build(joint(), pronouncer(), TOKENS).weights, strict=True))
-    limits = Reach(index, entries, spellings, weights)._limited(phonetic().limits(index.longest), bound)
+    no_limit = np.full(index.longest + 1, 255, np.uint8)
+    limits = Reach(index, entries, spellings, weights, no_limit)._limited(phonetic().limits(index.longest), bound)
     eighths = rng.integers(0, 97, NO_SUBWORD + 1).astype(np.uint8)
     eighths[NO_SUBWORD] = 0
     of_spelling = np.array([weights[name] for name in SPELLING])
     for block in range(len(index.block_lefts)):
-        best = np.full(len(index.block_lefts) + 1, rng.integers(0, 120), np.uint8)
+        cost = np.full(1, rng.integers(0, 120), np.uint8)
         found, _, below = _looked_at(
-            np.array([block], np.int32), best, entries.starts, entries.words, limits.entries, limits.spare, eighths,
-            limits.lost, limits.steps,
+            np.array([block], np.int32), cost, entries.starts, entries.entries, limits.entries, eighths, limits.lost,
+            limits.steps,
         )  # fmt: skip
         kept = dict(zip(found.tolist(), below.tolist(), strict=True))
         for at in range(entries.starts[block], entries.starts[block + 1]):
-            entity, phones = entries.entries[at, 0], int(entries.words[at]) & 31
+            entity = entries.entries[at, ENTITY]
+            word = int(entries.entries[at, WORD]) | int(entries.entries[at, WORD + 1]) << 32
+            phones = word & (1 << PHONES) - 1
             tokens = spellings.tokens[spellings.starts[entity] : spellings.starts[entity + 1]]
-            rare = [int(entries.words[at]) >> shift & NO_SUBWORD for shift in (12, 22)]
+            rare = [word >> PHONES + LETTERS + SUBWORDS * place & NO_SUBWORD for place in range(RAREST)]
             cost = float(sum(eighths[token] for token in rare)) / 8
             shape = spelled_odds(cost, float(spellings.letters[entity]), float(len(tokens)), of_spelling)
             reached = np.flatnonzero(limits.odds[phones] + shape >= bound)
-            if len(reached) and reached[-1] >= -(-phones // 6) * int(best[block]):
+            if len(reached) and reached[-1] >= -(-phones // 6) * int(cost[0]):
                 assert kept[at] > reached[-1]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.integers(1, 90), st.floats(0.3, 4.0))
+def test_cheap_blocks_are_those_below_their_limits(seed: int, frames: int, sharp: float) -> None:
+    rng, slots = np.random.default_rng(seed), phonetic().slots(noise(seed, frames, sharp))
+    index = index_of_random(rng, 30)
+    costs = block_costs(index, slots)
+    limits = rng.integers(0, 130, len(costs)).astype(np.uint8)
+    blocks, found = lay_halves(index, slots).below(ceilings(index, limits))
+    assert sorted(blocks.tolist()) == np.flatnonzero(costs < limits).tolist()
+    assert found.tolist() == costs[blocks].tolist()
+
+
+def test_of_a_long_name_one_block_must_be_clearly_heard() -> None:
+    """Allowed are 16.15 nats for ten phones, 8.1 for either block: half of that is 40 steps. Six are one block."""
+    allowed = phonetic().limits(12)
+    below = clear_steps(0.5, allowed)
+    assert below[[6, 10, 12]].tolist() == [255, 41, 50]
+    heard = np.full((10, 40), -9.0, np.float16)
+    for frame, phone in enumerate("V AE NG K OW".split()):
+        heard[frame, PHONE_IDS[phone] + 1] = -0.01
+    heard[5:, 0] = -0.01
+    said = ["V AE NG K OW M AY S IH N", "M AY S IH N V AE NG K OW", "M AY S IH N T AY L S UH", "S IH N"]
+    index = build_index([encode([tuple(one.split())]) for one in said])
+    which, owners = index.owned(np.arange(len(index.lengths), dtype=np.int32))
+    clear = clearly_heard(index, phonetic().slots(heard), which.astype(np.int32), below)
+    assert {said[owner] for owner in owners[clear].tolist()} == {said[0], said[1], said[3]}
+    assert clearly_heard(index, phonetic().slots(heard), which[:0].astype(np.int32), below).tolist() == []
+
+
+def test_what_is_clearly_heard_is_asked_of_small_lists_too() -> None:
+    """The same entities are found, whichever way a list is looked at; without the limit there are more."""
+    heard, entities = emissions(3, 2.0), random_list(np.random.default_rng(3))
+    found = {}
+    for share in (0.0, 0.3, 1.0):
+        cut = CutConfig(above=3, heard=share)
+        one = Ranked.build(dataclasses.replace(joint(), cut=cut), pronouncer(), TOKENS)
+        assert heard.phone_log_probs is not None
+        found[share] = one._judged(heard, heard.phone_log_probs, entities, -30.0)[0].tolist()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(ranked, "_MANY", 0)
+            assert one._judged(heard, heard.phone_log_probs, entities, -30.0)[0].tolist() == found[share]
+    assert len(found[0.0]) < len(found[0.3]) < len(found[1.0])
+    assert set(found[0.0]) < set(found[0.3]) < set(found[1.0])
