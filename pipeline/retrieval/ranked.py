@@ -236,7 +236,10 @@ class Ranked(Strategy):
     def reason(self, heard: Emissions, entity: Entity, size: int) -> str | None:
         if heard.phone_log_probs is None or not self.size_class(size):
             return None
-        _, odds = self._judged(heard, heard.phone_log_probs, EntityList((entity,)), -math.inf)
+        alone = EntityList((entity,))
+        _, odds = self._judged(heard, heard.phone_log_probs, alone, -math.inf)
+        if not len(odds) and len(self._phonetic.matching(heard.phone_log_probs, self._phonetic.compile(alone)).costs):
+            return "it fits, but no five or six of its phones that follow each other are heard clearly enough"
         if not len(odds):
             return self._phonetic.reason(heard, entity, 1)
         if self._session is not None and heard.earlier:

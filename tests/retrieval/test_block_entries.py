@@ -53,7 +53,9 @@ def word_of(entry: np.ndarray) -> int:
 def halves_of(entry: np.ndarray) -> list[tuple[int, int]]:
     """The left and right halves of the two blocks that come next."""
     parts = list(map(int, entry[NEXT:]))
-    return [(p & (1 << NARROW) - 1, p >> NARROW) for p in parts] if len(parts) == 2 else [*zip(*[iter(parts)] * 2)]
+    if len(parts) == 4:
+        return [(parts[0], parts[1]), (parts[2], parts[3])]
+    return [(part & (1 << NARROW) - 1, part >> NARROW) for part in parts]
 
 
 def found_by(entries: BlockEntries, block: int) -> list[tuple[object, ...]]:

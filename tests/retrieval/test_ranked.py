@@ -172,3 +172,15 @@ def test_weights_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cut.json: no weights"):
         read_weights(tmp_path / "cut.json")
     assert Ranked.pointwise
+
+
+def test_of_a_long_name_six_phones_must_be_heard_clearly(pronouncer: Pronouncer) -> None:
+    """Its phones are all nearly heard; as soon as ``heard`` asks for more than that, it is out, and is told why."""
+    name = Entity("x", "X", pronunciations=("M EH T N IH L S AH N",))
+    near = Entity("x", "X", pronunciations=("M IH K M IH R S ER N",))
+    said = {0: "we", 3: "met", 7: "x"}
+    for share, entity, finds in ((0.5, name, True), (0.0, name, True), (1.0, near, True), (0.05, near, False)):
+        some = shortlister(pronouncer, dataclasses.replace(SMALL, bound=-40.0, heard=share))
+        found = some.shortlist(heard(said), EntityList((entity, *listed(*OTHERS).entities)))
+        assert ("x" in names(found.entities)) == finds
+    assert "no five or six of its phones" in str(some.reason(heard(said), near, 30))

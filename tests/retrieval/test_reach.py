@@ -13,9 +13,9 @@ from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, CutConfig, ShortlistConfig, joint
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
-from pipeline.retrieval import ranked
+from pipeline.retrieval import block_entries, ranked
 from pipeline.retrieval.block_costs import block_costs, ceilings, clear_steps, clearly_heard, lay_halves
-from pipeline.retrieval.block_entries import ENTITY, LETTERS, NO_SUBWORD, PHONES, RAREST, SUBWORDS, WORD, entries_of
+from pipeline.retrieval.block_entries import ENTITY, LETTERS, NO_SUBWORD, RAREST, SUBWORDS, WORD, entries_of
 from pipeline.retrieval.phonetic import Phonetic
 from pipeline.retrieval.placed import MOST, PLACED
 from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, log_odds
@@ -206,22 +206,22 @@ def test_what_some_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say
     eighths[NO_SUBWORD] = 0
     of_spelling = np.array([weights[name] for name in SPELLING])
     for block in range(len(index.block_lefts)):
-        cost = np.full(1, rng.integers(0, 120), np.uint8)
+        cheapest = np.full(1, rng.integers(0, 120), np.uint8)
         found, _, below = _looked_at(
-            np.array([block], np.int32), cost, entries.starts, entries.entries, limits.entries, eighths, limits.lost,
+            np.array([block], np.int32), cheapest, entries.starts, entries.entries, limits.entries, eighths, limits.lost,
             limits.steps,
         )  # fmt: skip
         kept = dict(zip(found.tolist(), below.tolist(), strict=True))
         for at in range(entries.starts[block], entries.starts[block + 1]):
             entity = entries.entries[at, ENTITY]
             word = int(entries.entries[at, WORD]) | int(entries.entries[at, WORD + 1]) << 32
-            phones = word & (1 << PHONES) - 1
+            phones = word & (1 << block_entries.PHONES) - 1
             tokens = spellings.tokens[spellings.starts[entity] : spellings.starts[entity + 1]]
-            rare = [word >> PHONES + LETTERS + SUBWORDS * place & NO_SUBWORD for place in range(RAREST)]
+            rare = [word >> block_entries.PHONES + LETTERS + SUBWORDS * place & NO_SUBWORD for place in range(RAREST)]
             cost = float(sum(eighths[token] for token in rare)) / 8
             shape = spelled_odds(cost, float(spellings.letters[entity]), float(len(tokens)), of_spelling)
             reached = np.flatnonzero(limits.odds[phones] + shape >= bound)
-            if len(reached) and reached[-1] >= -(-phones // 6) * int(cost[0]):
+            if len(reached) and reached[-1] >= -(-phones // 6) * int(cheapest[0]):
                 assert kept[at] > reached[-1]
 
 
@@ -243,7 +243,7 @@ def test_of_a_long_name_one_block_must_be_clearly_heard() -> None:
     below = clear_steps(0.5, allowed)
     assert below[[6, 10, 12]].tolist() == [255, 41, 50]
     heard = np.full((10, 40), -9.0, np.float16)
-    for frame, phone in enumerate("V AE NG K OW".split()):
+    for frame, phone in enumerate(("V", "AE", "NG", "K", "OW")):
         heard[frame, PHONE_IDS[phone] + 1] = -0.01
     heard[5:, 0] = -0.01
     said = ["V AE NG K OW M AY S IH N", "M AY S IH N V AE NG K OW", "M AY S IH N T AY L S UH", "S IH N"]
