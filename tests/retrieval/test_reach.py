@@ -208,8 +208,8 @@ def test_what_some_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say
     for block in range(len(index.block_lefts)):
         cheapest = np.full(1, rng.integers(0, 120), np.uint8)
         found, _, below = _looked_at(
-            np.array([block], np.int32), cheapest, entries.starts, entries.entries, limits.entries, eighths, limits.lost,
-            limits.steps,
+            np.array([block], np.int32), cheapest, entries.starts, entries.entries, limits.entries, eighths,
+            limits.lost, limits.steps,
         )  # fmt: skip
         kept = dict(zip(found.tolist(), below.tolist(), strict=True))
         for at in range(entries.starts[block], entries.starts[block + 1]):
