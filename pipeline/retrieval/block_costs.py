@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.retrieval.array_files import fixed
-from pipeline.retrieval.phonetic import cheapest
+from pipeline.retrieval.phonetic import Slots, cheapest
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex
 
 PER_NAT = 10
@@ -27,8 +27,6 @@ _CHUNK = 32  # bytes; rows are a multiple of it, for vectors of the processor to
 _NO_LIMIT = 255  # more steps than any block costs
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
-Slots = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]
-"""Of Phonetic.slots."""
 Laid = tuple[Bytes, Bytes]
 """[H + 1, slots + 1 and more] steps by how many slots are before the middle of the block, and [H + 1] their least.
 The last is of no half and costs nothing."""

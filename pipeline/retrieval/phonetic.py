@@ -55,6 +55,10 @@ _PER_NAT = np.float32(10.0)  # steps in which the costs of blocks are counted, r
 _MOST = np.float32(127.0)  # steps that are counted for half a block, so that a byte holds those of a whole one
 
 
+Slots = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]
+"""Of Phonetic.slots."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Fitting:
     """The entities of a list that fit an utterance.
@@ -151,26 +155,25 @@ class Phonetic(Strategy):
         _pass_owners(found, index.owners, index.owner_starts, passed)
         return Fitting(found, costs, np.flatnonzero(passed).astype(np.int32))
 
-    def laid(
-        self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex, pronunciations: npt.NDArray[np.int32]
-    ) -> Fitting:
-        """Return what of some ``pronunciations``, ascending, fits, as ``matching`` would say of them."""
-        config = self._config
-        if not len(pronunciations) or not len(phone_log_probs):
-            found, costs = np.zeros(0, np.int32), np.zeros(0, np.float32)
-        else:
-            log_probs = phone_log_probs.astype(np.float32)
-            gaps, skips, _, _ = _slots(log_probs, self._confused, np.float32(config.clip), np.float32(config.insert))
-            limits = _limits(config, index.longest)
-            found, costs = _laid(
-                pronunciations, index.phones, index.starts, gaps, skips, limits, np.float32(config.drop)
-            )
+    def laid(self, slots: Slots, index: SoundIndex, pronunciations: npt.NDArray[np.int32]) -> Fitting:
+        """Return what of some ``pronunciations``, ascending, fits, as ``matching`` would say of them; ``slots``: of
+        ``slots``."""
+        limits = self.limits(index.longest)[index.lengths[pronunciations]]
+        found, costs = self.within(slots, index, pronunciations, limits)
         _, owners = index.owned(found)
         return Fitting(found, costs, np.union1d(owners, index.silent).astype(np.int32))
 
-    def slots(
-        self, phone_log_probs: npt.NDArray[np.float16]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
+    def within(
+        self, slots: Slots, index: SoundIndex, pronunciations: npt.NDArray[np.int32], limits: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return those of ``pronunciations`` [P], ascending, that cost no more than ``limits`` [P], and their costs."""
+        gaps, skips, drop = slots
+        laid: tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]] = _laid(
+            pronunciations, index.phones, index.starts, gaps, skips, limits, index.longest, np.float32(drop)
+        )
+        return laid
+
+    def slots(self, phone_log_probs: npt.NDArray[np.float16]) -> Slots:
         """Return (g [phones, S], what each slot costs that is left out [S], ``drop``), in nats; S is padded.
 
         In what is padded g is far more than any name costs, and at least the last slot is.
@@ -480,27 +483,28 @@ def _verify(possible, phones, starts, blocks, least, right_lengths, gaps, skips,
 
 
 @numba.njit(cache=True, nogil=True)
-def _laid(chosen, phones, starts, gaps, skips, limits, drop):  # type: ignore[no-untyped-def]
+def _laid(chosen, phones, starts, gaps, skips, limits, longest, drop):  # type: ignore[no-untyped-def]
     """As _verify without anything known beforehand: each goes on from what it shares with the one before, and ends
-    where it costs too much."""
-    longest, size = len(limits), gaps.shape[1]
+    where it costs too much. limits: [P] of those that are chosen; longest: the most phones of any"""
+    size = gaps.shape[1]
     lead = np.zeros((longest + 1, size), np.float32)
     own, once = np.empty(size, np.float32), np.empty(size, np.float32)
     lowest = np.zeros(longest + 1, np.float32)  # of lead; it never falls with the depth
     found, costs, count = np.empty(len(chosen), np.int32), np.empty(len(chosen), np.float32), 0
     valid, before = 0, np.int64(0)
-    for k in chosen:
+    for at in range(len(chosen)):
+        k = chosen[at]
         begin, length, common = np.int64(starts[k]), starts[k + 1] - starts[k], 0
         while common < min(valid, length) and phones[begin + common] == phones[before + common]:
             common += 1
         depth = common
-        while depth < length and lowest[depth] <= limits[length]:
+        while depth < length and lowest[depth] <= limits[at]:
             _place(lead, depth, gaps, phones[begin + depth], drop, own)
             _leave_out(own, once, skips, lead, depth)
             depth += 1
             lowest[depth] = _least(lead[depth].view(np.int32))
         valid, before = depth, begin
-        if depth == length and lowest[length] <= limits[length]:
+        if depth == length and lowest[length] <= limits[at]:
             found[count], costs[count] = k, lowest[length]
             count += 1
     return found[:count], costs[:count]

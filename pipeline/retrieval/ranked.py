@@ -203,8 +203,10 @@ class Ranked(Strategy):
             return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
         reach = self._reach.of(entities, lambda: self._reach_of(entities, index))
         slots, allowed = self._phonetic.slots(phone_log_probs), self._phonetic.limits(index.longest)
-        found = reach.entities(slots, least, allowed, bound)
-        best = best_pronunciations(self._phonetic.laid(phone_log_probs, index, reach.pronunciations(found)), index)
+        reached = reach.entities(slots, least, allowed, bound)
+        near, _ = self._phonetic.within(slots, index, reached.pronunciations, reached.limits)
+        found = np.intersect1d(index.owned(near)[1], reached.entities)
+        best = best_pronunciations(self._phonetic.laid(slots, index, reach.pronunciations(found)), index)
         return best.only(np.isin(best.entities, found))  # of others not all pronunciations were laid
 
     def _reach_of(self, entities: EntityList, index: SoundIndex) -> Reach:

@@ -26,7 +26,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.retrieval.block_costs import PER_NAT, Ceilings, Slots, ceilings, lay_halves, together
+from pipeline.retrieval.block_costs import PER_NAT, Ceilings, ceilings, lay_halves, together
 from pipeline.retrieval.block_entries import (
     ENTITY,
     LETTERS,
@@ -41,6 +41,7 @@ from pipeline.retrieval.block_entries import (
     BlockEntries,
 )
 from pipeline.retrieval.kept import Kept
+from pipeline.retrieval.phonetic import Slots
 from pipeline.retrieval.placed import MOST_PER_PHONE, MOST_THROUGH
 from pipeline.retrieval.sound_index import WIDTH, SoundIndex
 from pipeline.retrieval.spelling_index import CLIP, SpellingIndex
@@ -54,6 +55,7 @@ _EIGHTHS = 8  # in which the costs of subwords are counted, rounded down
 _PARTS = 16  # of log odds of 1
 _UNKNOWN = 255  # and more
 CLEAR, BELOW, SPARE = 0, 1, 2
+_STEPS = 16  # bits of a number of steps
 _BOUNDS = 4  # that are remembered of a list: a run asks for one, with a session for three
 
 
@@ -71,6 +73,8 @@ class Limits:
     lost:    [MOST_LETTERS + 1, eighths of a nat] the least log odds that a spelling of so many letters loses that costs
              so much or more, in parts of _PARTS, rounded down
     steps:   [longest + 1] the least steps that a part of log odds is worth for so many phones
+    worth:   [longest + 1, parts] the steps that a pronunciation of so many phones must stay below to have log odds of
+             so many parts of _PARTS, counted from ``first``, or more
     """
 
     odds: npt.NDArray[np.float64]
@@ -78,6 +82,22 @@ class Limits:
     blocks: Ceilings
     lost: npt.NDArray[np.uint8]
     steps: npt.NDArray[np.float32]
+    worth: npt.NDArray[np.int16]
+    first: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Reached:
+    """Entities that can reach a bound, by what is known of them.
+
+    entities:       [E] ascending
+    pronunciations: [P] by which they can reach it, ascending
+    limits:         [P] nats, at least what each may cost for one of its entities to reach the bound by it
+    """
+
+    entities: npt.NDArray[np.int32]
+    pronunciations: npt.NDArray[np.int32]
+    limits: npt.NDArray[np.float32]
 
 
 class Reach:
@@ -104,8 +124,8 @@ class Reach:
 
     def entities(
         self, slots: Slots, least: npt.NDArray[np.float32], allowed: npt.NDArray[np.float32], bound: float
-    ) -> npt.NDArray[np.int32]:
-        """Return, ascending, every entity that can reach ``bound``, and some that cannot.
+    ) -> "Reached":
+        """Return every entity that can reach ``bound``, and some that cannot.
 
         slots:   of Phonetic.slots
         least:   of least_costs
@@ -132,14 +152,25 @@ class Reach:
             entries.long_parts, entries.long_starts, index.lengths, limits.odds,
         )  # fmt: skip
         marked: npt.NDArray[np.int32] = _marked(marks)
-        return marked[_spelled(marked, odds[marked].astype(np.float64), self._spellings, self._spelling, least, bound)]
+        reached, spelled = _spelled(
+            marked, odds[marked].astype(np.float64), self._spellings, self._spelling, least, bound
+        )
+        found, needed = marked[reached], ((bound - _SLACK - spelled[reached]) * _PARTS - limits.first).astype(np.int64)
+        keys = _said(
+            found, needed, entries.said, entries.said_starts, index.lengths, limits.worth, index.parts,
+            index.part_starts, laid, (index.block_lefts, index.block_rights),
+        )  # fmt: skip
+        keys.sort()  # each pronunciation with the most steps last
+        keys = keys[np.append(keys[1:] >> _STEPS != keys[:-1] >> _STEPS, len(keys) > 0)[: len(keys)]]
+        steps = (keys & (1 << _STEPS) - 1).astype(np.float32)
+        return Reached(found, (keys >> _STEPS).astype(np.int32), steps / PER_NAT)
 
     def _limited(self, allowed: npt.NDArray[np.float32], bound: float) -> Limits:
         odds, entries, spellings = most_odds(self._weights, allowed), self._entries, self._spellings
         shapes = _shapes(spellings.starts, spellings.letters, spellings.spellings, self._spelling)
         of_entries, of_blocks = _limits(entries.starts, entries.entries, odds, shapes, self._clear, bound - _SLACK)
         blocks = ceilings(self._index, of_blocks)
-        return Limits(odds, of_entries, blocks, _lost(self._spelling), _steps_of(odds))
+        return Limits(odds, of_entries, blocks, _lost(self._spelling), _steps_of(odds), *_worth(odds))
 
 
 def reaching(
@@ -151,7 +182,7 @@ def reaching(
     spellings: of the list; least: of least_costs
     """
     odds = _odds_alone(weights, costs.astype(np.float64), phones) + most_placed(weights)
-    return _spelled(entities, odds, spellings, _of_spelling(weights), least, bound)
+    return _spelled(entities, odds, spellings, _of_spelling(weights), least, bound)[0]
 
 
 def _of_spelling(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
@@ -162,12 +193,11 @@ def _of_spelling(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
 def _spelled(
     entities: npt.NDArray[np.int32], odds: npt.NDArray[np.float64], of: SpellingIndex,
     weights: npt.NDArray[np.float64], least: npt.NDArray[np.float32], bound: float,
-) -> npt.NDArray[np.bool_]:  # fmt: skip
-    """Return [E] which entities reach ``bound`` with ``odds`` and what their subwords cost at ``least``."""
-    reached: npt.NDArray[np.bool_] = _reaching(
-        entities, odds, of.tokens, of.starts, of.letters, of.spellings, least, weights, bound - _SLACK
-    )
-    return reached
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:  # fmt: skip
+    """Return [E] which entities reach ``bound`` with ``odds`` and what their subwords cost at ``least``, and the most
+    that these add."""
+    added: npt.NDArray[np.float64] = _added(entities, of.tokens, of.starts, of.letters, of.spellings, least, weights)
+    return odds + added >= bound - _SLACK, added
 
 
 def _in_eighths(least: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -193,6 +223,15 @@ def _steps_of(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     falls = np.subtract(odds[:, :-1], odds[:, 1:], out=np.zeros(known.shape), where=known)
     most = falls.max(1)
     return np.where(most > 0, 1 / (_PARTS * np.maximum(most, 1e-9)), 0.0).astype(np.float32)
+
+
+def _worth(odds: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int16], int]:
+    """Return ``worth`` and ``first`` of Limits."""
+    known = odds[np.isfinite(odds)]
+    first, last = (math.floor(known.min() * _PARTS), math.ceil(known.max() * _PARTS)) if len(known) else (0, 0)
+    parts = np.arange(first, last + 2) / _PARTS
+    steps = [np.searchsorted(-of_phones, -parts, side="right") for of_phones in odds]  # at which they are so much yet
+    return np.array(steps, np.int16), first
 
 
 def most_odds(weights: Mapping[str, float], allowed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -428,24 +467,52 @@ def _marked(marks):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _reaching(entities, odds, tokens, starts, letters, spellings, least, weights, bound):  # type: ignore[no-untyped-def]
-    """Return [E] which of ``entities`` reach ``bound`` with what their subwords cost at least.
-
-    odds: [E] the most log odds without what their subwords add; least: nats of each subword
-    """
-    reaching = np.zeros(len(entities), np.bool_)
+def _added(entities, tokens, starts, letters, spellings, least, weights):  # type: ignore[no-untyped-def]
+    """Return [E] the most log odds that the best spelling of each of ``entities`` adds; least: nats of each subword."""
+    added = np.empty(len(entities), np.float64)
     for at in range(len(entities)):
         begin, end = spellings[entities[at]], spellings[entities[at] + 1]
-        if begin == end:
-            reaching[at] = odds[at] + spelled_odds(0.0, 1.0, 1.0, weights) >= bound
+        most = spelled_odds(0.0, 1.0, 1.0, weights) if begin == end else -np.inf
         for spelling in range(begin, end):
             cost = 0.0
             for token in range(starts[spelling], starts[spelling + 1]):
                 cost += least[tokens[token]]
             subwords = starts[spelling + 1] - starts[spelling]
-            most = spelled_odds(min(cost, _NO_PATH), float(letters[spelling]), float(subwords), weights)
-            reaching[at] |= odds[at] + most >= bound
-    return reaching
+            odds = spelled_odds(min(cost, _NO_PATH), float(letters[spelling]), float(subwords), weights)
+            most = max(most, odds)
+        added[at] = most
+    return added
+
+
+@numba.njit(cache=True, nogil=True)
+def _said(entities, needed, said, starts, lengths, worth, parts, part_starts, halves, blocks):  # type: ignore[no-untyped-def]
+    """Return the pronunciations by which ``entities`` can have the log odds that are needed, and the steps that each
+    must stay below: both in one number, the steps in the lowest _STEPS bits.
+
+    needed: [E] parts of log odds from the phones; worth: of Limits; halves, blocks: as in _long_by_phones
+    """
+    (left_rows, left_least, right_rows, right_least), (left_of, right_of) = halves, blocks
+    width, left_rows, right_rows = np.uint64(left_rows.shape[1]), left_rows.reshape(-1), right_rows.reshape(-1)
+    size, most, count = 0, worth.shape[1] - 1, 0
+    for entity in entities:
+        size += starts[entity + 1] - starts[entity]
+    keys = np.empty(size, np.int64)
+    for at in range(len(entities)):
+        part = min(max(needed[at], 0), most)
+        for place in range(starts[entities[at]], starts[entities[at] + 1]):
+            one, low, total = np.int64(said[place]), np.int32(0), np.int32(0)
+            steps = np.int32(worth[lengths[one], part])
+            for own in range(part_starts[one], part_starts[one + 1]):
+                low += np.int32(left_least[left_of[parts[own]]]) + np.int32(right_least[right_of[parts[own]]])
+            if low >= steps:
+                continue
+            for own in range(part_starts[one], part_starts[one + 1]):
+                left, right = left_of[parts[own]], right_of[parts[own]]
+                total += np.int32(together(left_rows, left, right_rows, right, width))
+            if total < steps:
+                keys[count] = one << _STEPS | np.int64(steps)
+                count += 1
+    return keys[:count]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -59,12 +59,12 @@ class Tree(Ranked):
     def _fitting(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex
     ) -> Fitting:
-        windows = heard_windows(heard, self._tokens)
+        windows, slots = heard_windows(heard, self._tokens), self._phonetic.slots(phone_log_probs)
         if not len(windows):
-            return self._phonetic.laid(phone_log_probs, index, np.zeros(0, np.int32))
+            return self._phonetic.laid(slots, index, np.zeros(0, np.int32))
         pairs = self._model.search(windows, self._tree.beam, self._tree.slack)
         found = self._index(entities, index).fitting(index, self._model, windows, pairs, self._tree.fit)
-        return self._phonetic.laid(phone_log_probs, index, found)
+        return self._phonetic.laid(slots, index, found)
 
     def _found(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,

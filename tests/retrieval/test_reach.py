@@ -70,7 +70,7 @@ def test_blocks_cost_no_more_than_the_pronunciation_anywhere(seed: int, frames: 
     every = np.arange(len(index.lengths), dtype=np.int32)
     least = sums_of_blocks(index, heard)
     wide = dataclasses.replace(CONFIG, per_phone=100.0, spare=0.0, most=1000.0)
-    fitting = Phonetic(wide, pronouncer()).laid(heard, index, every)
+    fitting = Phonetic(wide, pronouncer()).laid(phonetic().slots(heard), index, every)
     assert fitting.pronunciations.tolist() == every.tolist()
     assert (least <= fitting.costs + 1e-3).all()
     begins = rng.integers(-2, frames, len(every))

@@ -184,7 +184,7 @@ def test_what_is_looked_at_costs_what_it_costs_among_all(pronouncer: Pronouncer)
     log_probs = heard().phone_log_probs
     assert log_probs is not None
     every, some = phonetic.matching(log_probs, index), np.arange(0, len(index.lengths), 2, dtype=np.int32)
-    laid = phonetic.laid(log_probs, index, some)
+    laid = phonetic.laid(phonetic.slots(log_probs), index, some)
     expected = {k: cost for k, cost in zip(every.pronunciations, every.costs, strict=True) if k % 2 == 0}
     assert dict(zip(laid.pronunciations, laid.costs, strict=True)) == expected
 
