@@ -111,7 +111,7 @@ class CutConfig(Part):
     above: int = 5000  # entities of a list; of smaller ones all that are plausible go on
     bound: float = -4.0  # log odds that an entity of a list of 2^18 must have
     per_doubling: float = 0.9  # what a list twice as large adds to it
-    heard: float = 0.5  # of the limit of five or six phones: what these may cost that of a long name are heard best
+    heard: float = 0.55  # of the limit of five or six phones: what these may cost that of a long name are heard best
     weights: str = _file(str(PRONUNCIATIONS / "cut.json"))
 
 

@@ -22,7 +22,7 @@ PHONES, LETTERS, SUBWORDS, RAREST = 5, 7, 10, 5
 """Bits of the phones of a pronunciation, of the letters of a spelling and of each of RAREST subwords in it: a word."""
 assert 1 << PHONES > SEVERAL * WIDTH
 assert PHONES + LETTERS + RAREST * SUBWORDS <= 64
-ENTITY, WORD, NEXT = 0, 1, 3
+ENTITY, SAID, WORD, NEXT = 0, 1, 2, 4
 NARROW = 16  # bits of a half
 MOST_LETTERS = (1 << LETTERS) - 1
 """Stands for so many and more."""
@@ -35,12 +35,12 @@ class BlockEntries:
     """Of an index of the pronunciations of N entities, in B blocks; an entry for each entity of each pronunciation:
 
     starts:   [B + 1] the entries of block b are starts[b] to starts[b + 1]
-    entries:  [P, 5 or 7] all that is looked at of one, side by side, so that the processor fetches it at once:
-              ENTITY, the entity; WORD, in two parts of 32 bits, from the lowest on the phones of the pronunciation, and
-              of the only spelling of the entity its letters and its RAREST subwords that are met least on the list;
-              NEXT, the halves of the two blocks of the pronunciation that come next, after the last one the first: the
-              left and the right half of one and of the other, in 16 bits each where no index of a half needs more. NONE
-              halves are those of a block that there is not
+    entries:  [P, 6 or 8] all that is looked at of one, side by side, so that the processor fetches it at once:
+              ENTITY and SAID, the entity and the pronunciation; WORD, in two parts of 32 bits, from the lowest on the
+              phones of the pronunciation, and of the only spelling of the entity its letters and its RAREST subwords
+              that are met least on the list; NEXT, the halves of the two blocks of the pronunciation that come next,
+              after the last one the first: the left and the right half of one and of the other, in NARROW bits each
+              where no index of a half needs more. Of a block that there is not they are one more than the last ones
     long, long_entities: pronunciations of more than SEVERAL blocks, once for each of their entities
     long_parts, long_starts: the blocks of each, one after the other
     said, said_starts: the pronunciations of entity n are said[said_starts[n] : said_starts[n + 1]]
@@ -134,7 +134,7 @@ def _entries(parts, part_starts, lengths, owners, owner_starts, words, lefts, ri
                 at = following[parts[begin + place]]
                 following[parts[begin + place]] += 1
                 word = words[owners[owner]] | np.uint64(lengths[k])
-                entries[at, ENTITY] = owners[owner]
+                entries[at, ENTITY], entries[at, SAID] = owners[owner], k
                 entries[at, WORD], entries[at, WORD + 1] = word & np.uint64(2**32 - 1), word >> np.uint64(32)
                 for later in range(2):
                     other = parts[begin + (place + 1 + later) % count] if count > 1 + later else blocks

@@ -30,7 +30,7 @@ INDEX_FORMAT = 1
 """Of the arrays of SoundIndex; to be raised when what they hold changes."""
 SPELLING_FORMAT = 1
 """The same of SpellingIndex."""
-BLOCKS_FORMAT = 3
+BLOCKS_FORMAT = 4
 """The same of BlockEntries."""
 TREE_FORMAT = 1
 """The same of TreeIndex."""

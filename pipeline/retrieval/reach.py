@@ -26,6 +26,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.errors import InputError
 from pipeline.retrieval.block_costs import PER_NAT, Ceilings, ceilings, lay_halves, together
 from pipeline.retrieval.block_entries import (
     ENTITY,
@@ -36,6 +37,7 @@ from pipeline.retrieval.block_entries import (
     NO_SUBWORD,
     PHONES,
     RAREST,
+    SAID,
     SUBWORDS,
     WORD,
     BlockEntries,
@@ -56,6 +58,7 @@ _PARTS = 16  # of log odds of 1
 _UNKNOWN = 255  # and more
 CLEAR, BELOW, SPARE = 0, 1, 2
 _STEPS = 16  # bits of a number of steps
+_ENTITY, _SAID, _COST = 27, 29, 8  # bits of an entity, a pronunciation and what that costs at least, in one number
 _BOUNDS = 4  # that are remembered of a list: a run asks for one, with a session for three
 
 
@@ -111,9 +114,17 @@ class Reach:
         weights: Mapping[str, float],
         clear: npt.NDArray[np.uint8],
     ) -> None:
-        """``weights``: of the log odds, by name; ``clear``: of block_costs.clear_steps."""
+        """``weights``: of the log odds, by name; ``clear``: of block_costs.clear_steps.
+
+        Raises InputError for a list that is too large.
+        """
         self._index, self._entries, self._spellings, self._weights = index, entries, spellings, weights
         self._clear = clear
+        if index.entities >= 1 << _ENTITY or len(index.lengths) >= 1 << _SAID:
+            raise InputError(
+                f"a list of {index.entities:,} names with {len(index.lengths):,} pronunciations; needed are fewer than "
+                f"2**{_ENTITY} names and 2**{_SAID} pronunciations, so split the list."
+            )
         self._spelling = _of_spelling(weights)
         self._limits = Kept[Limits](_BOUNDS)
 
@@ -146,24 +157,21 @@ class Reach:
             limits.steps,
         )
         laid = *halves.left, *halves.right
-        marks, odds = _by_phones(found, costs, below, *laid, entries.entries, limits.odds, index.entities)
-        _long_by_phones(
-            marks, odds, laid, (index.block_lefts, index.block_rights), entries.long, entries.long_entities,
-            entries.long_parts, entries.long_starts, index.lengths, limits.odds,
+        few = _by_phones(found, costs, below, *laid, entries.entries)
+        long = _long_by_phones(
+            laid, (index.block_lefts, index.block_rights), entries.long_parts, entries.long_starts,
+            limits.odds.shape[1],
         )  # fmt: skip
-        marked: npt.NDArray[np.int32] = _marked(marks)
-        reached, spelled = _spelled(
-            marked, odds[marked].astype(np.float64), self._spellings, self._spelling, least, bound
-        )
-        found, needed = marked[reached], ((bound - _SLACK - spelled[reached]) * _PARTS - limits.first).astype(np.int64)
-        keys = _said(
-            found, needed, entries.said, entries.said_starts, index.lengths, limits.worth, index.parts,
-            index.part_starts, laid, (index.block_lefts, index.block_rights),
+        pairs = np.concatenate([few, _pairs(entries.long_entities[long], entries.long[long])])  # these may cost nothing
+        pairs.sort()
+        reached, keys = _within(
+            pairs, self._spellings.tokens, self._spellings.starts, self._spellings.letters, self._spellings.spellings,
+            least, self._spelling, index.lengths, limits.worth, bound - _SLACK, limits.first,
         )  # fmt: skip
         keys.sort()  # each pronunciation with the most steps last
         keys = keys[np.append(keys[1:] >> _STEPS != keys[:-1] >> _STEPS, len(keys) > 0)[: len(keys)]]
         steps = (keys & (1 << _STEPS) - 1).astype(np.float32)
-        return Reached(found, (keys >> _STEPS).astype(np.int32), steps / PER_NAT)
+        return Reached(reached, (keys >> _STEPS).astype(np.int32), steps / PER_NAT)
 
     def _limited(self, allowed: npt.NDArray[np.float32], bound: float) -> Limits:
         odds, entries, spellings = most_odds(self._weights, allowed), self._entries, self._spellings
@@ -182,7 +190,11 @@ def reaching(
     spellings: of the list; least: of least_costs
     """
     odds = _odds_alone(weights, costs.astype(np.float64), phones) + most_placed(weights)
-    return _spelled(entities, odds, spellings, _of_spelling(weights), least, bound)[0]
+    added: npt.NDArray[np.float64] = _added(
+        entities, spellings.tokens, spellings.starts, spellings.letters, spellings.spellings, least,
+        _of_spelling(weights),
+    )  # fmt: skip
+    return odds + added >= bound - _SLACK
 
 
 def _of_spelling(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
@@ -190,14 +202,10 @@ def _of_spelling(weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
     return np.array([weights[name] for name in names])
 
 
-def _spelled(
-    entities: npt.NDArray[np.int32], odds: npt.NDArray[np.float64], of: SpellingIndex,
-    weights: npt.NDArray[np.float64], least: npt.NDArray[np.float32], bound: float,
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:  # fmt: skip
-    """Return [E] which entities reach ``bound`` with ``odds`` and what their subwords cost at ``least``, and the most
-    that these add."""
-    added: npt.NDArray[np.float64] = _added(entities, of.tokens, of.starts, of.letters, of.spellings, least, weights)
-    return odds + added >= bound - _SLACK, added
+def _pairs(entities: npt.NDArray[np.int32], said: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    """Return entities, pronunciations of theirs and the steps that these cost at least, here none, as numbers whose
+    lowest bits are the steps, then the pronunciation."""
+    return entities.astype(np.uint64) << np.uint64(_SAID + _COST) | said.astype(np.uint64) << np.uint64(_COST)
 
 
 def _in_eighths(least: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -400,13 +408,11 @@ def _next(entries, entry, place):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _by_phones(found, costs, below, lefts, left_least, rights, right_least, entries, odds, size):  # type: ignore[no-untyped-def]
-    """Return a bit for each entity of an entry whose blocks are cheap enough together, and for these the most log odds
-    by any of its pronunciations.
+def _by_phones(found, costs, below, lefts, left_least, rights, right_least, entries):  # type: ignore[no-untyped-def]
+    """Return the pairs (_pairs) of entities and pronunciations whose blocks are cheap enough together.
 
-    found, costs, below: of _looked_at; lefts to right_least: of Halves; size: of the list
+    found, costs, below: of _looked_at; lefts to right_least: of Halves
     """
-    marks, most = np.zeros(size // 64 + 1, np.uint64), np.empty(size, np.float32)
     width, left_rows, right_rows = np.uint64(lefts.shape[1]), lefts.reshape(-1), rights.reshape(-1)
     some, count = np.empty(len(found), np.uint32), np.uint64(0)
     for at in range(np.uint64(len(found))):  # first by the halves alone, wherever each is cheapest
@@ -416,103 +422,88 @@ def _by_phones(found, costs, below, lefts, left_least, rights, right_least, entr
         total += np.int32(left_least[later]) + np.int32(right_least[last])
         some[count] = at
         count += np.uint64(total < np.int32(below[at]))
+    pairs, kept = np.empty(count, np.uint64), np.uint64(0)
     for at in some[:count]:
         entry, total = found[at], np.int32(costs[at])
         for place in range(np.uint64(2)):
             left, right = _next(entries, entry, place)
             total += np.int32(together(left_rows, left, right_rows, right, width))
         if total < np.int32(below[at]):
-            phones = entries[entry, WORD] & np.uint32((1 << PHONES) - 1)
-            _mark(entries[entry, ENTITY], phones, total, odds, marks, most)
-    return marks, most
-
-
-@numba.njit(cache=True)
-def _mark(entity, phones, total, odds, marks, most):  # type: ignore[no-untyped-def]
-    word, bit = entity >> 6, np.uint64(1) << np.uint64(entity & 63)
-    reached = np.float32(odds[phones, min(total, odds.shape[1] - 1)] + _SLACK)  # as it is rounded
-    if marks[word] & bit == 0 or most[entity] < reached:
-        most[entity] = reached
-    marks[word] |= bit
+            both = np.uint64(entries[entry, ENTITY]) << np.uint64(_SAID) | np.uint64(entries[entry, SAID])
+            pairs[kept] = both << np.uint64(_COST) | np.uint64(total if total < 1 << _COST else (1 << _COST) - 1)
+            kept += np.uint64(1)
+    return pairs[:kept]
 
 
 @numba.njit(cache=True, nogil=True)
-def _long_by_phones(marks, most, halves, blocks, said, entities, parts, starts, lengths, odds):  # type: ignore[no-untyped-def]
-    """Add to what _by_phones returned the pronunciations that have no entries; ``blocks``: their halves."""
+def _long_by_phones(halves, blocks, parts, starts, most):  # type: ignore[no-untyped-def]
+    """Return which of the pronunciations without entries cost less than ``most`` steps; ``blocks``: their halves."""
     (left_rows, left_least, right_rows, right_least), (left_of, right_of) = halves, blocks
     width, left_rows, right_rows = np.uint64(left_rows.shape[1]), left_rows.reshape(-1), right_rows.reshape(-1)
-    for at in range(len(said)):
+    found, count = np.empty(len(starts) - 1, np.int64), 0
+    for at in range(len(starts) - 1):
         total = np.int32(0)
         for part in range(starts[at], starts[at + 1]):
             total += np.int32(left_least[left_of[parts[part]]]) + np.int32(right_least[right_of[parts[part]]])
-        if total < odds.shape[1]:
+        if total < most:
             total = np.int32(0)
             for part in range(starts[at], starts[at + 1]):
                 left, right = left_of[parts[part]], right_of[parts[part]]
                 total += np.int32(together(left_rows, left, right_rows, right, width))
-            if total < odds.shape[1]:
-                _mark(entities[at], lengths[said[at]], total, odds, marks, most)
+            if total < most:
+                found[count] = at
+                count += 1
+    return found[:count]
 
 
-@numba.njit(cache=True, nogil=True)
-def _marked(marks):  # type: ignore[no-untyped-def]
-    """Return, ascending, the entities whose bits are set."""
-    entities, size = np.empty(64 * len(marks), np.int32), 0
-    for word in range(len(marks)):
-        if marks[word]:
-            for bit in range(64):
-                entities[size] = 64 * word + bit
-                size += marks[word] >> np.uint64(bit) & np.uint64(1)
-    return entities[:size].copy()
+@numba.njit(cache=True)
+def _added_by(entity, tokens, starts, letters, spellings, least, weights):  # type: ignore[no-untyped-def]
+    """The most log odds that the best spelling of an entity adds; least: nats of each subword."""
+    begin, end = spellings[entity], spellings[entity + 1]
+    most = spelled_odds(0.0, 1.0, 1.0, weights) if begin == end else -np.inf
+    for spelling in range(begin, end):
+        cost = 0.0
+        for token in range(starts[spelling], starts[spelling + 1]):
+            cost += least[tokens[token]]
+        subwords = starts[spelling + 1] - starts[spelling]
+        odds = spelled_odds(min(cost, _NO_PATH), float(letters[spelling]), float(subwords), weights)
+        most = max(most, odds)
+    return most
 
 
 @numba.njit(cache=True, nogil=True)
 def _added(entities, tokens, starts, letters, spellings, least, weights):  # type: ignore[no-untyped-def]
-    """Return [E] the most log odds that the best spelling of each of ``entities`` adds; least: nats of each subword."""
+    """Return [E] what _added_by says of each of ``entities``."""
     added = np.empty(len(entities), np.float64)
     for at in range(len(entities)):
-        begin, end = spellings[entities[at]], spellings[entities[at] + 1]
-        most = spelled_odds(0.0, 1.0, 1.0, weights) if begin == end else -np.inf
-        for spelling in range(begin, end):
-            cost = 0.0
-            for token in range(starts[spelling], starts[spelling + 1]):
-                cost += least[tokens[token]]
-            subwords = starts[spelling + 1] - starts[spelling]
-            odds = spelled_odds(min(cost, _NO_PATH), float(letters[spelling]), float(subwords), weights)
-            most = max(most, odds)
-        added[at] = most
+        added[at] = _added_by(entities[at], tokens, starts, letters, spellings, least, weights)
     return added
 
 
 @numba.njit(cache=True, nogil=True)
-def _said(entities, needed, said, starts, lengths, worth, parts, part_starts, halves, blocks):  # type: ignore[no-untyped-def]
-    """Return the pronunciations by which ``entities`` can have the log odds that are needed, and the steps that each
-    must stay below: both in one number, the steps in the lowest _STEPS bits.
+def _within(pairs, tokens, starts, letters, spellings, least, weights, lengths, worth, bound, first):  # type: ignore[no-untyped-def]
+    """Return the entities of ``pairs``, ascending, that can reach the bound, and the pronunciations by which they can
+    with the steps that each must stay below: both in one number, the steps in the lowest _STEPS bits.
 
-    needed: [E] parts of log odds from the phones; worth: of Limits; halves, blocks: as in _long_by_phones
+    pairs: of _pairs, ascending; tokens to spellings: of the list; worth, first: of Limits
     """
-    (left_rows, left_least, right_rows, right_least), (left_of, right_of) = halves, blocks
-    width, left_rows, right_rows = np.uint64(left_rows.shape[1]), left_rows.reshape(-1), right_rows.reshape(-1)
-    size, most, count = 0, worth.shape[1] - 1, 0
-    for entity in entities:
-        size += starts[entity + 1] - starts[entity]
-    keys = np.empty(size, np.int64)
-    for at in range(len(entities)):
-        part = min(max(needed[at], 0), most)
-        for place in range(starts[entities[at]], starts[entities[at] + 1]):
-            one, low, total = np.int64(said[place]), np.int32(0), np.int32(0)
-            steps = np.int32(worth[lengths[one], part])
-            for own in range(part_starts[one], part_starts[one + 1]):
-                low += np.int32(left_least[left_of[parts[own]]]) + np.int32(right_least[right_of[parts[own]]])
-            if low >= steps:
-                continue
-            for own in range(part_starts[one], part_starts[one + 1]):
-                left, right = left_of[parts[own]], right_of[parts[own]]
-                total += np.int32(together(left_rows, left, right_rows, right, width))
-            if total < steps:
-                keys[count] = one << _STEPS | np.int64(steps)
-                count += 1
-    return keys[:count]
+    entities, keys = np.empty(len(pairs), np.int32), np.empty(len(pairs), np.int64)
+    size, count, before, part = 0, 0, np.int64(-1), 0
+    for pair in pairs:
+        entity = np.int64(pair >> np.uint64(_SAID + _COST))
+        one = np.int64(pair >> np.uint64(_COST) & np.uint64((1 << _SAID) - 1))
+        if entity != before:
+            needed = bound - _added_by(entity, tokens, starts, letters, spellings, least, weights)
+            part = min(max(np.int64(math.floor(needed * _PARTS)) - first, 0), worth.shape[1] - 1)
+            before = entity
+        steps = np.int64(worth[lengths[one], part])
+        if np.int64(pair & np.uint64((1 << _COST) - 1)) < steps:
+            if size == 0 or entities[size - 1] != entity:
+                entities[size] = entity
+                size += 1
+            keys[count] = one << _STEPS | steps
+            count += 1
+    return entities[:size], keys[:count]
 
 
 @numba.njit(cache=True, nogil=True)

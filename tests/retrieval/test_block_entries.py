@@ -59,9 +59,12 @@ def halves_of(entry: np.ndarray) -> list[tuple[int, int]]:
 
 
 def found_by(entries: BlockEntries, block: int) -> list[tuple[object, ...]]:
-    """Entity, phones, and the halves of the next two blocks, of each entry."""
+    """Entity, pronunciation, phones, and the halves of the next two blocks, of each entry."""
     few = entries.entries[entries.starts[block] : entries.starts[block + 1]]
-    return [(int(one[ENTITY]), word_of(one) & (1 << PHONES) - 1, *halves_of(one)) for one in few]
+    return [
+        (int(one[ENTITY]), int(one[block_entries.SAID]), word_of(one) & (1 << PHONES) - 1, *halves_of(one))
+        for one in few
+    ]
 
 
 @pytest.mark.parametrize("narrow", [NARROW, 0])
@@ -70,7 +73,7 @@ def test_every_block_leads_to_the_pronunciations_that_have_it(narrow: int, monke
     monkeypatch.setattr(block_entries, "NARROW", narrow)
     index, spellings = indexed()
     entries = entries_of(index, spellings)
-    assert entries.entries.shape[1] == (5 if narrow else 7)
+    assert entries.entries.shape[1] == (6 if narrow else 8)
     none = (len(index.left_lengths), len(index.right_lengths))
     wanted = dict[int, list[tuple[object, ...]]]()
     for k in range(len(index.lengths)):
@@ -79,7 +82,7 @@ def test_every_block_leads_to_the_pronunciations_that_have_it(narrow: int, monke
             later = [parts[(place + 1 + more) % len(parts)] if len(parts) > 1 + more else None for more in range(2)]
             halves = [none if p is None else (index.block_lefts[p], index.block_rights[p]) for p in later]
             for owner in index.owned(np.array([k], np.int32))[1].tolist():
-                wanted.setdefault(block, []).append((owner, int(index.lengths[k]), *halves))
+                wanted.setdefault(block, []).append((owner, k, int(index.lengths[k]), *halves))
     for block in range(len(index.block_lefts)):
         assert sorted(found_by(entries, block)) == sorted(wanted.get(block, []))
     assert index.lengths[entries.long].tolist() == [36]

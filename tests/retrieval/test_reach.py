@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.acoustic.loading import load_tokens
 from pipeline.config import AcousticConfig, CutConfig, ShortlistConfig, joint
+from pipeline.errors import InputError
 from pipeline.lexicon.phones import PHONE_IDS
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval import block_entries, ranked
@@ -268,3 +269,11 @@ def test_what_is_clearly_heard_is_asked_of_small_lists_too() -> None:
             assert one._judged(heard, heard.phone_log_probs, entities, -30.0)[0].tolist() == found[share]
     assert len(found[0.0]) < len(found[0.3]) < len(found[1.0])
     assert set(found[0.0]) < set(found[0.3]) < set(found[1.0])
+
+
+def test_a_list_that_is_too_large_is_refused() -> None:
+    index = dataclasses.replace(index_of_random(np.random.default_rng(0), 2), size=np.array([1 << 27, 9], np.int32))
+    spellings = build_spellings([], TOKENS)
+    weights = dict.fromkeys(FEATURES, 0.0)
+    with pytest.raises(InputError, match="134,217,728 names"):
+        Reach(index, entries_of(build_index([]), spellings), spellings, weights, np.zeros(10, np.uint8))
