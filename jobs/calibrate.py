@@ -28,8 +28,19 @@ from rich.console import Console
 from jobs.cli.command import Result, add_language, job_parser, run_command
 from jobs.run.first_pass import encode
 from pipeline.acoustic.adapter_files import resolved
+from pipeline.acoustic.calibration_files import doubting
 from pipeline.acoustic.loading import load_tokens
-from pipeline.calibration.guard import Fitted, collect, odds_of, refit, unweighted
+from pipeline.calibration.guard import (
+    LOST,
+    Doubted,
+    Fitted,
+    collect,
+    collect_doubts,
+    fit_doubts,
+    odds_of,
+    refit,
+    unweighted,
+)  # fmt: skip
 from pipeline.calibration.lists import ALIKE, LISTED, as_written, parted, with_made_lists
 from pipeline.calibration.search import fit_weights
 from pipeline.calibration.spelling import confusions
@@ -140,6 +151,9 @@ class Calibrating:
                 config = override(config, {"g2g": {"confusions": str(self.work / "confusions.json")}})
             files["guard.json"], facts = self._guard(config, speech)
             measured |= facts
+            bound, facts = self._doubts(config, speech)
+            files["guard.json"] |= bound
+            measured |= facts
         else:
             self.console.print("no phones are heard, so there is no guard to fit and no spelling by ear")
         hours = speech.corpus.seconds / 3600
@@ -236,6 +250,31 @@ class Calibrating:
                 guard_data.write(kept, [collect(recogniser, half) for half in parted(corpus)])
             yield name, guard_data.read(kept)
 
+    def _doubts(self, config: RunConfig, speech: Speech) -> tuple[dict[str, float], dict[str, Any]]:
+        """Return the bound for names that the search writes without a list, for the weights file, and what it does."""
+        if not speech.labelled or config.guard is None or not config.guard.doubts:
+            return {}, {}
+        kept = self.work / "doubts.json"
+        if not kept.is_file():
+            self.console.print("guard: names that are written without a list")
+            plain = config if config.adapter is None else without(config, "adapter")
+            recogniser = Recogniser.load(unweighted(plain, self.work), encodes=False)
+            sets = with_made_lists(speech.corpus, recogniser.parts.pronouncer)
+            found = {name: list(map(dataclasses.asdict, collect_doubts(recogniser, one))) for name, one in sets.items()}
+            kept.write_text(json.dumps(found), encoding="utf-8")
+        content = json.loads(kept.read_text(encoding="utf-8"))
+        listed, alike = ([Doubted(**one) for one in content[name]] for name in (LISTED, ALIKE))
+        fitted = fit_doubts(listed, alike)
+        if fitted.bound is None:
+            self.console.print(
+                f"doubts: {fitted.right} names are rightly written without a list, needed are {round(1 / LOST)}; "
+                f"the default's bound is kept"
+            )
+            return {}, {}
+        does = f"of {fitted.wrong} wrong names {fitted.undone} undone, of {fitted.right} right ones {fitted.lost} lost"
+        self.console.print(f"doubts: below log odds of {fitted.bound:.2f}, {does}", soft_wrap=True)
+        return {"doubt": fitted.bound}, {"doubts_below": round(fitted.bound, 2), "doubts": does}
+
     def _say(self, part: str, found: Mapping[str, tuple[Half, ...]], fitted: Fitted) -> None:
         rate = GuardConfig().max_false_accepts_per_hour
         for row in fitted.rows:
@@ -254,7 +293,7 @@ def _config(arguments: argparse.Namespace) -> RunConfig:
     config = override(with_file(joint(), arguments.config), {"acoustic": given | {"calibration": None}})
     if config.guard is None:
         raise ConfigError("guard: null; a calibration fits the guard, so leave it in.")
-    return resolved(config)
+    return doubting(resolved(config))
 
 
 def _labelled(files: list[str]) -> bool:

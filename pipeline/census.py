@@ -28,6 +28,7 @@ STEPS: Mapping[str, str] = {
     "attended": "of the shortlist, heard by the adapter and so given to the search",
     "searched": "entities that the search with the list writes",
     "unbiased": "search without the list",
+    "doubted": "names of the list in the unbiased transcript that the guard takes out",
     "proposed": "places where the list would change the unbiased transcript",
     "believed": "of these, what the guard lets in",
 }

@@ -89,7 +89,8 @@ def calibration_folder(acoustic: AcousticConfig) -> Path | None:
 def configured(preset: RunConfig, file: str | None = None, acoustic: Mapping[str, Any] | None = None) -> RunConfig:
     """Return ``preset`` with the model's calibration, then the YAML ``file``, then values of ``acoustic`` put over it.
 
-    A guard that judges a model which it was not fitted on is ``cautious``.
+    A guard that judges a model which it was not fitted on is ``cautious``, and with another model than ours it
+    ``doubts``.
     Raises ConfigError for a calibration of another model, and as ``with_file`` and ``override`` do.
     """
     given = {"acoustic": dict(acoustic or {})}
@@ -99,7 +100,8 @@ def configured(preset: RunConfig, file: str | None = None, acoustic: Mapping[str
         preset = _calibrated(preset, folder, named)
     config = override(with_file(preset, file), given)
     where = None if folder is None else str(folder)
-    return _cautious(dataclasses.replace(config, acoustic=dataclasses.replace(config.acoustic, calibration=where)))
+    config = dataclasses.replace(config, acoustic=dataclasses.replace(config.acoustic, calibration=where))
+    return doubting(_cautious(config))
 
 
 def _calibrated(preset: RunConfig, folder: Path, named: RunConfig) -> RunConfig:
@@ -183,6 +185,22 @@ def _cautious(config: RunConfig) -> RunConfig:
     guard = config.guard
     if guard is None or guard.bound is not None or guard.weights != GuardConfig().weights:
         return config
-    if model_fingerprint(config.acoustic.model) == model_fingerprint(AcousticConfig().model):
+    if _is_ours(config):
         return config
     return dataclasses.replace(config, guard=dataclasses.replace(guard, cautious=True))
+
+
+def doubting(config: RunConfig) -> RunConfig:
+    """Return ``config`` with ``guard.doubts`` settled: on for a model that hears phones and is not ours.
+
+    Letters that are heard in place of phones cannot tell what sounds alike.
+    """
+    guard = config.guard
+    if guard is None or guard.doubts is not None or _is_ours(config):
+        return config
+    phones = settled(config.acoustic).phones
+    return dataclasses.replace(config, guard=dataclasses.replace(guard, doubts=phones != LETTERS))
+
+
+def _is_ours(config: RunConfig) -> bool:
+    return model_fingerprint(config.acoustic.model) == model_fingerprint(AcousticConfig().model)

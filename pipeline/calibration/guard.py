@@ -35,6 +35,9 @@ _UNSEEN = 1
 """False accepts on top of those that were seen: the next hour may have one more."""
 _LEARNED_ONLY = 0.3
 """Weight of proposals of sets that are only learned from: speech that was made harder is not yet a stranger's."""
+LOST = 0.005
+"""Share of the names which the search rightly wrote without a list that a guard may take out again: below what the F1
+of a measured set can tell, and most of what is false goes before it is reached (benchmarks/results/any_model.md)."""
 _JUDGED_AT = 20.0
 """False accepts per hour at which two guards are compared: the default of a run."""
 
@@ -87,6 +90,64 @@ def collect(recogniser: Recogniser, corpus: LabelledSet) -> Half:
         errors += sum(step.operation != MATCH for step in steps)
         words += len(one.reference.text.split())
     return Half(found, said, known, corpus.seconds / 3600, wrong, errors, words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubted:
+    """A name that the search wrote without a list: its log odds, and what taking it out would do to the transcript.
+
+    lost, undone: names that were said, and that were not, which would be gone
+    """
+
+    odds: float
+    lost: int
+    undone: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DoubtBound:
+    """The log odds below which names are taken out; ``bound`` None where the speech is too little to tell.
+
+    right, lost: names of lists as users have them that were rightly written, and how many of these are lost
+    wrong, undone: all that were wrongly written, and how many of these are undone
+    """
+
+    bound: float | None
+    right: int
+    lost: int
+    wrong: int
+    undone: int
+
+
+def collect_doubts(recogniser: Recogniser, corpus: LabelledSet) -> list[Doubted]:
+    """Weigh every name that stands in what is written without a list."""
+    found = []
+    for one in corpus.utterances:
+        entities = corpus.lists.of(one.reference.utterance_id)
+        unbiased, weighed = recogniser.transcriber.doubts(one.heard, entities)
+        spoken, before = entities_in(one.reference.text, entities), entities_in(unbiased.text, entities)
+        for doubt, odds in weighed:
+            after = entities_in(doubt.without.text, entities)
+            lost = (before & spoken).total() - (after & spoken).total()
+            undone = (before - spoken).total() - (after - spoken).total()
+            found.append(Doubted(round(odds, 4), lost, undone))
+    return found
+
+
+def fit_doubts(listed: Sequence[Doubted], alike: Sequence[Doubted]) -> DoubtBound:
+    """Return the highest bound, at most 0, that loses LOST of the rightly written names of ``listed`` at most.
+
+    One more than those seen is counted as lost. Above 0 a name is likelier than what else could stand there.
+    """
+    right, bound = sum(one.lost for one in listed), None
+    for at in sorted({one.odds for one in listed if one.lost > 0} | {0.0}):
+        if sum(one.lost for one in listed if one.odds < at) + _UNSEEN <= LOST * right:
+            bound = min(at, 0.0)
+    below = [one for one in listed if bound is not None and one.odds < bound]
+    others = [one for one in alike if bound is not None and one.odds < bound]
+    undone = sum(one.undone for one in (*below, *others))
+    wrong = sum(one.undone for one in (*listed, *alike))
+    return DoubtBound(bound, right, sum(one.lost for one in below), wrong, undone)
 
 
 def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:

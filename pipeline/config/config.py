@@ -301,6 +301,7 @@ class GuardConfig(Part):
     max_false_accepts_per_hour: float = 20.0  # names written though not said, on lists of 100 sound-alikes; above 0
     bound: float | None = None  # log odds in place of the one that the table of the weights has for that rate
     weights: str = _file(str(PRONUNCIATIONS / "guard.json"))
+    doubts: bool | None = None  # also names that the search wrote without a list; by default of other models than ours
     cautious: bool = False  # of the bounds with and without an adapter the higher: for a model not fitted on; settled
     floor: float = -8.0  # phone log-probs below this are raised to it: one misheard phone must not decide alone
 

@@ -24,7 +24,7 @@ _LATER_PARTS = ("cut", "lexical", "memory", "policy", "tree", "session")
 """Parts that earlier versions had not: off, they leave the hash what it was."""
 _LATER_KEYS = (
     ("acoustic", "language"), ("acoustic", "phones"), ("acoustic", "calibration"), ("guard", "cautious"),
-    ("phone_fusion", "vocabulary"),
+    ("phone_fusion", "vocabulary"), ("guard", "doubts"),
 )  # fmt: skip
 """Likewise, as long as they are None or off, or not settled yet."""
 _PRONOUNCED_IN_FORMAT_1 = ("rescoring", "lexicon", "g2g", "guard")

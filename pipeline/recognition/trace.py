@@ -94,6 +94,13 @@ def _way(
         return WRITTEN, f"is written{instead}"
     if name not in judgement.shortlist.entities.by_text:
         return LISTED, transcriber.shortlister.reason(heard, entity, len(entities)) or "does not fit the audio"
+    doubts = weighed.doubts if weighed else []
+    undone = [pair for pair in doubts if weighed and pair[0] in weighed.undone and name in _named([pair[0].name])]
+    if weighed and undone:
+        doubt, odds = undone[0]
+        instead = " ".join(doubt.instead)
+        why = f"the search writes “{doubt.name.text}” without a list too, but “{instead}” is likelier"
+        return PROPOSED, f"{why}: log odds {odds:.1f}, the guard asks for {weighed.doubted:.1f}"
     if weighed and proposed:
         one, odds = max(proposed, key=lambda pair: pair[1])
         if odds < weighed.bound:

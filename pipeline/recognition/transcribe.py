@@ -14,6 +14,7 @@ from pipeline.entities.lists import EntitySource
 from pipeline.errors import ConfigError
 from pipeline.recognition.emission_rows import read_emissions, shortlist_of
 from pipeline.recognition.failures import FAILURES
+from pipeline.rescoring.doubts import Doubt
 from pipeline.rescoring.evidence import Vector
 from pipeline.rescoring.proposals import Proposal
 from pipeline.rescoring.stage import NO_TECHNIQUES, RescoringStage, Weighed
@@ -146,6 +147,14 @@ class Transcriber:
         nbest = self.decoder.decode(heard.biased, self.stage.expand(sought), judged=True)
         size_class = self.shortlister.size_class(len(entities))
         return self.stage.measured(nbest, heard, shortlist.entities, self._unbiased(heard), size_class)
+
+    def doubts(
+        self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None = None
+    ) -> tuple[Hypothesis, list[tuple[Doubt, float]]]:
+        """Return one utterance's unbiased hypothesis and the log odds of names in it that the guard may doubt."""
+        heard, shortlist, _ = self._narrowed(heard, entities, shortlist)
+        size_class = self.shortlister.size_class(len(entities))
+        return self.stage.weighed_doubts(heard, shortlist.entities, self._unbiased(heard), size_class)
 
     def judgement(self, heard: Emissions, entities: EntityList, shortlist: Shortlist | None = None) -> Judgement:
         """Return how one utterance is transcribed, for people to look at: every step is done anew."""

@@ -8,6 +8,10 @@ Trees and bounds are in ``models/phonetics/guard.json``, for runs with a context
 to right and wrong proposals (pipeline.rescoring.trees), and for each rate of false accepts per hour the bound that
 keeps it on speakers that were left out of the fit (``python -m benchmarks.guard_calibration``). What is rejected leaves
 the unbiased transcript as it was; if everything is, the result is the unbiased one exactly.
+
+With ``guard.doubts`` names that the unbiased search itself wrote are weighed by such trees too, against the best words
+without them (pipeline.rescoring.doubts), and taken out below ``Guard.doubted``. That bound is far lower: these names
+need nothing from the list to be written.
 """
 
 import dataclasses
@@ -20,11 +24,13 @@ from pipeline.config import GuardConfig
 from pipeline.decoding.spans import entity_spans
 from pipeline.errors import ConfigError, ModelError
 from pipeline.rescoring.aligned import Fit
+from pipeline.rescoring.doubts import Doubt
 from pipeline.rescoring.evidence import FEATURES, STANDING, Evidence, Vector
 from pipeline.rescoring.proposals import Proposal, apply_proposals
 from pipeline.rescoring.scene import Scene
 from pipeline.rescoring.trees import Trees
 from pipeline.retrieval.ranked import weights_of
+from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EntityList
 from pipeline.types.hypothesis import EntitySpan, Hypothesis
 
@@ -38,12 +44,14 @@ class Judge:
 
     features: some of FEATURES; trees: over these; bounds: (false accepts per hour, log odds), the rate rising
     odds:     weights of the log odds that STANDING is measured with (pipeline.retrieval.ranked); None for trees without
+    doubt:    log odds below which names of the unbiased search are taken out; None where nobody measured it
     """
 
     features: tuple[str, ...]
     trees: Trees
     bounds: tuple[tuple[float, float], ...]
     odds: tuple[float, ...] | None = None
+    doubt: float | None = None
 
     def bound(self, rate: float) -> float:
         """Return the bound that keeps false accepts at or below ``rate`` per hour; raises ConfigError for none."""
@@ -59,6 +67,9 @@ class Judge:
 _CAUTION = 0.25
 """Share of the rate that the guard aims at with a model that it was not fitted on: such a model writes two to four
 times as many words wrong, and each of these is a chance for a false accept."""
+DOUBT = -1.0
+"""Log odds below which a name of the unbiased search is taken out where no calibration says otherwise: what could stand
+there must be nearly three times as likely. `python -m benchmarks.doubts` measures what it costs and brings."""
 PLAIN, ADAPTED = "plain", "adapted"
 """Parts of a weights file: for runs without a contextual adapter, and with one."""
 
@@ -80,7 +91,9 @@ def read_judge(path: Path, part: str = PLAIN) -> Judge:
             raise ValueError(f"features {features}")
         bounds = tuple((float(rate), float(bound)) for rate, bound in sorted(content[part]["bounds"]))
         odds = None if set(STANDING).isdisjoint(features) else weights_of(content["odds"])
-        return Judge(features, Trees.from_json(content[part]["trees"], len(features)), bounds, odds)
+        doubt = content.get("doubt")
+        trees = Trees.from_json(content[part]["trees"], len(features))
+        return Judge(features, trees, bounds, odds, None if doubt is None else float(doubt))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path}: not the guard's weights ({error!r}); restore it or run `python -m benchmarks.guard_calibration`."
@@ -131,6 +144,8 @@ class Guard:
         part = ADAPTED if adapted else PLAIN
         self.evidence, self._judge = evidence, read_judge(Path(config.weights), part)
         self.bound = _bound(config, self._judge, part, evidence.by_letters)
+        self._doubting = read_judge(Path(GuardConfig().weights), PLAIN) if config.doubts else self._judge
+        self.doubted = DOUBT if self._judge.doubt is None else self._judge.doubt
 
     def measure(self, scene: Scene, proposals: Sequence[Proposal]) -> list[tuple[Vector, Fit]]:
         """Return the evidence that the weights are for, of each proposal, and how it lies on the phones."""
@@ -153,6 +168,32 @@ class Guard:
         chosen: list[Proposal] = []
         for _, one in sorted(judged, key=lambda pair: (-pair[0], pair[1].first, pair[1].last, pair[1].text)):
             if not any(one.touches(other) for other in chosen):
+                chosen.append(one)
+        return chosen
+
+    def weigh_doubts(
+        self, doubts: Sequence[Doubt], emissions: Emissions, entities: EntityList, size_class: int = 0
+    ) -> list[tuple[Doubt, float]]:
+        """Return the log odds of each name that may be doubted, as a proposal in the place of what else could stand.
+
+        They are always by the shipped trees for runs without an adapter, and without what one hears: trees that are
+        grown on from them learn from what the search did not write, and lose more names of lists with sound-alikes.
+        """
+        judge, found = self._doubting, list[tuple[Doubt, float]]()
+        heard = dataclasses.replace(emissions, adapted=None, attended=None)
+        for doubt in doubts:
+            scene = self.evidence.scene(doubt.without, heard, entities, size_class)
+            if scene is not None:
+                ((features, fit),) = self.evidence.measure(scene, [doubt.name], judge.features, judge.odds)
+                moved = sum(moved(scene, doubt.name, fit) for moved in self._movers)
+                found.append((doubt, judge.trees.score(features) + moved))
+        return found
+
+    def undo(self, weighed: Sequence[tuple[Doubt, float]]) -> list[Doubt]:
+        """Return what is taken out of what ``weigh_doubts`` returns; none touches another, the least likely first."""
+        chosen: list[Doubt] = []
+        for one, odds in sorted(weighed, key=lambda pair: (pair[1], pair[0].first)):
+            if odds < self.doubted and not any(one.touches(other) for other in chosen):
                 chosen.append(one)
         return chosen
 

@@ -61,16 +61,19 @@ class _Better:
     frames: tuple[int, int]
 
 
-class _Vocabulary:
+class Vocabulary:
     """The words of a language model by their sound, and what it and the model's pieces say of them."""
 
-    def __init__(self, model: LanguageModelConfig, words: Path, tokens: Tokens, pronouncer: Pronouncer) -> None:
-        """Raises ModelError if the language model or its word list is missing or corrupt."""
+    def __init__(self, model: LanguageModelConfig | None, tokens: Tokens, pronouncer: Pronouncer) -> None:
+        """Without a list of the language model's words there are none, and without it all texts are equally likely.
+
+        Raises ModelError if the language model or its word list is missing or corrupt.
+        """
         self._model, self.context, self._scorer = model, ContextScorer(model), SubwordScorer(tokens)
         self._pieces = len(tokens.pieces)
         known = sorted(
             word
-            for word in set(read_words(words))
+            for word in _words_of(model)
             if pronouncer.knows(word) and self.context.rarity(word) <= _RAREST  # and none whose sound is guessed
         )
         self.index = PhoneIndex(
@@ -96,6 +99,8 @@ class _Vocabulary:
         gained = self.context.score(before, new, after) - self.context.score(before, there, after)
         unknown = sum(not self.context.knows(text) for text in there)
         model = self._model
+        if model is None:
+            return 0.0
         return model.alpha * gained + model.beta * (len(new) - len(there)) - model.unknown_penalty * unknown
 
     def spelling(
@@ -116,6 +121,10 @@ class _Vocabulary:
         return theirs - ours if ours > NO_ROOM else 0.0
 
 
+def _words_of(model: LanguageModelConfig | None) -> set[str]:
+    return set() if model is None or model.unigrams is None else set(read_words(Path(model.unigrams)))
+
+
 class HeardWords(Technique):
     """Nothing where it is off, or without a list of the language model's words. Deterministic."""
 
@@ -127,9 +136,9 @@ class HeardWords(Technique):
     ) -> None:  # fmt: skip
         """Raises ModelError if the language model or its word list is missing or corrupt."""
         self._config, self._pronouncer = config, sounds.pronouncer
-        self._vocabulary: _Vocabulary | None = None
+        self.vocabulary: Vocabulary | None = None
         if config.vocabulary and model is not None and model.unigrams is not None and tokens is not None:
-            self._vocabulary = _Vocabulary(model, Path(model.unigrams), tokens, sounds.pronouncer)
+            self.vocabulary = Vocabulary(model, tokens, sounds.pronouncer)
 
     @classmethod
     def build(cls, config: RunConfig, sounds: Sounds) -> "HeardWords":
@@ -138,23 +147,23 @@ class HeardWords(Technique):
 
     def order(self, nbest: Sequence[Hypothesis], emissions: Emissions, entities: EntityList) -> list[Hypothesis]:
         """Return the n-best with the best hypothesis as the phones would have it; its entities stay as they are."""
-        if self._vocabulary is None or emissions.phone_log_probs is None or not nbest or not nbest[0].words:
+        if self.vocabulary is None or emissions.phone_log_probs is None or not nbest or not nbest[0].words:
             return list(nbest)
         log_probs = floored(emissions.phone_log_probs, self._config.floor)
-        spelled, best = self._vocabulary.spelled(emissions), nbest[0]
+        spelled, best = self.vocabulary.spelled(emissions), nbest[0]
         for _ in range(_ROUNDS):
             plain = dataclasses.replace(best, entities=())
             aligned = align_hypothesis(plain, log_probs, self._pronouncer, {}, emissions.phone_rate)
             if aligned.alignment.cost >= IMPOSSIBLE:
                 break
-            found = list(self._better(self._vocabulary, best, aligned, spelled))
+            found = list(self._better(self.vocabulary, best, aligned, spelled))
             if not found:
                 break
             best = _with(best, max(found, key=lambda one: (one.rise, -one.first, one.texts)))
         return distinct([best, *nbest[1:]])
 
     def _better(
-        self, vocabulary: _Vocabulary, said: Hypothesis, aligned: Aligned, spelled: npt.NDArray[np.float32]
+        self, vocabulary: Vocabulary, said: Hypothesis, aligned: Aligned, spelled: npt.NDArray[np.float32]
     ) -> Iterator[_Better]:
         """Yield everything that raises the total of ``said``."""
         texts = [word.text for word in said.words]
@@ -170,7 +179,7 @@ class HeardWords(Technique):
                 if rise > 0:
                     yield _Better(rise, first, last, new, on_clock(fit.frames, 1.0 / aligned.rate))
 
-    def _doubtful(self, vocabulary: _Vocabulary, said: Hypothesis, aligned: Aligned) -> Iterator[tuple[int, int]]:
+    def _doubtful(self, vocabulary: Vocabulary, said: Hypothesis, aligned: Aligned) -> Iterator[tuple[int, int]]:
         """Yield words [first, last) that may be others; none of an entity."""
         listed = {at for span in said.entities for at in range(span.start_word, span.end_word)}
         for first in range(len(said.words)):
