@@ -79,7 +79,7 @@ def corpora(options: argparse.Namespace, config: RunConfig) -> Iterator[tuple[st
         }
     alphabet = load_tokens(config.acoustic).alphabet
     for name, (audio, lists) in places.items():
-        part = _part(audio, options, measured=True)
+        part = _part(audio, options, options.measured)
         emissions = options.emissions / f"{part.stem}.emissions.parquet"
         if not emissions.is_file():
             new = emissions.with_name(f"{emissions.name}.{os.getpid()}")
@@ -140,7 +140,7 @@ def _closed(own: dict[str, Any], found: dict[str, Any]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.set_defaults(width=baseline().beam.width)
+    parser.set_defaults(width=baseline().beam.width, measured=True)
     parser.add_argument("--model", required=True, help="directory of a CTC model of transformers")
     parser.add_argument("--language", required=True, help="of the model")
     parser.add_argument("--phones", help="acoustic.phones, if not by the language")

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.config import CutConfig, GuardConfig, RunConfig, override
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.rescoring.evidence import FEATURES, Vector
-from pipeline.rescoring.guard import ADAPTED, PLAIN, Judge, read_odds
+from pipeline.rescoring.guard import ADAPTED, DOUBT, PLAIN, Judge, read_odds
 from pipeline.rescoring.trees import Trees
 from pipeline.retrieval.ranked import FEATURES as RANKED
 from pipeline.retrieval.ranked import read_weights
@@ -135,14 +135,16 @@ def collect_doubts(recogniser: Recogniser, corpus: LabelledSet) -> list[Doubted]
 
 
 def fit_doubts(listed: Sequence[Doubted], alike: Sequence[Doubted]) -> DoubtBound:
-    """Return the highest bound, at most 0, that loses LOST of the rightly written names of ``listed`` at most.
+    """Return the bound that loses LOST of the rightly written names of ``listed`` at most, and is 0 at most.
 
-    One more than those seen is counted as lost. Above 0 a name is likelier than what else could stand there.
+    It is DOUBT, which more speech was measured for, unless that loses more here, or a higher one would not, though one
+    name more than those seen were lost. Above 0 a name is likelier than what else could stand there.
     """
     right, bound = sum(one.lost for one in listed), None
-    for at in sorted({one.odds for one in listed if one.lost > 0} | {0.0}):
-        if sum(one.lost for one in listed if one.odds < at) + _UNSEEN <= LOST * right:
-            bound = min(at, 0.0)
+    if LOST * right >= 1:
+        odds = sorted(one.odds for one in listed for _ in range(one.lost))
+        most, surely = int(LOST * right), int(LOST * right) - _UNSEEN
+        bound = min(0.0, max(min(DOUBT, odds[most]), odds[surely]))
     below = [one for one in listed if bound is not None and one.odds < bound]
     others = [one for one in alike if bound is not None and one.odds < bound]
     undone = sum(one.undone for one in (*below, *others))

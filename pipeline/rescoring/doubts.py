@@ -92,7 +92,8 @@ class Doubts:
         texts = [word.text for word in said.words]
         written = _names(texts, entities)
         best: tuple[float, int, int, tuple[str, ...], tuple[int, int]] | None = None
-        for first, last, new in dict.fromkeys(self._candidates(span, nbest, aligned)):
+        candidates = (_trimmed(texts, span, *one) for one in self._candidates(span, nbest, aligned))
+        for first, last, new in dict.fromkeys(one for one in candidates if one[2]):
             names = _names([*texts[:first], *new, *texts[last:]], entities)
             if names[span.entity] >= written[span.entity] or names - written:
                 continue  # the name is there still, or another one is
@@ -118,7 +119,7 @@ class Doubts:
             there = [word.text for word in other.words]
             first, last, a, b = counterpart(texts, there, start, end)
             new = tuple(there[a:b])
-            if new and new != tuple(texts[first:last]) and max(last - first, b - a) <= _MOST_WORDS:
+            if max(last - first, b - a) <= _MOST_WORDS:
                 yield first, last, new
         for first, last in ((start, end), (start - 1, end), (start, end + 1)):
             if first < 0 or last > len(texts):
@@ -127,9 +128,7 @@ class Doubts:
             readings = itertools.product(*(self._pronouncer.pronounce(text) for text in texts[first:last]))
             sounds += [tuple(itertools.chain(*one)) for one in itertools.islice(readings, _READINGS)]
             for heard in dict.fromkeys(sounds):
-                for new in self._vocabulary.sounding(heard):
-                    if new != tuple(texts[first:last]):
-                        yield first, last, new
+                yield from ((first, last, new) for new in self._vocabulary.sounding(heard))
 
     def _score(
         self, aligned: Aligned, spelled: npt.NDArray[np.float32], first: int, last: int, new: tuple[str, ...]
@@ -152,6 +151,17 @@ def undone(nbest: Sequence[Hypothesis], chosen: Sequence[Doubt]) -> list[Hypothe
     edits = [Edit(one.first, one.last, one.frames, one.instead) for one in sorted(chosen, key=lambda one: one.first)]
     best = apply_edits(dataclasses.replace(nbest[0], entities=()), edits)
     return distinct([best, *nbest])
+
+
+def _trimmed(
+    texts: Sequence[str], span: EntitySpan, first: int, last: int, new: tuple[str, ...]
+) -> tuple[int, int, tuple[str, ...]]:
+    """Return a change without the words beside the name that it leaves as they are."""
+    while new and first < span.start_word and new[0] == texts[first]:
+        first, new = first + 1, new[1:]
+    while new and last > span.end_word and new[-1] == texts[last - 1]:
+        last, new = last - 1, new[:-1]
+    return first, last, new
 
 
 def _names(texts: Sequence[str], entities: EntityList) -> Counter[str]:

@@ -56,6 +56,7 @@ def test_the_directory_is_small_and_says_what_it_is(place: Path) -> None:
     assert found.measured["trees_plain"] == "the shipped ones"  # noise proposes nothing to learn from
     judge = read_judge(folder / "guard.json")
     shipped = [read_judge(Path(joint().guard.weights), part) for part in (PLAIN, "adapted")]  # type: ignore[union-attr]
+    assert judge.doubt is None  # it writes no names by itself
     assert judge.bound(20) == max(one.bound(20) for one in shipped)
     assert [bound for _, bound in judge.bounds] == sorted((bound for _, bound in judge.bounds), reverse=True)
     assert "Of the model" in (folder / "CARD.md").read_text()
@@ -66,6 +67,7 @@ def test_a_run_finds_it_beside_the_model_and_says_so(place: Path, capsys: pytest
     assert record["calibration"]["of"] == str(place / "model_calibration")
     assert record["config"]["guard"]["weights"] == str(place / "model_calibration" / "guard.json")
     assert (record["config"]["guard"]["cautious"], "stricter" in said) == (False, False)
+    assert record["config"]["guard"]["doubts"] is True
     (place / "none.yaml").write_text((place / "run.yaml").read_text().replace("{phones", "{calibration: null, phones"))
     without, said = run(place, capsys, "--config", str(place / "none.yaml"))
     assert without["fingerprint"] != record["fingerprint"]
@@ -114,7 +116,10 @@ def test_letters_that_it_was_fitted_with_are_heard(place: Path, tmp_path: Path) 
     acoustic = {"model": str(place / "model"), "calibration": None, "phones": LETTERS}
     write_calibration(tmp_path / "letters", resolved(override(joint(), {"acoustic": acoustic})), {}, {}, {})
     named = {"model": str(place / "model"), "calibration": str(tmp_path / "letters")}
-    assert configured(joint(), None, named).acoustic.phones == LETTERS
+    by_letters = configured(joint(), None, named)
+    assert by_letters.acoustic.phones == LETTERS
+    assert by_letters.guard is not None
+    assert by_letters.guard.doubts is False
     assert configured(joint(), None, named | {"phones": None}).acoustic.phones is None
 
 
@@ -137,6 +142,7 @@ def test_the_default_model_is_as_it_was() -> None:
     assert config.acoustic.calibration is None
     assert config.guard is not None
     assert not config.guard.cautious
+    assert config.guard.doubts is None
     assert config_fingerprint(config) == config_fingerprint(joint())
     assert joint().acoustic.calibration == AUTO
 

@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.rescoring.aligned import Fit
 from pipeline.rescoring.evidence import FEATURES, STANDING, Evidence
-from pipeline.rescoring.guard import ADAPTED, PLAIN, Guard, guarded, read_judge
+from pipeline.rescoring.guard import ADAPTED, DOUBT, PLAIN, Guard, guarded, read_judge
 from pipeline.rescoring.proposals import Proposal, differences
 from pipeline.rescoring.session import SessionOdds
 from pipeline.rescoring.trees import Trees
@@ -272,6 +272,12 @@ def test_a_model_that_it_was_not_fitted_on_gets_the_stricter_bound_of_a_quarter_
     strict = max(judge.bound(max(rate / 4, judge.bounds[0][0])) for judge in judges)
     assert [Guard(cautious, evidence, adapted).bound for adapted in (False, True)] == [strict, strict]
     assert Guard(GuardConfig(bound=-1.0, cautious=True), evidence).bound == -1.0
+
+
+def test_a_calibration_says_what_is_doubted(tmp_path: Path) -> None:
+    evidence, path = guard().evidence, written(tmp_path / "own.json", doubt=-0.25)
+    assert Guard(GuardConfig(doubts=True, bound=0.0), evidence).doubted == DOUBT
+    assert Guard(GuardConfig(doubts=True, bound=0.0, weights=str(path)), evidence).doubted == -0.25
 
 
 def test_letters_that_it_was_not_fitted_on_get_the_strictest_bound() -> None:
