@@ -21,7 +21,7 @@ PER_NAT = 10
 """Steps of a nat."""
 _FINE = 16  # parts of a step in which phones are laid, also rounded down
 _FAR = 60.0  # nats; more than three phones cost, as each may be dropped
-_LANES = 64  # phones that are laid together, MOST_UNITS of them at most: a vector of the processor's or two
+_LANES = 16  # phones that are laid together: a vector of the processor's
 _MOST = 127  # steps that are counted for half a block, so that a byte holds those of a whole one
 _CHUNK = 32  # bytes; rows are a multiple of it, for vectors of the processor to be whole
 _NO_LIMIT = 255  # more steps than any block costs
@@ -145,19 +145,22 @@ def _rows(phones, lengths, shared, by_phone, skips, drop, is_left):  # type: ign
 
     Left halves end there, with their last phone. Right halves are laid backwards; before them slots are left out. All
     phones that could come after the same ones are laid together, and each half is one of them; only where no slots are
-    left out after the last phone each is laid alone, along the slots.
+    left out after the last phone each is laid alone, along the slots, in whole steps.
     """
     slots, deepest = by_phone.shape[1], phones.shape[1] - 1
-    gaps = np.full((slots, _LANES), np.uint16(_FAR * PER_NAT * _FINE), np.uint16)
+    lanes = (len(by_phone) + _LANES - 1) // _LANES * _LANES
+    gaps = np.full((slots, lanes), np.uint16(_FAR * PER_NAT * _FINE), np.uint16)
     gaps[:, : len(by_phone)] = by_phone.T
     size = (slots // _CHUNK + 1) * _CHUNK
     rows, least = np.full((len(lengths) + 1) * size, np.uint8(_MOST), np.uint8), np.zeros(len(lengths) + 1, np.uint8)
     rows[len(lengths) * size :] = np.uint8(0)
     lead = np.zeros((phones.shape[1], slots + 1), np.uint16)  # what the phones before each depth cost
-    after = np.empty((phones.shape[1], slots + 1, _LANES), np.uint16)  # .. and with every phone that could come then
-    steps = np.empty((phones.shape[1], slots + 1, _LANES), np.uint8)
-    lows = np.empty((phones.shape[1], _LANES), np.uint8)
-    laid, along = np.zeros(phones.shape[1], np.bool_), by_phone.reshape(-1)
+    after = np.empty((phones.shape[1], slots + 1, lanes), np.uint16)  # .. and with every phone that could come then
+    steps = np.empty((phones.shape[1], slots + 1, lanes), np.uint8)
+    lows = np.empty((phones.shape[1], lanes), np.uint8)
+    low = np.empty(lanes, np.uint16)
+    laid, alone = np.zeros(phones.shape[1], np.bool_), np.empty(slots + 1, np.uint8)
+    along, drop_steps = _all_in_steps(by_phone.reshape(-1)), _in_steps(drop)
     for half in range(len(lengths)):
         begin = np.uint64(half * size)
         if lengths[half] == 0:
@@ -169,12 +172,13 @@ def _rows(phones, lengths, shared, by_phone, skips, drop, is_left):  # type: ign
             if not laid[depth]:
                 if depth > 0:
                     lead[depth] = after[depth - 1, :, phones[half, depth - 1]]
+                    alone[:] = _all_in_steps(lead[depth])
                 if not is_left or depth < deepest:
-                    _lay(lead[depth], gaps, skips, drop, after[depth], steps[depth], lows[depth], is_left)
+                    _lay(lead[depth], gaps, skips, drop, after[depth], steps[depth], lows[depth], low, is_left)
                 laid[depth] = True
         phone = np.uint64(phones[half, last])
         if is_left and last == deepest:
-            least[half] = _place(lead[last], along, phone * np.uint64(slots), drop, rows, begin)
+            least[half] = _place(alone, along, phone * np.uint64(slots), drop_steps, rows, begin)
         else:
             least[half] = lows[last, phone]
             _pick(steps[last], phone, rows, begin, is_left)
@@ -182,16 +186,25 @@ def _rows(phones, lengths, shared, by_phone, skips, drop, is_left):  # type: ign
 
 
 @numba.njit(cache=True)
-def _place(before, along, gap, drop, rows, begin):  # type: ignore[no-untyped-def]
-    """Lay one phone behind what costs ``before``, write what that costs in steps, and return the least.
+def _all_in_steps(costs):  # type: ignore[no-untyped-def]
+    steps = np.empty(len(costs), np.uint8)
+    for at in range(len(costs)):
+        steps[at] = _in_steps(costs[at])
+    return steps
 
-    along, gap: where the phone's gaps begin; rows, begin: where to write
+
+@numba.njit(cache=True)
+def _place(before, along, gap, drop, rows, begin):  # type: ignore[no-untyped-def]
+    """Lay one phone behind what costs ``before``, all in whole steps, write what that costs, and return the least.
+
+    along, gap: where the phone's gaps begin; rows, begin: where the row does
     """
-    one, size = np.uint64(1), np.uint64(len(before) - 1)
-    rows[begin] = _in_steps(np.uint16(before[0] + drop))
+    one, size, most = np.uint64(1), np.uint64(len(before) - 1), np.uint8(_MOST)
+    rows[begin] = min(np.uint8(before[0] + drop), most)
     for slot in range(size):
-        own, dropped = np.uint16(before[slot] + along[gap + slot]), np.uint16(before[slot + one] + drop)
-        rows[begin + slot + one] = _in_steps(own if own < dropped else dropped)
+        own, dropped = np.uint8(before[slot] + along[gap + slot]), np.uint8(before[slot + one] + drop)
+        own = own if own < dropped else dropped
+        rows[begin + slot + one] = own if own < most else most
     low = rows[begin]
     for slot in range(size):
         cost = rows[begin + slot + one]
@@ -207,11 +220,11 @@ def _pick(steps, phone, rows, begin, is_left):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _lay(before, gaps, skips, drop, after, steps, lows, is_left):  # type: ignore[no-untyped-def]
-    """Lay every phone behind what costs ``before`` with i slots behind: [slots + 1, _LANES], with any number of slots
-    left out ``after`` it, and in steps as _rows wants them; ``lows`` are the least of these."""
-    low = np.empty(_LANES, np.uint16)
-    for lane in range(_LANES):
+def _lay(before, gaps, skips, drop, after, steps, lows, low, is_left):  # type: ignore[no-untyped-def]
+    """Lay every phone behind what costs ``before`` with i slots behind: [slots + 1, lanes], with any number of slots
+    left out ``after`` it, and in steps as _rows wants them; ``lows`` are the least of these, ``low`` is scratch."""
+    lanes = np.uint64(gaps.shape[1])
+    for lane in range(lanes):
         low[lane] = np.uint16(before[0] + drop)
         after[0, lane] = low[lane]
         steps[0, lane] = _in_steps(low[lane])
@@ -219,7 +232,7 @@ def _lay(before, gaps, skips, drop, after, steps, lows, is_left):  # type: ignor
     for slot in range(len(gaps)):
         heard, dropped, skip = before[slot], np.uint16(before[slot + 1] + drop), skips[slot]
         gap, then, counted = gaps[slot], after[slot + 1], steps[slot + 1]
-        for lane in range(_LANES):
+        for lane in range(lanes):
             own = np.uint16(heard + gap[lane])
             own = own if own < dropped else dropped
             skipped = np.uint16(low[lane] + skip)

@@ -12,9 +12,9 @@ names. In a list twice as large twice as many fit by chance, so the bound rises.
 With a session, what was clear earlier in the recording is added to them (pipeline.retrieval.session).
 
 The best pronunciation of an entity, if it has more than six phones, must have a block of them
-(pipeline.retrieval.sound_index) that is clearly heard: wherever it is cheapest it costs at most ``heard`` of what
-``phonetic`` allows a block on average. Of names that were said hardly any has none. Of a million others nearly all have
-none, so these are never looked at.
+(pipeline.retrieval.sound_index) that is clearly heard: wherever it is cheapest it costs at most a share of what
+``phonetic`` allows a block on average. The share is ``heard``, and ``heard_per_doubling`` less in lists twice as large.
+Names that were said have such a block. Of a million others hardly any has, so the rest is never looked at.
 
 What cannot reach the bound is mostly never looked at (pipeline.retrieval.reach); that only saves time.
 
@@ -42,7 +42,7 @@ from pipeline.retrieval.block_costs import clear_steps, clearly_heard
 from pipeline.retrieval.block_entries import entries_of
 from pipeline.retrieval.catalog import open_blocks, open_spelling
 from pipeline.retrieval.kept import Kept
-from pipeline.retrieval.phonetic import Fitting, Phonetic
+from pipeline.retrieval.phonetic import Fitting, Phonetic, Slots
 from pipeline.retrieval.placed import PLACED, placed
 from pipeline.retrieval.reach import MOST_COST, MOST_SPELLING, Reach, least_costs, most_placed, reaching
 from pipeline.retrieval.session import Earlier
@@ -122,7 +122,7 @@ class Ranked(Strategy):
     def select(self, heard: Emissions, entities: EntityList) -> npt.NDArray[np.int32] | None:
         """Return the indices, ascending, of the entities that were probably said; None for small lists and without
         phones."""
-        size = len(entities) if self._size is None else self._size
+        size = self._size_of(entities)
         if heard.phone_log_probs is None or not self.can_say(heard, size):
             return None
         bound = self._bound(size)
@@ -138,7 +138,7 @@ class Ranked(Strategy):
 
         Nothing without a session, phones, or a large list.
         """
-        size = len(entities) if self._size is None else self._size
+        size = self._size_of(entities)
         if self._session is None or heard.phone_log_probs is None or not self.can_say(heard, size):
             return ()
         bound = self._session.clear + self._rise(size)
@@ -179,7 +179,8 @@ class Ranked(Strategy):
         index = self._phonetic.compile(entities)
         gaps, spellings = self._gaps(heard), self._spellings(entities)
         least, weights = least_costs(gaps), self._named_weights
-        best = self._found(heard, phone_log_probs, entities, index, least, bound)
+        slots, clear = self._phonetic.slots(phone_log_probs), self._clear_steps(entities, index)
+        best = self._found(heard, phone_log_probs, entities, index, slots, least, bound, clear)
         near = reaching(best.entities, best.costs, best.phones, spellings, weights, least, bound)
         best = best.only(near)
         said = spellings.spelled(gaps, best.entities, self._tokens.blank)
@@ -187,8 +188,8 @@ class Ranked(Strategy):
         odds = log_odds(alone, best.costs, best.phones, said.costs, said.subwords, said.letters)
         near = odds + most >= bound
         best, said, odds = best.only(near), said.only(near), odds[near]
-        clear = self._clear(phone_log_probs, index, best)
-        best, said, odds = best.only(clear), said.only(clear), odds[clear]
+        near = clearly_heard(index, slots, best.pronunciations, clear)
+        best, said, odds = best.only(near), said.only(near), odds[near]
         return best.entities, in_place(odds, others, heard, self._tokens, self._phonetic, index, best, said)
 
     def _gaps(self, heard: Emissions) -> npt.NDArray[np.float32]:
@@ -196,14 +197,14 @@ class Ranked(Strategy):
 
     def _found(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
-        least: npt.NDArray[np.float32], bound: float,
+        slots: Slots, least: npt.NDArray[np.float32], bound: float, clear: npt.NDArray[np.uint8],
     ) -> "Best":  # fmt: skip
-        """Return the entities that fit and could reach ``bound``, and others; ``least``: of least_costs."""
+        """Return the entities that fit and could reach ``bound``, and others; ``least``: of least_costs, ``clear``: of
+        clear_steps."""
         if len(index.lengths) <= _MANY or not len(phone_log_probs):
             return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
         reach = self._reach.of(entities, lambda: self._reach_of(entities, index))
-        slots, allowed = self._phonetic.slots(phone_log_probs), self._phonetic.limits(index.longest)
-        reached = reach.entities(slots, least, allowed, bound)
+        reached = reach.entities(slots, least, self._phonetic.limits(index.longest), bound, clear)
         near, _ = self._phonetic.within(slots, index, reached.pronunciations, reached.limits)
         found = np.intersect1d(index.owned(near)[1], reached.entities)
         best = best_pronunciations(self._phonetic.laid(slots, index, reach.pronunciations(found)), index)
@@ -213,17 +214,12 @@ class Ranked(Strategy):
         spellings = self._spellings(entities)
         blocks = open_blocks(entities, self._tokens) if isinstance(entities, Catalog) else None
         entries = entries_of(index, spellings) if blocks is None else blocks
-        return Reach(index, entries, spellings, self._named_weights, self._clear_steps(index))
+        return Reach(index, entries, spellings, self._named_weights)
 
-    def _clear_steps(self, index: SoundIndex) -> npt.NDArray[np.uint8]:
-        return clear_steps(self._config.heard, self._phonetic.limits(index.longest))
-
-    def _clear(
-        self, phone_log_probs: npt.NDArray[np.float16], index: SoundIndex, best: "Best"
-    ) -> npt.NDArray[np.bool_]:
-        """Return of which of ``best`` a block of the pronunciation is clearly heard."""
-        slots = self._phonetic.slots(phone_log_probs)
-        return clearly_heard(index, slots, best.pronunciations, self._clear_steps(index))
+    def _clear_steps(self, entities: EntityList, index: SoundIndex) -> npt.NDArray[np.uint8]:
+        doublings = size_class(self._size_of(entities)) - _FITTED_AT
+        share = self._config.heard - self._config.heard_per_doubling * doublings
+        return clear_steps(max(0.0, share), self._phonetic.limits(index.longest))
 
     @property
     def _named_weights(self) -> dict[str, float]:
@@ -239,7 +235,7 @@ class Ranked(Strategy):
         if heard.phone_log_probs is None or not self.size_class(size):
             return None
         alone = EntityList((entity,))
-        _, odds = self._judged(heard, heard.phone_log_probs, alone, -math.inf)
+        _, odds = self.sized(size)._judged(heard, heard.phone_log_probs, alone, -math.inf)
         if not len(odds) and len(self._phonetic.matching(heard.phone_log_probs, self._phonetic.compile(alone)).costs):
             return "it fits, but no five or six of its phones that follow each other are heard clearly enough"
         if not len(odds):
@@ -247,6 +243,9 @@ class Ranked(Strategy):
         if self._session is not None and heard.earlier:
             odds = odds + Earlier.of(heard.earlier, EntityList((entity,))).gains((entity,), self._session)
         return f"it has log odds {odds[0]:.1f}, a list of {size:,} asks for {self._bound(size):.1f}"
+
+    def _size_of(self, entities: EntityList) -> int:
+        return len(entities) if self._size is None else self._size
 
     def _bound(self, size: int) -> float:
         return self._config.bound + self._rise(size)

@@ -112,14 +112,12 @@ class Reach:
         entries: BlockEntries,
         spellings: SpellingIndex,
         weights: Mapping[str, float],
-        clear: npt.NDArray[np.uint8],
     ) -> None:
-        """``weights``: of the log odds, by name; ``clear``: of block_costs.clear_steps.
+        """``weights``: of the log odds, by name.
 
         Raises InputError for a list that is too large.
         """
         self._index, self._entries, self._spellings, self._weights = index, entries, spellings, weights
-        self._clear = clear
         if index.entities >= 1 << _ENTITY or len(index.lengths) >= 1 << _SAID:
             raise InputError(
                 f"a list of {index.entities:,} names with {len(index.lengths):,} pronunciations; needed are fewer than "
@@ -134,16 +132,18 @@ class Reach:
         return said
 
     def entities(
-        self, slots: Slots, least: npt.NDArray[np.float32], allowed: npt.NDArray[np.float32], bound: float
-    ) -> "Reached":
+        self, slots: Slots, least: npt.NDArray[np.float32], allowed: npt.NDArray[np.float32], bound: float,
+        clear: npt.NDArray[np.uint8],
+    ) -> "Reached":  # fmt: skip
         """Return every entity that can reach ``bound``, and some that cannot.
 
         slots:   of Phonetic.slots
         least:   of least_costs
         allowed: [longest + 1] the most nats that a pronunciation of so many phones may cost (Phonetic.limits)
+        clear:   [longest + 1] of block_costs.clear_steps
         """
         index, entries = self._index, self._entries
-        limits = self._limits.of(allowed, lambda: self._limited(allowed, bound), bound)
+        limits = self._limits.of(allowed, lambda: self._limited(allowed, bound, clear), (bound, clear.tobytes()))
         halves = lay_halves(index, slots)
         cheap, cheap_costs = halves.below(limits.blocks)
         found, costs, below = _looked_at(
@@ -173,10 +173,10 @@ class Reach:
         steps = (keys & (1 << _STEPS) - 1).astype(np.float32)
         return Reached(reached, (keys >> _STEPS).astype(np.int32), steps / PER_NAT)
 
-    def _limited(self, allowed: npt.NDArray[np.float32], bound: float) -> Limits:
+    def _limited(self, allowed: npt.NDArray[np.float32], bound: float, clear: npt.NDArray[np.uint8]) -> Limits:
         odds, entries, spellings = most_odds(self._weights, allowed), self._entries, self._spellings
         shapes = _shapes(spellings.starts, spellings.letters, spellings.spellings, self._spelling)
-        of_entries, of_blocks = _limits(entries.starts, entries.entries, odds, shapes, self._clear, bound - _SLACK)
+        of_entries, of_blocks = _limits(entries.starts, entries.entries, odds, shapes, clear, bound - _SLACK)
         blocks = ceilings(self._index, of_blocks)
         return Limits(odds, of_entries, blocks, _lost(self._spelling), _steps_of(odds), *_worth(odds))
 

@@ -21,7 +21,7 @@ from pipeline.entities.catalog import Catalog
 from pipeline.lexicon.pronunciation import Pronouncer
 from pipeline.retrieval.catalog import open_tree
 from pipeline.retrieval.kept import Kept
-from pipeline.retrieval.phonetic import Fitting, Phonetic
+from pipeline.retrieval.phonetic import Fitting, Phonetic, Slots
 from pipeline.retrieval.ranked import Best, Ranked, best_pronunciations
 from pipeline.retrieval.sound_index import SoundIndex
 from pipeline.retrieval.tree_model import TreeIndex, index_tree, read_tree
@@ -68,7 +68,7 @@ class Tree(Ranked):
 
     def _found(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
-        least: npt.NDArray[np.float32], bound: float,
+        slots: Slots, least: npt.NDArray[np.float32], bound: float, clear: npt.NDArray[np.uint8],
     ) -> Best:  # fmt: skip
         return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
 

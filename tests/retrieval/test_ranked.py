@@ -180,7 +180,16 @@ def test_of_a_long_name_six_phones_must_be_heard_clearly(pronouncer: Pronouncer)
     near = Entity("x", "X", pronunciations=("M IH K M IH R S ER N",))
     said = {0: "we", 3: "met", 7: "x"}
     for share, entity, finds in ((0.5, name, True), (0.0, name, True), (1.0, near, True), (0.05, near, False)):
-        some = shortlister(pronouncer, dataclasses.replace(SMALL, bound=-40.0, heard=share))
+        some = shortlister(pronouncer, dataclasses.replace(SMALL, bound=-40.0, heard=share, heard_per_doubling=0.0))
         found = some.shortlist(heard(said), EntityList((entity, *listed(*OTHERS).entities)))
         assert ("x" in names(found.entities)) == finds
     assert "no five or six of its phones" in str(some.reason(heard(said), near, 30))
+
+
+def test_of_a_larger_list_names_must_be_heard_more_clearly(pronouncer: Pronouncer) -> None:
+    """Which follows from the size of the whole list, also for a part of it."""
+    near = EntityList((Entity("x", "X", pronunciations=("M IH K M IH R S ER N",)),))
+    cut = dataclasses.replace(SMALL, bound=-40.0, heard=0.6, heard_per_doubling=0.1)
+    one = Ranked.build(dataclasses.replace(joint(), cut=cut), pronouncer, TOKENS)
+    found = {size: one.sized(size).select(heard(), near) for size in (1 << 12, 1 << 18, 1 << 30)}
+    assert [size for size, indices in found.items() if indices is not None and len(indices)] == [1 << 12]

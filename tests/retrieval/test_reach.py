@@ -201,8 +201,8 @@ def test_what_some_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say
     spellings = build_spellings([Entity(word, word) for word in words], TOKENS)
     entries = entries_of(index, spellings)
     weights = dict(zip(FEATURES, Ranked.build(joint(), pronouncer(), TOKENS).weights, strict=True))
-    no_limit = np.full(index.longest + 1, 255, np.uint8)
-    limits = Reach(index, entries, spellings, weights, no_limit)._limited(phonetic().limits(index.longest), bound)
+    allowed, no_limit = phonetic().limits(index.longest), np.full(index.longest + 1, 255, np.uint8)
+    limits = Reach(index, entries, spellings, weights)._limited(allowed, bound, no_limit)
     eighths = rng.integers(0, 97, NO_SUBWORD + 1).astype(np.uint8)
     eighths[NO_SUBWORD] = 0
     of_spelling = np.array([weights[name] for name in SPELLING])
@@ -260,7 +260,7 @@ def test_what_is_clearly_heard_is_asked_of_small_lists_too() -> None:
     heard, entities = emissions(3, 2.0), random_list(np.random.default_rng(3))
     found = {}
     for share in (0.0, 0.3, 1.0):
-        cut = CutConfig(above=3, heard=share)
+        cut = CutConfig(above=3, heard=share, heard_per_doubling=0.0)
         one = Ranked.build(dataclasses.replace(joint(), cut=cut), pronouncer(), TOKENS)
         assert heard.phone_log_probs is not None
         found[share] = one._judged(heard, heard.phone_log_probs, entities, -30.0)[0].tolist()
@@ -276,4 +276,4 @@ def test_a_list_that_is_too_large_is_refused() -> None:
     spellings = build_spellings([], TOKENS)
     weights = dict.fromkeys(FEATURES, 0.0)
     with pytest.raises(InputError, match="134,217,728 names"):
-        Reach(index, entries_of(build_index([]), spellings), spellings, weights, np.zeros(10, np.uint8))
+        Reach(index, entries_of(build_index([]), spellings), spellings, weights)
