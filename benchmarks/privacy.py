@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from pipeline.config import LanguageModelConfig
 from pipeline.decoding.language_model import load_language_model
 from pipeline.privacy import attacks, utility
-from pipeline.privacy.config import WITHIN, PrivacyConfig, Truncate
-from pipeline.privacy.embeddings import load, regrouped
+from pipeline.privacy.config import DISTANCE, KARY, WITHIN, PrivacyConfig, Truncate
+from pipeline.privacy.embeddings import Embeddings, load, regrouped
 from pipeline.privacy.gumbel import TruncatedGumbel
 from pipeline.privacy.lists import surrogates
 from pipeline.privacy.mechanism import Mechanism
@@ -35,7 +35,7 @@ from pipeline.privacy.release import Releaser
 from pipeline.schemas import TRANSCRIPTS
 from pipeline.text import normalise
 
-KEYS, COMPARED_KEYS = 20, 5
+KEYS, COMPARED_KEYS, SPLITS = 20, 5, 8
 NAMES = re.findall(
     r"\w+",
     """stephen dedalus james jesus christ francis xavier hickey ardle keogh ireland europe stephanos hawkeye
@@ -50,6 +50,10 @@ NAMES = re.findall(
     tonnay charente montalais bragelonne coralie venice adona thel lilly ruth""",
 )
 """People and places of test-clean-dev, marked by hand among its words that are not of the commonest ones."""
+
+
+def label(config: PrivacyConfig) -> str:
+    return config.inside if config.mechanism == "grouped" else config.mechanism
 
 
 def key(number: int) -> bytes:
@@ -81,7 +85,7 @@ def private(table: pa.Table, config: PrivacyConfig, mechanism: Mechanism, number
 
 
 def audits(embeddings: Any) -> list[dict[str, Any]]:
-    settings = [PrivacyConfig(epsilon=epsilon, within=w) for epsilon in (1.0, 3.0, 10.0) for w in ("kary", "distance")]
+    settings = [PrivacyConfig(epsilon=epsilon, within=w) for epsilon in (1.0, 3.0, 10.0) for w in WITHIN]
     settings += [PrivacyConfig("tem", epsilon) for epsilon in (1.0, 3.0, 10.0)]
     settings += [PrivacyConfig(name, 3.0, prior="kde") for name in ("grouped", "tem", "laplace")]
     settings += [PrivacyConfig(name, 3.0, truncate=Truncate(distance=2.5)) for name in ("grouped", "tem")]
@@ -107,7 +111,7 @@ def audits(embeddings: Any) -> list[dict[str, Any]]:
 def chi_squares(embeddings: Any) -> dict[str, Any]:
     """200 words, 500 draws each, with noise of the keyed hash's quality; statistic and degrees of freedom, summed."""
     words, found = utility.sample_of(embeddings, 200), {}
-    for config in (PrivacyConfig(), PrivacyConfig("tem", 6.0)):
+    for config in (PrivacyConfig(), PrivacyConfig(within=KARY), PrivacyConfig("tem", 6.0)):
         mechanism = build(config, embeddings)
         bits = np.random.default_rng(1).integers(0, 2**64, (len(words) * 500, 4), np.uint64)
         drawn = mechanism.draw(np.repeat(words, 500), bits).reshape(len(words), 500)
@@ -121,7 +125,7 @@ def chi_squares(embeddings: Any) -> dict[str, Any]:
             freedom += int(kept.sum()) - 1
         part = 2 / (9 * freedom)
         limit = freedom * (1 - part + 3.0902 * math.sqrt(part)) ** 3
-        found[config.mechanism] = {"statistic": statistic, "freedom": freedom, "limit_99.9%": limit}
+        found[label(config)] = {"statistic": statistic, "freedom": freedom, "limit_99.9%": limit}
     return found
 
 
@@ -193,18 +197,61 @@ def source_task(data: Path) -> tuple[pa.Table, Callable[[Sequence[str]], float]]
     return rows_of(texts), measure
 
 
-def linkage(texts: Sequence[str], ids: Sequence[str], private_texts: Sequence[str]) -> float:
-    """Speakers of private texts, linked to their originals of other sentences; chance is one in the speakers.
+Split = tuple[dict[str, list[int]], dict[str, list[int]]]
 
-    Sentences of one chapter stand on both sides, so that topics help as much as style.
+
+def splits(ids: Sequence[str]) -> list[Split]:
+    """Sentences of each speaker that an attacker knows, and 15 others at most, in several ways.
+
+    One speaker is 5 points in each. Sentences of one chapter stand on both sides, so that topics help as much as style.
     """
-    known: dict[str, list[str]] = {}
-    unknown: dict[str, list[str]] = {}
-    for at, name in enumerate(ids):
-        speaker = name.split("-")[0]
-        (unknown if at % 2 else known).setdefault(speaker, []).append(private_texts[at] if at % 2 else texts[at])
-    short = {name: lines[:15] for name, lines in unknown.items()}
-    return attacks.linked(known, short)
+    found = []
+    for number in range(SPLITS):
+        known: dict[str, list[int]] = {}
+        unknown: dict[str, list[int]] = {}
+        for speaker in sorted({name.split("-")[0] for name in ids}):
+            own = [at for at, name in enumerate(ids) if name.split("-")[0] == speaker]
+            if number > 1:
+                random.Random(number).shuffle(own)
+            known[speaker], unknown[speaker] = own[number % 2 :: 2], own[1 - number % 2 :: 2][:15]
+        found.append((known, unknown))
+    return found
+
+
+def chosen(texts: Sequence[str], sides: dict[str, list[int]]) -> dict[str, list[str]]:
+    return {name: [texts[at] for at in places] for name, places in sides.items()}
+
+
+def linkage(texts: Sequence[str], ids: Sequence[str], private_texts: Sequence[str]) -> float:
+    """Speakers of private texts, linked to originals of other sentences by words; chance is one in the speakers."""
+    return float(
+        np.mean(
+            [attacks.linked(chosen(texts, known), chosen(private_texts, unknown)) for known, unknown in splits(ids)]
+        )
+    )
+
+
+def linkages(
+    texts: Sequence[str],
+    ids: Sequence[str],
+    released: Sequence[Sequence[str]],
+    mechanism: Mechanism | None,
+    embeddings: Embeddings,
+    tells_groups: bool,
+) -> dict[str, float]:
+    """By every attacker, the mean over releases (keys) and splits; for None: of texts as they are."""
+    found = {"by words": float(np.mean([linkage(texts, ids, one) for one in released]))}
+    found["style by words"] = float(np.mean([style(texts, ids, one) for one in released]))
+    if tells_groups:
+        told = attacks.in_groups(texts, embeddings)
+        found |= {"by groups": linkage(told, ids, told), "style by groups": style(told, ids, told)}
+    if mechanism is None or len(mechanism.outputs) == len(embeddings):
+        hits = []
+        for known, unknown in splits(ids):
+            attacker = attacks.ByChannel.of(chosen(texts, known), embeddings, mechanism)
+            hits += [attacker.linked(chosen(one, unknown)) for one in released]
+        found["by channel"] = float(np.mean(hits))
+    return found
 
 
 def style(texts: Sequence[str], ids: Sequence[str], private_texts: Sequence[str]) -> float:
@@ -222,6 +269,24 @@ def style(texts: Sequence[str], ids: Sequence[str], private_texts: Sequence[str]
             is_last = chapter == chapters[speaker][-1]
             (unknown if is_last else known).setdefault(speaker, []).append(private_texts[at] if is_last else texts[at])
     return attacks.linked(known, unknown)
+
+
+def moved(texts: Sequence[str], private_texts: Sequence[str], embeddings: Embeddings) -> float:
+    """The mean distance from the words of texts to what came out, where the vocabulary has both."""
+    pairs = np.array(
+        [
+            (embeddings.ids[a], embeddings.ids[b])
+            for one, other in zip(texts, private_texts, strict=True)
+            for a, b in zip(one.split(), other.split(), strict=True)
+            if a in embeddings.ids and b in embeddings.ids
+        ]
+    )
+    apart = (embeddings.vectors[pairs[:, 0]].astype(float) - embeddings.vectors[pairs[:, 1]]) * embeddings.scale
+    return float(np.linalg.norm(apart, axis=1).mean())
+
+
+def named_config(name: str, epsilon: float) -> PrivacyConfig:
+    return PrivacyConfig(epsilon=epsilon, within=name) if name in WITHIN else PrivacyConfig(name, epsilon)
 
 
 def solve(success: Callable[[float], float], target: float, low: float, high: float) -> float:
@@ -286,6 +351,22 @@ def main() -> None:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(found, indent=1))
 
+    def everything(config: PrivacyConfig, near: Embeddings) -> dict[str, float]:
+        """Utility by 20 keys, attacks by 5 keys and 8 splits."""
+        mechanism = build(config, near)
+        runs = [private(domain_rows, config, mechanism, number) for number in range(KEYS)]
+        line = {"changed": utility.changed(domain_rows["text"].to_pylist(), runs[0])}
+        tasks = {"domain": [domain(run) for run in runs]}
+        tasks["source"] = [source(private(source_rows, config, mechanism, number)) for number in range(KEYS)]
+        for task, values in tasks.items():
+            line |= {task: float(np.mean(values)), f"{task}, error": float(np.std(values) / math.sqrt(KEYS))}
+        released = [private(table, config, mechanism, number) for number in range(COMPARED_KEYS)]
+        tells_groups = config.mechanism == "grouped" and not config.is_nearest
+        line |= linkages(texts, ids, released, mechanism, near, tells_groups)
+        if len(mechanism.outputs) == len(near):
+            line["moved"] = moved(texts, released[0], near)
+        return line
+
     if "names" in arguments.parts:
         named = [[word for word in set(text.split()) if word in NAMES] for text in texts]
         rows = pq.read_table(arguments.data / "names_dev.parquet", columns=["text", "entities"]).to_pylist()
@@ -303,7 +384,8 @@ def main() -> None:
             ]
         )
         settings = {
-            "grouped": PrivacyConfig(),
+            "nearest": PrivacyConfig(),
+            "kary": PrivacyConfig(within=KARY),
             "tem": PrivacyConfig("tem", 6.0),
             "laplace": PrivacyConfig("laplace", 6.0),
         }
@@ -316,54 +398,31 @@ def main() -> None:
             "domain": domain(domain_rows["text"].to_pylist()),
             "source": source(source_rows["text"].to_pylist()),
         }
-        note("original", original | {"linkage": linkage(texts, ids, texts), "style": style(texts, ids, texts)})
-        steps = {"grouped": (1.0, 2.0, 3.0, 5.0), "tem": (1.0, 3.0, 6.0, 10.0), "laplace": (5.0, 10.0, 20.0, 40.0)}
+        note("original", original | linkages(texts, ids, [texts], None, embeddings, True))
+        steps = {"nearest": (0.5, 1.0, 2.0, 3.0, 5.0, 10.0), "kary": (0.5, 1.0, 2.0, 3.0, 5.0, 10.0)}
+        steps |= {"distance": (3.0,), "tem": (1.0, 3.0, 6.0, 10.0), "laplace": (5.0, 10.0, 20.0, 40.0)}
         steps |= {"truncated_gumbel": (300.0, 1000.0), "redact": (1.0,)}
         for name, epsilons in steps.items():
             for epsilon in epsilons:
-                config = PrivacyConfig(name, epsilon)
-                mechanism = build(config, embeddings)
-                runs = [private(domain_rows, config, mechanism, number) for number in range(KEYS)]
-                line: dict[str, Any] = {"domain": float(np.mean([domain(run) for run in runs]))}
-                line["changed"] = utility.changed(domain_rows["text"].to_pylist(), runs[0])
-                released = private(table, config, mechanism, 1)
-                line |= {"linkage": linkage(texts, ids, released), "style": style(texts, ids, released)}
-                runs = [private(source_rows, config, mechanism, number) for number in range(COMPARED_KEYS)]
-                line["source"] = float(np.mean([source(run) for run in runs]))
-                note(f"{name} at {epsilon:g}", line)
+                note(f"{name} at {epsilon:g}", everything(named_config(name, epsilon), embeddings))
     if "groups" in arguments.parts:
-        for size in (GROUP, 80, 320, 1000):
+        note("nearest at 3", everything(PrivacyConfig(), embeddings))
+        for size in (GROUP, 1000):
             near = embeddings if size == GROUP else regrouped(embeddings, size)
-            by_group = attacks.in_groups(texts, near)
-            told = {"by groups": linkage(by_group, ids, by_group), "style by groups": style(by_group, ids, by_group)}
-            for within in WITHIN:
-                config = PrivacyConfig(within=within)
-                mechanism = build(config, near)
-                released = [private(table, config, mechanism, number) for number in range(COMPARED_KEYS)]
-                line = told | {"changed": utility.changed(texts, released[0])}
-                for name, attack in (("by words", linkage), ("style by words", style)):
-                    line[name] = float(np.mean([attack(texts, ids, one) for one in released]))
-                for name, rows, measure in (("domain", domain_rows, domain), ("source", source_rows, source)):
-                    runs = [measure(private(rows, config, mechanism, number)) for number in range(COMPARED_KEYS)]
-                    line[name] = float(np.mean(runs))
-                note(f"groups of {size} at 3, {within}", line)
+            for within in (KARY, DISTANCE):
+                note(f"groups of {size} at 3, {within}", everything(PrivacyConfig(within=within), near))
     if "equal" in arguments.parts:
         bits = np.random.default_rng(2).integers(0, 2**64, (attacks.DRAWS, 4), np.uint64)
-        ranges = {"grouped": (0.3, 8.0), "tem": (1.0, 30.0), "laplace": (5.0, 200.0)}
+        ranges = {"nearest": (1.0, 14.0), "kary": (0.3, 8.0), "tem": (1.0, 30.0), "laplace": (5.0, 200.0)}
         for target in (0.3, 0.5):
             for name, (low, high) in ranges.items():
 
                 def success(epsilon: float, name: str = name) -> float:
-                    return attacks.bayes_success(build(PrivacyConfig(name, epsilon), embeddings), prior, bits)
+                    return attacks.bayes_success(build(named_config(name, epsilon), embeddings), prior, bits)
 
-                config = PrivacyConfig(name, solve(success, target, low, high))
-                mechanism = build(config, embeddings)
-                line = {"epsilon": config.epsilon, "right": success(config.epsilon)}
-                for task, rows, measure in (("domain", domain_rows, domain), ("source", source_rows, source)):
-                    runs = [measure(private(rows, config, mechanism, number)) for number in range(COMPARED_KEYS)]
-                    line[task] = float(np.mean(runs))
-                line["linkage"] = linkage(texts, ids, private(table, config, mechanism, 1))
-                audit = mechanism.audit()
+                config = named_config(name, solve(success, target, low, high))
+                audit = build(config, embeddings).audit()
+                line = {"epsilon": config.epsilon, "right": success(config.epsilon)} | everything(config, embeddings)
                 note(
                     f"{name} where {target:.0%} are guessed",
                     line | {"loss_all_pairs": audit.all_pairs, "charge": audit.charge},

@@ -26,7 +26,7 @@ from pipeline.config import LanguageModelConfig
 from pipeline.decoding.language_model import load_language_model
 from pipeline.errors import ConfigError, InputError
 from pipeline.privacy import embeddings
-from pipeline.privacy.config import GROUPED, LAPLACE, TEM, PrivacyConfig
+from pipeline.privacy.config import GROUPED, KARY, LAPLACE, TEM, PrivacyConfig
 from pipeline.privacy.config_file import read_config
 from pipeline.privacy.measure import measure
 from pipeline.privacy.page import Measured, build_page
@@ -98,7 +98,8 @@ def _run(arguments: argparse.Namespace) -> Result:
 def _configs(arguments: argparse.Namespace) -> list[PrivacyConfig]:
     if arguments.private is None:
         compared = [PrivacyConfig(name, epsilon) for name, epsilons in _COMPARED.items() for epsilon in epsilons]
-        return [*compared, PrivacyConfig("redact")]
+        groups = [PrivacyConfig(GROUPED, epsilon, within=KARY) for epsilon in _COMPARED[GROUPED]]
+        return [*compared, *groups, PrivacyConfig("redact")]
     config = read_config(arguments.private)
     return [dataclasses.replace(config, epsilon=epsilon) for epsilon in arguments.epsilon or (config.epsilon,)]
 

@@ -11,7 +11,12 @@ from pipeline.errors import ConfigError
 GROUPED, TRUNCATED_GUMBEL, TEM, LAPLACE, REDACT = MECHANISMS = (
     "grouped", "truncated_gumbel", "tem", "laplace", "redact",
 )  # fmt: skip
-WITHIN = ("kary", "distance")
+NEAREST, KARY, DISTANCE = WITHIN = ("nearest", "kary", "distance")
+OUTPUTS = 1000
+"""Words that can come out where no group is told: the first of the vocabulary, which are its commonest. If all 20,000
+can, most of what comes out by chance is rare, and accuracies are lower (benchmarks/results/privacy.md)."""
+HIT = 0.75
+"""How often one of the nearest comes out then. With less there are fewer of them, nearer ones, more seldom."""
 PRIORS = ("none", "kde")
 CLASSES = ("given", "family", "city", "medicine", "number", "date", "letter", "email", "phone")
 """What names are replaced as, and what is said of them in a release."""
@@ -39,7 +44,9 @@ class PrivacyConfig:
     """What a private export does.
 
     epsilon:    of one word; for tem, laplace and truncated_gumbel per unit of distance
-    within:     grouped only; kary: the word itself or any other of its group alike; distance: near ones rather
+    within:     grouped only. nearest: one of the commonest words, near ones rather, and no group is told; kary: the
+                word itself or any other of its public group alike; distance: near ones of the group rather. None:
+                nearest, and kary where a prior or a truncation is given
     prior:      kde: words of dense regions are likelier (a Gaussian kernel of ``bandwidth``, in units of distance)
     truncate:   what is left of the words that can come out; None for all. It has no finite epsilon
     embeddings: .npz of your own; None for those that are shipped
@@ -49,7 +56,7 @@ class PrivacyConfig:
 
     mechanism: str = GROUPED
     epsilon: float = 3.0
-    within: str = "kary"
+    within: str | None = None
     prior: str = "none"
     bandwidth: float = 2.0
     truncate: Truncate | None = None
@@ -59,7 +66,8 @@ class PrivacyConfig:
 
     def __post_init__(self) -> None:
         _one_of("mechanism", self.mechanism, MECHANISMS)
-        _one_of("within", self.within, WITHIN)
+        if self.within is not None:
+            _one_of("within", self.within, WITHIN)
         _one_of("prior", self.prior, PRIORS)
         for tag, kind in self.tags:
             _one_of(f"tags.{tag}", kind, (*CLASSES, "person"))
@@ -73,14 +81,34 @@ class PrivacyConfig:
                 raise ConfigError(f"privacy '{name}' must be above 0 and finite, got {value!r}.")
         if self.mechanism not in _SHAPED and (self.prior != "none" or self.truncate is not None):
             raise ConfigError(f"privacy 'prior' and 'truncate' are for {list(_SHAPED)}, not for {self.mechanism}.")
+        if self.within == NEAREST and not self._may_be_nearest:
+            raise ConfigError(
+                f"privacy 'within: {NEAREST}' is for {GROUPED} without 'prior' and 'truncate'; with them take "
+                f"'within: {KARY}' or '{DISTANCE}'."
+            )
         if self.truncate is not None and (self.truncate.distance is None) == (self.truncate.neighbours is None):
             raise ConfigError("privacy 'truncate' must have one of 'distance' and 'neighbours'.")
 
     @property
+    def _may_be_nearest(self) -> bool:
+        return self.mechanism == GROUPED and self.prior == "none" and self.truncate is None
+
+    @property
+    def inside(self) -> str:
+        """``within``, or what it is where none is given; other mechanisms than grouped do not look at it."""
+        return self.within or (NEAREST if self._may_be_nearest else KARY)
+
+    @property
+    def is_nearest(self) -> bool:
+        """Whether no group is told."""
+        return self.mechanism == GROUPED and self.inside == NEAREST
+
+    @property
     def parameters(self) -> str:
         """All that decides a word's probabilities beside the embeddings, as text; epsilon to its last digit."""
-        names = ("mechanism", "epsilon", "within", "prior", "bandwidth")
-        facts = {name: getattr(self, name) for name in names}
+        names = ("mechanism", "epsilon", "prior", "bandwidth")
+        facts = {name: getattr(self, name) for name in names} | {"within": self.inside}
+        facts |= {"outputs": OUTPUTS, "hit": HIT} if self.is_nearest else {}
         return json.dumps(facts | {"truncate": self.truncate and dataclasses.asdict(self.truncate)}, sort_keys=True)
 
 

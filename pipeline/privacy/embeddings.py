@@ -61,12 +61,25 @@ class Embeddings:
     def _squares(self) -> npt.NDArray[np.float32]:
         return np.asarray((self._floats**2).sum(axis=1))
 
+    def _products(self, words: Words, others: Words | slice) -> npt.NDArray[np.float32]:
+        return np.asarray(self._floats[words] @ self._floats[others].T)
+
+    def alike(self, words: Words, count: int) -> Floats:
+        """Return how far ``words`` point to the first ``count`` words [B, count]: the cosine times a word's own length.
+
+        By direction, as lengths say little of meaning: rare words have short vectors and are near everything by
+        distance. Products are exact (see ``distances``), and one division rounds alike everywhere, so that orders are
+        the same on any processor.
+        """
+        lengths = np.sqrt(np.maximum(self._squares[:count].astype(np.float64), 1.0))
+        return np.asarray(self._products(words, slice(count)) / lengths)
+
     def distances(self, words: Words, others: Words | slice = slice(None)) -> Floats:
         """Return the Euclidean distances [B, M] of ``words`` to ``others``; all words if not given.
 
         The products are of integers below 2**24 and so exact in float32, in whatever order they are added.
         """
-        products = self._floats[words] @ self._floats[others].T
+        products = self._products(words, others)
         squares = self._squares[words][:, None] + self._squares[others][None, :] - 2 * products
         return np.sqrt(np.asarray(squares, np.float64)) * self.scale
 

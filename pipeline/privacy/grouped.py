@@ -1,4 +1,6 @@
-"""The default: a word comes out as one of its public group of about twenty, and the group is told.
+"""A word comes out as one of its public group of about twenty, and the group is told.
+
+``within: nearest`` is a module of its own (nearest): its group is the whole vocabulary.
 
 kary. The word itself has weight e^epsilon, each other of its group 1. All rows of a group have the same sum. So an
 outcome is at most e^epsilon times likelier with one word of the group than with another: epsilon within the group.
@@ -16,9 +18,9 @@ import functools
 
 import numpy as np
 
-from pipeline.privacy.config import PrivacyConfig
+from pipeline.privacy.config import KARY, PrivacyConfig
 from pipeline.privacy.embeddings import Embeddings, Floats, Words
-from pipeline.privacy.mechanism import Audit, Ladder, Mechanism, largest_ratio
+from pipeline.privacy.mechanism import Audit, Behind, Ladder, Mechanism, largest_ratio
 from pipeline.privacy.noise import Bits, uniform
 
 _HALVINGS = 10  # of the range of c: epsilon is used up to a thousandth of it
@@ -50,9 +52,9 @@ class Grouped(Mechanism):
     def _group_weights(self, words: Words) -> Floats:
         distances = self.embeddings.distances(words, words)
         widest = distances.max() or 1.0
-        apart = 1.0 - np.eye(len(words)) if self._config.within == "kary" else distances / widest
+        apart = 1.0 - np.eye(len(words)) if self._config.inside == KARY else distances / widest
         prior, truncate = None if self._prior is None else self._prior[words], self._config.truncate
-        exact = self._config.within == "kary" and prior is None
+        exact = self._config.inside == KARY and prior is None
         share = 1.0 if exact else 0.5 if truncate is not None else widest_share(apart, prior, self._config.epsilon)
         weights = _weighted(apart, prior, share * self._config.epsilon)
         if truncate is not None and truncate.distance is not None:
@@ -83,6 +85,12 @@ class Grouped(Mechanism):
         """[n]."""
         places = self._ladder.draw(self._rows(words), uniform(bits[:, 0], bits[:, 1]))
         return np.asarray(self._members[self.embeddings.groups[words], places])
+
+    def behind(self, output: int) -> Behind:
+        """The words of its group."""
+        words = self.embeddings.members[self.embeddings.groups[output]]
+        weights = self._weights[self.embeddings.groups[output]][: len(words)]
+        return Behind(words, np.asarray(weights[:, self._place[output]] / weights.sum(axis=1)))
 
     def audit(self) -> Audit:
         """Every pair of words of every group, with the probabilities as they are rounded."""

@@ -36,9 +36,9 @@ def measure(
     prior = attacks.Prior.of(Counter(word for text in texts for word in text.split()), embeddings)
     bits = np.random.default_rng(0).integers(0, 2**64, (attacks.DRAWS, 4), np.uint64)
     speakers = rows["speaker"].to_pylist()
-    linked, linked_before = _linked(speakers, texts, private)
-    if config.mechanism == GROUPED and linked is not None:
-        by_groups, _ = _linked(speakers, *(attacks.in_groups(one, embeddings) for one in (texts, private)))
+    linked, linked_before = _linked(mechanism, speakers, texts, private)
+    if config.mechanism == GROUPED and not config.is_nearest and linked is not None:
+        by_groups, _ = _linked(None, speakers, *(attacks.in_groups(one, embeddings) for one in (texts, private)))
         linked = max(linked, by_groups or 0.0)
     recovered, blind = _recovered(mechanism, texts, private, names, model)
     accuracy, accuracy_before = _accuracy(config, labels, ids, texts, private)
@@ -78,9 +78,9 @@ def _changed_names(texts: Sequence[str], private: Sequence[str], names: Sequence
 
 
 def _linked(
-    speakers: Sequence[str | None], texts: Sequence[str], private: Sequence[str]
+    mechanism: Mechanism | None, speakers: Sequence[str | None], texts: Sequence[str], private: Sequence[str]
 ) -> tuple[float | None, float | None]:
-    """Every second text of a speaker is known, the others are to be linked."""
+    """Every second text of a speaker is known, the others are to be linked; by the better of two attacks."""
     known: dict[str, list[str]] = {}
     unknown: dict[str, list[str]] = {}
     before: dict[str, list[str]] = {}
@@ -94,7 +94,11 @@ def _linked(
             before.setdefault(speaker, []).append(texts[at])
     if len(unknown) < _LEAST_SPEAKERS:
         return None, None
-    return attacks.linked(known, unknown), attacks.linked(known, before)
+    after, at_first = attacks.linked(known, unknown), attacks.linked(known, before)
+    if mechanism is not None and len(mechanism.outputs) == len(mechanism.embeddings):
+        after = max(after, attacks.ByChannel.of(known, mechanism.embeddings, mechanism).linked(unknown))
+        at_first = max(at_first, attacks.ByChannel.of(known, mechanism.embeddings, None).linked(before))
+    return after, at_first
 
 
 def _recovered(

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,13 @@ class Audit:
         return not self.measured <= self.claimed + SLACK
 
 
+class Behind(NamedTuple):
+    """Words [n] that may stand behind an outcome, and with what probability [n] each comes out as it."""
+
+    words: Words
+    chances: Floats
+
+
 class Mechanism(ABC):
     """Draws words for words, under one set of parameters."""
 
@@ -67,9 +75,20 @@ class Mechanism(ABC):
     def draw(self, words: Words, bits: Bits) -> Words:
         """Return what comes out [n] for words [n], given the noise of each."""
 
+    def behind(self, output: int) -> Behind:
+        """Return words that may stand behind an outcome: its public group, or as many near ones where that is small."""
+        near = self.embeddings.members[self.embeddings.groups[output]]
+        if len(near) < _LEAST_BEHIND:
+            near = self.embeddings.nearest(np.array([output], np.int32), min(_LEAST_BEHIND, len(self.embeddings)))[0]
+        words = near.astype(np.int32)
+        return Behind(words, self.probabilities(words)[:, output])
+
     @abstractmethod
     def audit(self) -> Audit:
         """Return the exact losses over all pairs of words."""
+
+
+_LEAST_BEHIND = 20
 
 
 class Redact(Mechanism):

@@ -11,6 +11,7 @@ from pipeline.privacy.grouped import Grouped
 from pipeline.privacy.gumbel import TruncatedGumbel
 from pipeline.privacy.laplace import Laplace
 from pipeline.privacy.mechanism import Mechanism, Redact
+from pipeline.privacy.nearest import Nearest
 
 _ROWS = 256
 
@@ -22,6 +23,8 @@ def build(config: PrivacyConfig, embeddings: Embeddings) -> Mechanism:
     """
     if config.mechanism == REDACT:
         return Redact(embeddings)
+    if config.is_nearest:
+        return Nearest(embeddings, config)
     if config.mechanism == TRUNCATED_GUMBEL:
         return TruncatedGumbel(embeddings, config)
     prior = kernel_density(embeddings, config.bandwidth) if config.prior == "kde" else None

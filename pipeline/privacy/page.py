@@ -8,7 +8,7 @@ from pipeline.markup.charts import Curve, Point, chart
 from pipeline.markup.document import document, section
 from pipeline.markup.html import Html, join, tag
 from pipeline.markup.tables import Cell, Row, table
-from pipeline.privacy.config import PrivacyConfig
+from pipeline.privacy.config import GROUPED, PrivacyConfig
 from pipeline.privacy.mechanism import Audit
 from pipeline.privacy.promise import NOT_PROTECTED
 from pipeline.privacy.utility import Moves
@@ -16,11 +16,13 @@ from pipeline.privacy.utility import Moves
 _HOW = (
     "A loss is the logarithm of how many times likelier an outcome is with one word than with another. Audited: the "
     "largest over all pairs of words, in the unit of the claim.",
-    "Epsilon means another thing for each mechanism: grouped is inside a group that is told, tem and laplace are by "
-    "distance. Compare them where an attacker guesses as much, not where epsilon is the same.",
+    "Epsilon means another thing for each mechanism: grouped is between any two words, with kary or distance inside a "
+    "group that is told; tem and laplace are by distance. Compare them where an attacker guesses as much, not where "
+    "epsilon is the same.",
     "Guessed: how often the best guess of a word is right, from what came out and from how often words come. For "
     "laplace it is what an attacker learnt from draws reaches, a lower bound.",
-    "Linked: speakers of private texts who are found among originals of other sentences, by words and pairs of words.",
+    "Linked: speakers of private texts who are found among originals of other sentences, by the best of these attacks: "
+    "words and pairs of words, how likely each speaker's words are to come out as these, groups where they are told.",
     "Recovered: words found again by channel times language model (Viterbi), and by the language model alone.",
 )
 
@@ -63,7 +65,7 @@ def build_page(measured: Sequence[Measured], facts: str) -> str:
 
 def _name(one: Measured) -> Cell:
     parts = [one.config.mechanism, f"at {one.config.epsilon:g}"]
-    parts += [one.config.within] if one.config.within != "kary" else []
+    parts += [one.config.inside] if one.config.mechanism == GROUPED and not one.config.is_nearest else []
     parts += ["with a prior"] if one.config.prior != "none" else []
     parts += ["truncated"] if one.config.truncate is not None else []
     return Cell(" ".join(parts))

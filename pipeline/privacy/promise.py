@@ -5,10 +5,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.privacy.config import GROUPED, LAPLACE, REDACT, PrivacyConfig
+from pipeline.privacy.config import GROUPED, LAPLACE, OUTPUTS, REDACT, PrivacyConfig
 from pipeline.privacy.embeddings import Embeddings
 from pipeline.privacy.lists import surrogates
 from pipeline.privacy.mechanism import Audit
+from pipeline.privacy.nearest import near_count
 from pipeline.privacy.partition import GROUP
 
 NOT_PROTECTED = (
@@ -29,7 +30,8 @@ def promise(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> dict
         "parameters": json.loads(config.parameters),
         "embeddings": embeddings.content_hash,
         "vocabulary": len(embeddings),
-        "groups": len(embeddings.members) if config.mechanism == GROUPED else None,
+        "groups": len(embeddings.members) if config.mechanism == GROUPED and not config.is_nearest else None,
+        **({"outputs": min(OUTPUTS, len(embeddings))} if config.is_nearest else {}),
         "claim": audit.claim,
         "claimed": audit.claimed,
         "audited": _finite(audit.measured),
@@ -96,13 +98,21 @@ def _words(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> str:
     if config.mechanism == REDACT:
         return "Every word that is no name is written `[word]`. It tells nothing but that it is one."
     text = f"Mechanism `{config.mechanism}`. Claim: {audit.claim}."
-    if config.mechanism == GROUPED:
+    if config.is_nearest:
+        count = min(OUTPUTS, len(embeddings))
+        text += (
+            f" A word comes out as one of the {count:,} commonest of the {len(embeddings):,} words of the vocabulary. "
+            f"The {near_count(config.epsilon, count):,} of them that are nearest to it are {_times(config.epsilon)} "
+            "times as likely as the others, each. So no outcome is more than that many times likelier with one word "
+            "than with any other, and no public group of a word is told. What is written here is seldom what was said."
+        )
+    elif config.mechanism == GROUPED:
         text += (
             f" The {len(embeddings):,} words of the vocabulary lie in {len(embeddings.members):,} public groups of "
             f"about {_in_words(embeddings)} near words. A word comes out as one of its group, so its group is told, "
             "and with it topics: by groups alone speakers and recordings can be linked, whatever epsilon is. Inside "
-            f"the group no outcome is more than e^{config.epsilon:g} = {math.exp(min(config.epsilon, 700)):.4g} "
-            "times likelier with one word than with another."
+            f"the group no outcome is more than {_times(config.epsilon)} times likelier with one word than with "
+            "another."
         )
     found = "has no bound" if math.isinf(audit.measured) else f"is {audit.measured:.6g}"
     text += f" Audited ({audit.how}): the largest loss {found}"
@@ -112,6 +122,10 @@ def _words(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> str:
     if audit.alone:
         text += f" {audit.alone:,} words of the vocabulary can only come out as themselves."
     return text
+
+
+def _times(epsilon: float) -> str:
+    return f"e^{epsilon:g} = {math.exp(min(epsilon, 700)):.4g}"
 
 
 def _in_words(embeddings: Embeddings) -> str:
@@ -133,7 +147,8 @@ def _sums(audit: Audit) -> str:
 def _sampling(config: PrivacyConfig) -> str:
     if config.mechanism == LAPLACE and config.prior == "none" and config.truncate is None:
         return "and noise is added in 32-bit floating point, for which the claim is proved in real numbers only."
+    audited = "ones." if config.is_nearest else "ones where it is of groups."
     return (
         "added from the smallest, so that each is rounded by less than 1e-11 of itself; the audit is of the rounded "
-        "ones where it is of groups."
+        f"{audited}"
     )

@@ -119,7 +119,16 @@ def test_a_release_has_the_words_and_tags_that_it_should(canary_run: Path, tmp_p
     assert len({row["speaker"] for row in rows}) == 7
     record = json.loads((folder / "privacy.json").read_text())
     assert record["audited"] <= 3 + 1e-9
-    assert "epsilon 3 a word within its group" in (folder / "PRIVACY.md").read_text()
+    assert record["largest_loss_over_all_pairs_of_words"] <= 3 + 1e-9
+    assert "epsilon 3 a word, whichever two words are compared" in (folder / "PRIVACY.md").read_text()
+    assert "groups" not in {name for name, value in record.items() if value is not None}
+
+
+def test_groups_are_told_only_where_it_is_asked_for(canary_run: Path, tmp_path: Path) -> None:
+    folder = release(canary_run, tmp_path / "out", values="within: kary")
+    assert json.loads((folder / "privacy.json").read_text())["groups"] == 1003
+    assert "the group is told" in (folder / "PRIVACY.md").read_text()
+    assert verify.main([str(folder)]) == 0
 
 
 @pytest.mark.parametrize("form", ["ctm", "stm", "srt", "vtt", "textgrid", "nemo-manifest"])
@@ -225,6 +234,8 @@ def test_a_key_is_needed(canary_run: Path, tmp_path: Path, monkeypatch: pytest.M
         ("epsilon: yes", "must be a number"),
         ("truncate: {distance: 1, neighbours: 2}", "one of 'distance' and 'neighbours'"),
         ("{mechanism: redact, prior: kde}", "are for"),
+        ("{within: nearest, prior: kde}", "is for grouped without"),
+        ("within: near", "must be one of"),
         ("tags: {ward: castle}", "must be one of"),
         ("[1]", "must be a mapping"),
     ],

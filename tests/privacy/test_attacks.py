@@ -50,7 +50,7 @@ def test_authors_are_linked_by_their_words() -> None:
 def test_groups_link_authors_whatever_epsilon_is() -> None:
     members = [[SMALL.words[word] for word in group] for group in SMALL.members[:6]]
     known = {f"a{at}": [" ".join(members[at] + members[at + 3])] for at in range(3)}
-    mechanism = build(PrivacyConfig(epsilon=1e-6), SMALL)
+    mechanism = build(PrivacyConfig(epsilon=1e-6, within="kary"), SMALL)
     unknown = {}
     for at, (name, texts) in enumerate(known.items()):
         words = np.array([SMALL.ids[word] for word in texts[0].split()], np.int32)
@@ -61,6 +61,37 @@ def test_groups_link_authors_whatever_epsilon_is() -> None:
     assert there == here, "no noise on groups"
     assert attacks.linked(there, here) == 1.0
     assert attacks.in_groups(["zq w1's w1 [word]"], SMALL) == [f"{SMALL.groups[1]} {SMALL.groups[1]}"]
+
+
+def test_an_attacker_who_knows_the_mechanism_links_more_than_one_who_compares_words() -> None:
+    mechanism = build(PrivacyConfig(epsilon=2.0), SMALL)
+    known = {f"a{at}": [" ".join(SMALL.words[6 * at : 6 * at + 6])] for at in range(10)}
+    by_words, by_channel = [], []
+    attacker = attacks.ByChannel.of(known, SMALL, mechanism)
+    for seed in range(5):
+        unknown = {}
+        for at, (name, texts) in enumerate(known.items()):
+            words = np.array([SMALL.ids[word] for word in texts[0].split()] * 8, np.int32)
+            drawn = mechanism.draw(words, random_bits(len(words), seed=100 * seed + at))
+            unknown[name] = [" ".join(SMALL.words[word] for word in drawn)]
+        by_words.append(attacks.linked(known, unknown))
+        by_channel.append(attacker.linked(unknown))
+    assert np.mean(by_channel) > np.mean(by_words)
+    assert np.mean(by_channel) > 0.5
+    assert attacks.ByChannel.of(known, SMALL, None).linked(known) == 1.0
+    weak = build(PrivacyConfig(epsilon=1e-6), SMALL)
+    drawn = {name: [" ".join(SMALL.words[word] for word in random_words(at))] for at, name in enumerate(known)}
+    assert attacks.ByChannel.of(known, SMALL, weak).linked(drawn) <= 0.3
+
+
+def random_words(seed: int) -> list[int]:
+    return np.random.default_rng(seed).integers(0, 60, 40).tolist()
+
+
+def test_an_attacker_of_laplace_links_by_draws() -> None:
+    known = {f"a{at}": [" ".join(SMALL.words[6 * at : 6 * at + 6])] for at in range(10)}
+    strong = build(PrivacyConfig("laplace", 40.0), SMALL)
+    assert attacks.ByChannel.of(known, SMALL, strong).linked(known) == 1.0
 
 
 def test_viterbi_takes_the_words_that_fit_together() -> None:
@@ -85,7 +116,7 @@ def test_a_classifier_learns_what_can_be_learnt() -> None:
 
 
 def test_words_of_sparse_regions_move_farther() -> None:
-    mechanism = build(PrivacyConfig("grouped", 1.0), SMALL)
+    mechanism = build(PrivacyConfig("grouped", 1.0, within="kary"), SMALL)
     moves = utility.moves(mechanism, np.arange(60, dtype=np.int32))
     assert np.mean(moves.by_density[:3]) < np.mean(moves.by_density[-3:])
     assert 0 < moves.stays < 1
@@ -127,7 +158,12 @@ def test_vectors_of_ones_own_become_embeddings(tmp_path: Path) -> None:
     assert np.bincount(smaller.groups).tolist() == [10] * 5
     assert smaller.content_hash != built.content_hash, "other groups are other noise"
     assert privacy.main([*again, "--group-words", "1"]) == 2
-    assert "about 10 near words" in document(PrivacyConfig(), smaller, build(PrivacyConfig(), smaller).audit(), COUNTS)
+    kary = PrivacyConfig(within="kary")
+    assert "about 10 near words" in document(kary, smaller, build(kary, smaller).audit(), COUNTS)
+    default = PrivacyConfig()
+    assert "one of the 50 commonest of the 50 words" in document(
+        default, smaller, build(default, smaller).audit(), COUNTS
+    )
 
 
 def test_the_shipped_words_in_larger_groups(tmp_path: Path) -> None:
@@ -136,8 +172,12 @@ def test_the_shipped_words_in_larger_groups(tmp_path: Path) -> None:
     wide = load(str(output))
     assert wide.words == load().words
     assert len(wide.members) == 20
-    lines = build(PrivacyConfig(epsilon=5.0), wide).probabilities(wide.members[7])[:, wide.members[7]]
+    lines = build(PrivacyConfig(epsilon=5.0, within="kary"), wide).probabilities(wide.members[7])[:, wide.members[7]]
     assert largest_ratio(lines) <= 5.0 + 1e-9
-    assert "about twenty near words" in document(
-        PrivacyConfig(), load(), build(PrivacyConfig(), load()).audit(), COUNTS
-    )
+    kary, default = PrivacyConfig(within="kary"), PrivacyConfig()
+    said = document(kary, load(), build(kary, load()).audit(), COUNTS)
+    assert "about twenty near words" in said
+    assert "Over all pairs of words the largest loss is infinite" in said
+    said = document(default, load(), build(default, load()).audit(), COUNTS)
+    assert "no public group of a word is told" in said
+    assert "Over all pairs of words the largest loss is 3." in said

@@ -1,8 +1,10 @@
 """Probabilities, draws and audits of every mechanism, against brute force and against what is claimed."""
 
 import math
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.errors import ConfigError
@@ -12,17 +14,20 @@ from pipeline.privacy.exponential import Exponential
 from pipeline.privacy.gumbel import TruncatedGumbel
 from pipeline.privacy.mechanism import Mechanism, largest_ratio
 from pipeline.privacy.mechanisms import build, kernel_density
+from pipeline.privacy.release import Releaser
+from pipeline.schemas import TRANSCRIPTS
 from tests.support.privacy import chi_square, is_plausible, random_bits, small_embeddings
 
 SMALL = small_embeddings()
 EVERY = np.arange(len(SMALL), dtype=np.int32)
 EXACT = [
-    PrivacyConfig(epsilon=2.0),
+    PrivacyConfig(epsilon=2.0, within="kary"),
     PrivacyConfig(epsilon=2.0, within="distance"),
     PrivacyConfig(epsilon=2.0, prior="kde", bandwidth=1.0),
     PrivacyConfig("tem", 3.0),
     PrivacyConfig("tem", 3.0, prior="kde", bandwidth=1.0),
     PrivacyConfig("laplace", 3.0, prior="kde", bandwidth=1.0),
+    PrivacyConfig(epsilon=2.0),
 ]
 TRUNCATED = [
     PrivacyConfig(name, 2.0, truncate=truncate)
@@ -33,7 +38,7 @@ GUMBEL = PrivacyConfig("truncated_gumbel", 600.0)
 
 
 def label(config: PrivacyConfig) -> str:
-    return f"{config.mechanism}-{config.within}-{config.prior}-{config.truncate}"
+    return f"{config.mechanism}-{config.inside}-{config.prior}-{config.truncate}"
 
 
 def brute_force(mechanism: Mechanism) -> tuple[float, float]:
@@ -96,12 +101,75 @@ def test_groups_tell_epsilon_inside_and_everything_outside(config: PrivacyConfig
     assert audit.all_pairs == math.inf
 
 
-@pytest.mark.parametrize("within", ["kary", "distance"])
+@pytest.mark.parametrize("within", ["nearest", "kary", "distance"])
 @pytest.mark.parametrize("epsilon", [0.5, 3.0, 20.0])
 def test_shipped_groups_tell_epsilon_and_never_more(epsilon: float, within: str) -> None:
     audit = build(PrivacyConfig(epsilon=epsilon, within=within), load()).audit()
     assert audit.measured <= epsilon + 1e-9
     assert not audit.exceeds
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 3.0, 10.0])
+def test_the_default_tells_epsilon_between_any_two_words_and_no_group(epsilon: float) -> None:
+    shipped = load()
+    mechanism = build(PrivacyConfig(epsilon=epsilon), shipped)
+    lines = mechanism.probabilities(np.arange(0, len(shipped), 61, dtype=np.int32))
+    assert not lines[:, 1000:].any(), "only the commonest words come out"
+    assert lines.sum(axis=1) == pytest.approx(1.0, abs=1e-12)
+    audit = mechanism.audit()
+    assert largest_ratio(lines[:, :1000]) == pytest.approx(audit.all_pairs, abs=1e-9)
+    assert audit.all_pairs == audit.measured == pytest.approx(epsilon, abs=1e-9)
+    assert audit.charge == epsilon
+    assert not audit.exceeds
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 3.0])
+def test_the_default_writes_one_of_the_nearest_in_three_of_four_cases(epsilon: float) -> None:
+    shipped = load()
+    mechanism = build(PrivacyConfig(epsilon=epsilon), shipped)
+    word = shipped.ids["river"]
+    line = mechanism.probabilities(np.array([word], np.int32))[0]
+    near = np.flatnonzero(line > line[:1000].min() * 1.1)
+    assert line[near].sum() == pytest.approx(0.75, abs=0.001)
+    vectors = shipped.vectors[:1000].astype(float)
+    cosines = vectors @ shipped.vectors[word].astype(float) / np.linalg.norm(vectors, axis=1)
+    assert sorted(near) == sorted(np.argsort(-cosines)[: len(near)])
+    assert {"water", "land"} < {shipped.words[at] for at in near}
+
+
+@pytest.mark.parametrize("config", [PrivacyConfig(epsilon=2.0), PrivacyConfig(epsilon=2.0, within="kary")], ids=label)
+def test_what_may_stand_behind_a_word_has_the_probabilities_of_the_channel(config: PrivacyConfig) -> None:
+    mechanism = build(config, SMALL)
+    columns = mechanism.probabilities(EVERY)
+    for output in (0, 7, 33):
+        words, chances = mechanism.behind(output)
+        assert chances == pytest.approx(columns[words, output])
+        assert columns[:, output].sum() == pytest.approx(chances.sum()), "no word is left out"
+
+
+def test_releases_from_before_keep_their_noise() -> None:
+    old = '{"bandwidth": 2.0, "epsilon": 3.0, "mechanism": "%s", "prior": "none", "truncate": null, "within": "%s"}'
+    assert PrivacyConfig(within="kary").parameters == old % ("grouped", "kary")
+    assert PrivacyConfig(within="distance").parameters == old % ("grouped", "distance")
+    assert PrivacyConfig("tem").parameters == old % ("tem", "kary")
+    assert '"kary"' in PrivacyConfig(prior="kde").parameters
+    assert PrivacyConfig().parameters not in (old % ("grouped", "kary"), old % ("grouped", "nearest"))
+    said = {"utterance_id": "u0", "text": "the old house near our river was very quiet when we came last winter"}
+    rows = pa.Table.from_pylist([said], schema=TRANSCRIPTS)
+    released = Releaser(PrivacyConfig(within="kary"), b"a key for tests, 32 bytes long..", {}).private(rows)
+    assert released["text"].to_pylist() == [
+        "the aunt attic near our foothills was very calming he would've went starting winter"
+    ], "as written on the day before groups were an option"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"prior": "kde"}, {"truncate": Truncate(neighbours=4)}, {"mechanism": "tem"}],
+    ids=lambda more: next(iter(more)),
+)
+def test_nearest_is_refused_with_what_it_has_not(more: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="within: nearest"):
+        PrivacyConfig(within="nearest", **more)
 
 
 def test_distances_use_the_whole_epsilon_of_every_group() -> None:
@@ -116,7 +184,9 @@ def test_distances_use_the_whole_epsilon_of_every_group() -> None:
 def test_groups_of_twenty_keep_the_share_that_they_should(epsilon: float, kept: float) -> None:
     shipped = load()
     words = np.array([group[0] for group in shipped.members if len(group) == 20][:50], np.int32)
-    own = build(PrivacyConfig(epsilon=epsilon), shipped).probabilities(words)[np.arange(len(words)), words]
+    own = build(PrivacyConfig(epsilon=epsilon, within="kary"), shipped).probabilities(words)[
+        np.arange(len(words)), words
+    ]
     assert own == pytest.approx(kept, abs=0.005)
 
 
