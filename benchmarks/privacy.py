@@ -109,15 +109,19 @@ def audits(embeddings: Any) -> list[dict[str, Any]]:
 
 
 def chi_squares(embeddings: Any) -> dict[str, Any]:
-    """200 words, 500 draws each, with noise of the keyed hash's quality; statistic and degrees of freedom, summed."""
+    """200 words with noise of the keyed hash's quality; statistic and degrees of freedom, summed.
+
+    500 draws each, 20,000 where a thousand words can come out, so that five or more of most are expected.
+    """
     words, found = utility.sample_of(embeddings, 200), {}
     for config in (PrivacyConfig(), PrivacyConfig(within=KARY), PrivacyConfig("tem", 6.0)):
-        mechanism = build(config, embeddings)
-        bits = np.random.default_rng(1).integers(0, 2**64, (len(words) * 500, 4), np.uint64)
-        drawn = mechanism.draw(np.repeat(words, 500), bits).reshape(len(words), 500)
-        expected, statistic, freedom = mechanism.probabilities(words) * 500, 0.0, 0
-        for row, line in zip(drawn, expected, strict=True):
-            counts = np.bincount(row, minlength=len(embeddings)).astype(float)
+        mechanism, draws = build(config, embeddings), 20_000 if config.is_nearest else 500
+        random_bits, statistic, freedom = np.random.default_rng(1), 0.0, 0
+        for at in range(len(words)):
+            word = words[at : at + 1]
+            bits = random_bits.integers(0, 2**64, (draws, 4), np.uint64)
+            counts = np.bincount(mechanism.draw(np.repeat(word, draws), bits), minlength=len(embeddings)).astype(float)
+            line = mechanism.probabilities(word)[0] * draws
             rare = line < 5
             seen, wanted = np.append(counts[~rare], counts[rare].sum()), np.append(line[~rare], line[rare].sum())
             kept = wanted > 1e-6
@@ -125,7 +129,7 @@ def chi_squares(embeddings: Any) -> dict[str, Any]:
             freedom += int(kept.sum()) - 1
         part = 2 / (9 * freedom)
         limit = freedom * (1 - part + 3.0902 * math.sqrt(part)) ** 3
-        found[label(config)] = {"statistic": statistic, "freedom": freedom, "limit_99.9%": limit}
+        found[label(config)] = {"draws": draws, "statistic": statistic, "freedom": freedom, "limit_99.9%": limit}
     return found
 
 
@@ -300,11 +304,12 @@ def solve(success: Callable[[float], float], target: float, low: float, high: fl
 def reconstruction(
     texts: Sequence[str], config: PrivacyConfig, mechanism: Mechanism, names: set[str]
 ) -> dict[str, Any]:
-    """Words and names recovered by Viterbi over channel times language model, and by the language model alone."""
+    """Words and names of every third sentence, by Viterbi over channel times language model and by the latter alone."""
     embeddings, model = load(), load_language_model(LanguageModelConfig()).model
     shares = utility.frequencies(texts, embeddings)
     common = [name for name, _ in Counter(w for text in texts for w in text.split() if w in names).most_common(50)]
-    table = rows_of(texts[:100])
+    texts = texts[::3]
+    table = rows_of(texts)
     releaser = Releaser(config, key(1), {}, mechanism)
     tagged = {row["utterance_id"]: row for row in releaser.private(table).to_pylist()}
     order = [charge.utterance for charge in releaser.charges(table)]
@@ -336,6 +341,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--parts", nargs="*", default=["names", "speed", "chi", "utility", "groups", "equal", "audits"])
+    parser.add_argument("--mechanisms", nargs="*", help="of the parts utility and equal; default: every one")
     arguments = parser.parse_args()
     embeddings = load()
     clean = pq.read_table(arguments.data / "librispeech_test_clean_dev.parquet", columns=["utterance_id", "text"])
@@ -350,6 +356,9 @@ def main() -> None:
         print(f"{time.time() - began:.0f} s {name}: {json.dumps(value)}", flush=True)
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(found, indent=1))
+
+    def is_wanted(name: str) -> bool:
+        return arguments.mechanisms is None or name in arguments.mechanisms
 
     def everything(config: PrivacyConfig, near: Embeddings) -> dict[str, float]:
         """Utility by 20 keys, attacks by 5 keys and 8 splits."""
@@ -375,7 +384,9 @@ def main() -> None:
         for name, case in (("test-clean-dev", (texts, named, set(NAMES))), ("names_dev", dev)):
             note(f"names, {name}, on the list", stayed(*case, off=False))
             note(f"names, {name}, those off the list", stayed(*case, off=True))
-        note("reconstruction", reconstruction(texts, PrivacyConfig(), build(PrivacyConfig(), embeddings), set(NAMES)))
+        for config in (PrivacyConfig(), PrivacyConfig(within=KARY)):
+            said = reconstruction(texts, config, build(config, embeddings), set(NAMES))
+            note(f"reconstruction, {label(config)}", said)
     if "speed" in arguments.parts:
         large = pa.concat_tables(
             [
@@ -403,7 +414,7 @@ def main() -> None:
         steps |= {"distance": (3.0,), "tem": (1.0, 3.0, 6.0, 10.0), "laplace": (5.0, 10.0, 20.0, 40.0)}
         steps |= {"truncated_gumbel": (300.0, 1000.0), "redact": (1.0,)}
         for name, epsilons in steps.items():
-            for epsilon in epsilons:
+            for epsilon in epsilons if is_wanted(name) else ():
                 note(f"{name} at {epsilon:g}", everything(named_config(name, epsilon), embeddings))
     if "groups" in arguments.parts:
         note("nearest at 3", everything(PrivacyConfig(), embeddings))
@@ -416,6 +427,8 @@ def main() -> None:
         ranges = {"nearest": (1.0, 14.0), "kary": (0.3, 8.0), "tem": (1.0, 30.0), "laplace": (5.0, 200.0)}
         for target in (0.3, 0.5):
             for name, (low, high) in ranges.items():
+                if not is_wanted(name):
+                    continue
 
                 def success(epsilon: float, name: str = name) -> float:
                     return attacks.bayes_success(build(named_config(name, epsilon), embeddings), prior, bits)

@@ -64,15 +64,16 @@ class Embeddings:
     def _products(self, words: Words, others: Words | slice) -> npt.NDArray[np.float32]:
         return np.asarray(self._floats[words] @ self._floats[others].T)
 
-    def alike(self, words: Words, count: int) -> Floats:
-        """Return how far ``words`` point to the first ``count`` words [B, count]: the cosine times a word's own length.
+    def alike(self, words: Words, others: range) -> Floats:
+        """Return how far ``words`` point to ``others`` [B, M]: the cosine times a word's own length.
 
         By direction, as lengths say little of meaning: rare words have short vectors and are near everything by
         distance. Products are exact (see ``distances``), and one division rounds alike everywhere, so that orders are
         the same on any processor.
         """
-        lengths = np.sqrt(np.maximum(self._squares[:count].astype(np.float64), 1.0))
-        return np.asarray(self._products(words, slice(count)) / lengths)
+        part = slice(others.start, others.stop)
+        lengths = np.sqrt(np.maximum(self._squares[part].astype(np.float64), 1.0))
+        return np.asarray(self._products(words, part) / lengths)
 
     def distances(self, words: Words, others: Words | slice = slice(None)) -> Floats:
         """Return the Euclidean distances [B, M] of ``words`` to ``others``; all words if not given.

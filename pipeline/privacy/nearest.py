@@ -15,12 +15,18 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.privacy.config import HIT, OUTPUTS, PrivacyConfig
+from pipeline.privacy.config import HIT, OUTPUTS, SKIPPED, PrivacyConfig
 from pipeline.privacy.embeddings import Embeddings, Floats, Words
 from pipeline.privacy.mechanism import Audit, Behind, Ladder, Mechanism, largest_ratio
 from pipeline.privacy.noise import Bits, uniform
 
 _ROWS = 256  # words at a time: 2 MB of products
+
+
+def outputs_of(words: int) -> range:
+    """Return the ids that can come out with a vocabulary of so many words; none is skipped where there are few."""
+    first = SKIPPED if words >= SKIPPED + OUTPUTS else 0
+    return range(first, min(first + OUTPUTS, words))
 
 
 def near_count(epsilon: float, outputs: int) -> int:
@@ -34,16 +40,16 @@ class Nearest(Mechanism):
 
     def __init__(self, embeddings: Embeddings, config: PrivacyConfig) -> None:
         super().__init__(embeddings)
-        self._epsilon, self._count = config.epsilon, min(OUTPUTS, len(embeddings))
-        self.near = near_count(config.epsilon, self._count)
-        weights = np.full(self._count, math.exp(-config.epsilon))
+        self._epsilon, self._range = config.epsilon, outputs_of(len(embeddings))
+        self.near = near_count(config.epsilon, len(self._range))
+        weights = np.full(len(self._range), math.exp(-config.epsilon))
         weights[-self.near :] = 1.0
         self._ladder = Ladder.of(weights[None])
 
     def _orders(self, words: Words) -> npt.NDArray[np.int64]:
         """The outputs [B, M] of each word, the likely ones last; equal ones in the order of ids."""
-        outputs = np.arange(self._count - 1, -1, -1)
-        order = np.argsort(self.embeddings.alike(words, self._count)[:, ::-1], axis=1, kind="stable")
+        outputs = np.arange(self._range.start, self._range.stop)[::-1]
+        order = np.argsort(self.embeddings.alike(words, self._range)[:, ::-1], axis=1, kind="stable")
         return np.asarray(outputs[order])
 
     @functools.cached_property
@@ -61,7 +67,7 @@ class Nearest(Mechanism):
         """[n]: a place by chance, then the word that is there."""
         sums = self._ladder.sums[0]
         places = np.searchsorted(sums, uniform(bits[:, 0], bits[:, 1]) * sums[-1])
-        places = np.minimum(places, self._count - 1)
+        places = np.minimum(places, len(self._range) - 1)
         distinct, rows = np.unique(words, return_inverse=True)
         order, found = np.argsort(rows, kind="stable"), np.empty(len(words), np.int32)
         starts = np.searchsorted(rows[order], np.arange(0, len(distinct) + _ROWS, _ROWS))
@@ -85,15 +91,16 @@ class Nearest(Mechanism):
     @functools.cached_property
     def _is_near(self) -> npt.NDArray[np.bool_]:
         """[N, M]: 20 MB and two seconds for 20,000 words; for attacks, not for draws."""
-        found = np.zeros((len(self.embeddings), self._count), bool)
+        found = np.zeros((len(self.embeddings), len(self._range)), bool)
         for at in range(0, len(found), _ROWS):
             words = np.arange(at, min(at + _ROWS, len(found)), dtype=np.int32)
-            np.put_along_axis(found[at : at + _ROWS], self._orders(words)[:, -self.near :], True, axis=1)
+            near = self._orders(words)[:, -self.near :] - self._range.start
+            np.put_along_axis(found[at : at + _ROWS], near, True, axis=1)
         return found
 
     def behind(self, output: int) -> Behind:
         """Every word of the vocabulary."""
         words = np.arange(len(self.embeddings), dtype=np.int32)
-        if output >= self._count:
+        if output not in self._range:
             return Behind(words, np.zeros(len(words)))
-        return Behind(words, np.where(self._is_near[:, output], self._line[-1], self._line[0]))
+        return Behind(words, np.where(self._is_near[:, output - self._range.start], self._line[-1], self._line[0]))

@@ -5,11 +5,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.privacy.config import GROUPED, LAPLACE, OUTPUTS, REDACT, PrivacyConfig
+from pipeline.privacy.config import GROUPED, LAPLACE, REDACT, PrivacyConfig
 from pipeline.privacy.embeddings import Embeddings
 from pipeline.privacy.lists import surrogates
 from pipeline.privacy.mechanism import Audit
-from pipeline.privacy.nearest import near_count
+from pipeline.privacy.nearest import near_count, outputs_of
 from pipeline.privacy.partition import GROUP
 
 NOT_PROTECTED = (
@@ -31,7 +31,7 @@ def promise(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> dict
         "embeddings": embeddings.content_hash,
         "vocabulary": len(embeddings),
         "groups": len(embeddings.members) if config.mechanism == GROUPED and not config.is_nearest else None,
-        **({"outputs": min(OUTPUTS, len(embeddings))} if config.is_nearest else {}),
+        **({"outputs": len(outputs_of(len(embeddings)))} if config.is_nearest else {}),
         "claim": audit.claim,
         "claimed": audit.claimed,
         "audited": _finite(audit.measured),
@@ -99,12 +99,14 @@ def _words(config: PrivacyConfig, embeddings: Embeddings, audit: Audit) -> str:
         return "Every word that is no name is written `[word]`. It tells nothing but that it is one."
     text = f"Mechanism `{config.mechanism}`. Claim: {audit.claim}."
     if config.is_nearest:
-        count = min(OUTPUTS, len(embeddings))
+        places = outputs_of(len(embeddings))
+        count, first = len(places), f", without the first {places.start:,}" if places.start else ""
         text += (
-            f" A word comes out as one of the {count:,} commonest of the {len(embeddings):,} words of the vocabulary. "
-            f"The {near_count(config.epsilon, count):,} of them that are nearest to it are {_times(config.epsilon)} "
-            "times as likely as the others, each. So no outcome is more than that many times likelier with one word "
-            "than with any other, and no public group of a word is told. What is written here is seldom what was said."
+            f" A word comes out as one of the {count:,} commonest of the {len(embeddings):,} words of the "
+            f"vocabulary{first}. The {near_count(config.epsilon, count):,} of them that are nearest to it are "
+            f"{_times(config.epsilon)} times as likely as the others, each. So no outcome is more than that many times "
+            "likelier with one word than with any other, and no public group of a word is told. What is written here "
+            "is seldom what was said."
         )
     elif config.mechanism == GROUPED:
         text += (

@@ -114,10 +114,12 @@ def test_the_default_tells_epsilon_between_any_two_words_and_no_group(epsilon: f
     shipped = load()
     mechanism = build(PrivacyConfig(epsilon=epsilon), shipped)
     lines = mechanism.probabilities(np.arange(0, len(shipped), 61, dtype=np.int32))
-    assert not lines[:, 1000:].any(), "only the commonest words come out"
+    assert not lines[:, :200].any()
+    assert not lines[:, 1200:].any(), "only common words come out"
+    lines = lines[:, 200:1200]
     assert lines.sum(axis=1) == pytest.approx(1.0, abs=1e-12)
     audit = mechanism.audit()
-    assert largest_ratio(lines[:, :1000]) == pytest.approx(audit.all_pairs, abs=1e-9)
+    assert largest_ratio(lines) == pytest.approx(audit.all_pairs, abs=1e-9)
     assert audit.all_pairs == audit.measured == pytest.approx(epsilon, abs=1e-9)
     assert audit.charge == epsilon
     assert not audit.exceeds
@@ -129,11 +131,11 @@ def test_the_default_writes_one_of_the_nearest_in_three_of_four_cases(epsilon: f
     mechanism = build(PrivacyConfig(epsilon=epsilon), shipped)
     word = shipped.ids["river"]
     line = mechanism.probabilities(np.array([word], np.int32))[0]
-    near = np.flatnonzero(line > line[:1000].min() * 1.1)
+    near = np.flatnonzero(line > line[200:1200].min() * 1.1)
     assert line[near].sum() == pytest.approx(0.75, abs=0.001)
-    vectors = shipped.vectors[:1000].astype(float)
+    vectors = shipped.vectors[200:1200].astype(float)
     cosines = vectors @ shipped.vectors[word].astype(float) / np.linalg.norm(vectors, axis=1)
-    assert sorted(near) == sorted(np.argsort(-cosines)[: len(near)])
+    assert sorted(near) == sorted(200 + np.argsort(-cosines)[: len(near)])
     assert {"water", "land"} < {shipped.words[at] for at in near}
 
 
