@@ -48,24 +48,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
     """Return the sets ``names`` of is21-N (lists of N), is21-pooled, adversarial-100 and names_dev."""
-    searched = dataclasses.replace(baseline(), phone_fusion=None, shortlist=ShortlistConfig())
-    config = with_file(searched, options.config)
-    config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
+    config = base_config(options)
     sets = {name: _set(name, options, config) for name in names}
     if options.utterances:
         sets = {name: sample(corpus, options.utterances) for name, corpus in sets.items()}
     return Bench(config, sets)
 
 
-def _set(name: str, options: argparse.Namespace, config: RunConfig) -> LabelledSet:
-    data: Path = options.data
-    stem = "names_dev" if name == "names_dev" else "librispeech_test_clean_dev"
-    audio, emissions = data / f"{stem}.parquet", options.emissions / f"{stem}.parquet"
+def base_config(options: argparse.Namespace) -> RunConfig:
+    """Return the unbiased search with the shortlist on, as the options have it."""
+    searched = dataclasses.replace(baseline(), phone_fusion=None, shortlist=ShortlistConfig())
+    config = with_file(searched, options.config)
+    return dataclasses.replace(config, beam=dataclasses.replace(config.beam, width=options.width))
+
+
+def encoded(stem: str, options: argparse.Namespace, config: RunConfig) -> tuple[Path, Path]:
+    """Return audio and first pass of a file of the data, which is made where it is missing."""
+    audio, emissions = options.data / f"{stem}.parquet", options.emissions / f"{stem}.parquet"
     if not emissions.is_file():
         options.emissions.mkdir(parents=True, exist_ok=True)
         new = emissions.with_name(f"{emissions.name}.{os.getpid()}")  # it appears whole: others may wait for it
         encode(str(audio), dataclasses.replace(config, adapter=AdapterConfig(optional=True)), new)
         new.replace(emissions)
+    return audio, emissions
+
+
+def _set(name: str, options: argparse.Namespace, config: RunConfig) -> LabelledSet:
+    data: Path = options.data
+    stem = "names_dev" if name == "names_dev" else "librispeech_test_clean_dev"
+    audio, emissions = encoded(stem, options, config)
     lists = {
         "names_dev": None,
         "adversarial-100": str(data / "adversarial_100.tsv"),

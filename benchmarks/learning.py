@@ -30,9 +30,17 @@ from benchmarks.decoding_sets import add_arguments, load
 from benchmarks.table import show
 from pipeline.config import override
 from pipeline.entities.lists import EntitySource, UtteranceLists
-from pipeline.learning.estimators import Logged, chosen, effective_sample, estimates, groups_of, paired_difference
+from pipeline.learning.estimators import (
+    Floats,
+    Logged,
+    chosen,
+    effective_sample,
+    estimates,
+    groups_of,
+    paired_difference,
+)
 from pipeline.learning.fit import Data, by_strategy, expected, fit_policy, levels_of, mean_candidates
-from pipeline.learning.units import KNOWN, SURE, Replay, Reviewed, Unit, tells
+from pipeline.learning.units import KNOWN, SURE, Replay, Reviewed, Unit, tells, unheard_of
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.retrieval.context import Context, ContextReader
 from pipeline.retrieval.policy import Policy, chances
@@ -99,15 +107,16 @@ class Reviewers:
         if self.draw.random() < SECOND and self.draw.random() < 2 * ERROR:
             return None  # the two disagree
         whole = bool(self.draw.random() < WHOLE)
-        units = [self._heard(unit) if whole else self._judged(unit, policy) for unit in self.truth[name]]
+        units = [self._heard(unit, policy) if whole else self._judged(unit, policy) for unit in self.truth[name]]
         return Answer(units, number + 1 + int(self.draw.integers(0, BATCHES)), number)
 
     def _thinned(self, names: Sequence[int], kept: float) -> tuple[int, ...]:
         return tuple(int(self.draw.binomial(count, kept)) for count in names)
 
-    def _heard(self, unit: Unit) -> Unit:
+    def _heard(self, unit: Unit, policy: Policy | None) -> Unit:
         names = self._thinned(unit.names, (1 - MISSED) * (1 - ERROR))
-        return dataclasses.replace(unit, names=names, weight=1 / SHARE)
+        at_least = KNOWN if policy is None else self._drawn(unit, policy)[1]
+        return dataclasses.replace(unit, names=names, weight=1 / SHARE, at_least=at_least)
 
     def _judged(self, unit: Unit, policy: Policy | None) -> Unit:
         level, at_least = self._drawn(unit, policy)
@@ -127,10 +136,10 @@ class Reviewers:
         return max(level for level in range(LEVELS + 1) if point < at_least[level]), at_least
 
 
-def learnt(answers: Sequence[Answer], candidates: float) -> Policy | None:
-    """Return the policy that ``rollcall learn`` would make of the answers."""
+def learnt(answers: Sequence[Answer], candidates: float, everything: Mapping[str, Data]) -> Policy | None:
+    """Return the policy that ``rollcall learn`` would make of the answers; ``everything``: of nobody's answers."""
     units = [unit for answer in answers for unit in answer.units if tells(unit)]
-    return fit_policy(by_strategy(units), candidates) if units else None
+    return fit_policy(by_strategy(units), candidates, everything) if units else None
 
 
 def found_by(levels: Mapping[str, npt.NDArray[np.int64]], data: Mapping[str, Data]) -> tuple[float, float]:
@@ -183,15 +192,16 @@ def one_seed(units: Sequence[Unit], seed: int, share: float) -> tuple[list[dict[
     first = set(speakers[::2])
     ours = [unit for unit in units if unit.speaker in first]
     truth, judging = by_strategy(ours), by_strategy([unit for unit in units if unit.speaker not in first])
-    budget = share * mean_candidates(None, truth)
+    unheard = [unheard_of(unit) for unit in ours]
+    everything, budget = by_strategy(unheard), share * mean_candidates(None, truth)
     reviewers, answers, policy = Reviewers(by_utterance(ours), seed), list[Answer](), None
     policies: dict[str, Policy | None] = {"default levels": None}
     drew: list[Policy | None] = []
     for number in range(BATCHES):
         drew.append(policy)
         answers += reviewers.batch(number, policy)
-        policies[f"after batch {number + 1}"] = learnt(answers, budget)
-        policy = learnt([one for one in answers if one.arrives <= number + 1], budget)
+        policies[f"after batch {number + 1}"] = learnt(answers, budget, everything)
+        policy = learnt([one for one in answers if one.arrives <= number + 1], budget, everything)
     policies["full"] = fit_policy(truth, budget)
     points, rows = fixed(judging), []
     for name, one in policies.items():
@@ -226,14 +236,15 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
         if not data or any(len(one.units) < 20 for one in data.values()):
             continue
         for target in ("learnt", "wide open"):
-            logs, targets, models = list[Logged](), list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
+            logs, targets, models, gains = list[Logged](), list[Floats](), list[Floats](), list[Floats]()
             for name, one in data.items():
                 levels = _target(target, policy, name, one)
                 groups = groups_of([unit.speaker for unit in one.units])
-                logs.append(Logged(one.drawn, one.at_least, one.rewards(policy.price), one.weights, groups))
+                logs.append(Logged(one.drawn, one.known, one.rewards(policy.price), one.weights, groups))
                 targets.append(chosen(levels, LEVELS + 1))
                 costs = np.concatenate([np.zeros((len(levels), 1)), one.candidates], axis=1)
-                models.append(expected(policy, name, one.units)[0] - policy.price * costs)
+                gains.append(expected(policy, name, one.units)[0])
+                models.append(gains[-1] - policy.price * costs)
             log = Logged(
                 *(np.concatenate([getattr(one, field.name) for one in logs]) for field in dataclasses.fields(Logged))
             )
@@ -243,7 +254,10 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
             default = chosen(np.full(len(wanted), DEFAULT), LEVELS + 1)
             gained = value - _true(truth, policy, lambda _, one: np.full(len(one.units), DEFAULT))
             found["ips, to default"] = paired_difference(log, wanted, default, np.zeros_like(model), 400), gained
-            found["dr, to default"] = paired_difference(log, wanted, default, model, 400), gained
+            found["dr, to default"] = (
+                paired_difference(log, wanted, default, model, 400, names=np.concatenate(gains)),
+                gained,
+            )
             sample = effective_sample(log, wanted)
             for name, (said_of_it, is_true) in found.items():
                 rows.append({

@@ -101,10 +101,10 @@ class Learner:
         if names < LEAST_NAMES:
             why = f"{LEAST_NAMES - names} more names that were said are needed ({names} of {LEAST_NAMES})"
             return facts | {"why": why}
-        data = by_strategy(found.units)
-        candidates = arguments.candidates or mean_candidates(before, data)
-        policy = fit_policy(data, candidates)
-        result = compare(found.units, before, candidates, policy.price)
+        everything = by_strategy(found.everything)
+        candidates = arguments.candidates or mean_candidates(before, everything)
+        policy = fit_policy(by_strategy(found.units), candidates, everything)
+        result = compare(found.units, before, candidates, policy.price, everything=everything)
         replay = self._replay(config, before, policy, found, arguments.replay)
         about = _about(self.run, before, result, replay)
         policy = dataclasses.replace(policy, about=about)

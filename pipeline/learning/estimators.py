@@ -19,8 +19,13 @@ for review (``weights``), and every mean is over those weights.
 
 Intervals: percentile bootstrap over speakers, whose utterances fail together. Resamples of G speakers differ too little
 among each other, so the ends are moved away from the value by sqrt(G / (G - 1)) * t / z, the quantiles of Student's t
-with G - 1 degrees of freedom and of the normal distribution. With one speaker alone they are over units. The effective
-sample is Kish's, (sum w)^2 / sum of w^2.
+with G - 1 degrees of freedom and of the normal distribution. With one speaker alone they are over units. Names that
+only one of two policies finds are few, and resamples of none of them would say that there cannot be any: an interval
+of a difference is at least as wide as the Poisson noise of the names that a model expects there,
+
+    half = t * sqrt(sum over i of w_i^2 sum over j of (P_i(j) - Q_i(j))^2 n_i(j) / T_i(j)) / sum of w_i
+
+with Q of the old policy, n the names and w the weights. The effective sample is Kish's, (sum w)^2 / sum of w^2.
 """
 
 import dataclasses
@@ -37,6 +42,9 @@ ESTIMATORS = ("ips", "snips", "dm", "dr")
 _Z = 1.959964
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 """97.5% quantiles: of the normal distribution, and of Student's t with 1 to 9 degrees of freedom."""
+
+
+_LEAST_CHANCE = 0.02  # of a level that is looked at; one without any chance says nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,11 +163,23 @@ def estimates(
 
 
 def paired_difference(
-    logged: Logged, new: Floats, old: Floats, model: Floats, replicates: int = 1000, seed: int = 20
-) -> Estimate:
-    """Return DR of the new policy minus DR of the old one, on the same resamples: what both share falls out."""
+    logged: Logged, new: Floats, old: Floats, model: Floats, replicates: int = 1000, seed: int = 20,
+    names: Floats | None = None,
+) -> Estimate:  # fmt: skip
+    """Return DR of the new policy minus DR of the old one, on the same resamples: what both share falls out.
+
+    names: [N, L + 1] that a model expects of each level, for the least width of the interval; none is no least
+    """
     ours, theirs = _terms(logged, new, model), _terms(logged, old, model)
-    return mean_of(ours[:, 2] - theirs[:, 2], ours[:, 0], logged.groups, replicates, seed)
+    found = mean_of(ours[:, 2] - theirs[:, 2], ours[:, 0], logged.groups, replicates, seed)
+    if names is None:
+        return found
+    apart = np.cumsum((new - old)[:, ::-1], axis=1)[:, ::-1]
+    chance = np.where(apart != 0, np.maximum(logged.at_least, _LEAST_CHANCE), 1.0)
+    noise = float((logged.weights**2) @ (apart**2 * np.diff(names, axis=1, prepend=0.0) / chance).sum(1))
+    groups = len(np.unique(logged.groups))
+    half = (_student(groups - 1) if groups > 1 else _Z) * math.sqrt(noise) / float(logged.weights.sum())
+    return Estimate(found.value, min(found.low, found.value - half), max(found.high, found.value + half))
 
 
 def mean_of(

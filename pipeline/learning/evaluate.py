@@ -1,8 +1,8 @@
 """What a new policy is worth against the one before, from the same reviews that it was learnt from.
 
 Nobody is judged by models that have seen him: speakers are split in two, each half is judged by what was fitted on the
-other one, policy and model of rewards alike. The reward is names less the price of candidates. Candidates are known of
-every level, so only the names are estimated (pipeline.learning.estimators).
+other one, policy and model of names alike. The reward is names less the price of candidates. Candidates are known of
+every level of every utterance, so only the names are estimated (pipeline.learning.estimators).
 """
 
 import dataclasses
@@ -70,47 +70,51 @@ def speaker_of(unit: Unit) -> str:
 
 
 def compare(
-    units: Sequence[Unit], incumbent: Policy | None, candidates: float, price: float, replicates: int = 1000
-) -> Comparison:
+    units: Sequence[Unit], incumbent: Policy | None, candidates: float, price: float, replicates: int = 1000,
+    everything: Mapping[str, Data] | None = None,
+) -> Comparison:  # fmt: skip
     """Return what policies fitted on halves of the speakers are worth on the other halves, against ``incumbent``.
 
     candidates: mean that the policies are fitted to; price: of a candidate, in names
+    everything: as fit_policy has it
     """
     sides = halves(units)
-    fitted = _fitted(units, sides, candidates)
+    fitted = _fitted(units, sides, candidates, everything)
     everything = by_strategy(units)
     numbers, utterances = {name: at for at, name in enumerate(sides)}, utterance_weight(everything)
-    parts = list[tuple[Logged, Floats, Floats, Floats]]()
+    parts = list[tuple[Logged, Floats, Floats, Floats, Floats]]()
     new_worth, old_worth = list[StrategyWorth](), list[StrategyWorth]()
     for name, data in everything.items():
         taken, gains = _crossed(name, data, sides, fitted)
         before = levels_of(incumbent, name, data.units)
         groups = np.array([numbers[speaker_of(unit)] for unit in data.units], np.int64)
-        logged = Logged(data.drawn, data.at_least, data.rewards(price), data.weights, groups)
+        logged = Logged(data.drawn, data.known, data.rewards(price), data.weights, groups)
         costs = with_off(data.candidates)
-        parts.append((logged, chosen(taken, LEVELS + 1), chosen(before, LEVELS + 1), gains - price * costs))
+        parts.append((logged, chosen(taken, LEVELS + 1), chosen(before, LEVELS + 1), gains - price * costs, gains))
         new_worth.append(_worth(name, data, taken, gains, utterances))
         old_worth.append(_worth(name, data, before, gains, utterances))
     fields = [field.name for field in dataclasses.fields(Logged)]
     whole = Logged(*(np.concatenate([getattr(part[0], name) for part in parts]) for name in fields))
-    new, old, model = (np.concatenate([part[at] for part in parts]) for at in (1, 2, 3))
+    new, old, model, names = (np.concatenate([part[at] for part in parts]) for at in (1, 2, 3, 4))
     return Comparison(
         len(whole.drawn),
         estimates(whole, new, model, replicates),
         estimates(whole, old, model, replicates),
-        paired_difference(whole, new, old, model, replicates),
+        paired_difference(whole, new, old, model, replicates, names=names),
         effective_sample(whole, new),
         tuple(new_worth),
         tuple(old_worth),
     )
 
 
-def _fitted(units: Sequence[Unit], sides: Mapping[str, bool], candidates: float) -> dict[bool, Policy]:
+def _fitted(
+    units: Sequence[Unit], sides: Mapping[str, bool], candidates: float, everything: Mapping[str, Data] | None
+) -> dict[bool, Policy]:
     """Return the policy for the units of each half, fitted on the other; with one speaker alone, on all."""
     found = {}
     for side in (True, False):
         others = [unit for unit in units if sides[speaker_of(unit)] != side]
-        found[side] = fit_policy(by_strategy(others or units), candidates)
+        found[side] = fit_policy(by_strategy(others or units), candidates, everything)
     return found
 
 
@@ -134,7 +138,7 @@ def _worth(
 ) -> StrategyWorth:  # fmt: skip
     """Return names (DR) and candidates per utterance; recall of what was heard whole."""
     groups = np.zeros(len(levels), np.int64)
-    logged = Logged(data.drawn, data.at_least, data.rewards(0.0), data.weights, groups)
+    logged = Logged(data.drawn, data.known, data.rewards(0.0), data.weights, groups)
     names = estimates(logged, chosen(levels, LEVELS + 1), gains, replicates=2)["dr"].value
     whole = np.array([unit.whole for unit in data.units], np.bool_)
     said = float(data.weights @ np.array([unit.said for unit in data.units], np.float64))

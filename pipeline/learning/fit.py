@@ -1,9 +1,16 @@
 """The next policy from what reviews say of decisions.
 
-For each strategy and level two models (pipeline.learning.loglinear): names that the level brings, and candidates. What
-a level would have found is known of every unit, its names only where at least that level was drawn: such units count
-by the inverse of that probability, and of the probability of review. The price of a candidate is the one at which the
-policy asks for as many candidates as it may (``candidates``), so policies are compared at equal cost.
+For each strategy and level two models (pipeline.learning.loglinear): names that the level brings, and candidates.
+
+Candidates of every level are known of all utterances of a run without any review, so the model of candidates and the
+price of one are set on those (``everything``). The price is the one at which the policy asks for as many candidates as
+it may (``candidates``), so policies are compared at equal cost.
+
+Names are known only of what was reviewed, and of levels up to the one that was drawn. Whether a level was drawn follows
+from the features alone, so given these it says nothing of the names: units count by the inverse of the probability of
+review, and not by that of the draw, which would let a few names found by luck outweigh all others. Reviews are few and
+names that only wide levels find are fewer: the fit begins from what holds of other speech (pipeline.learning.prior),
+moves all levels together first, and one by itself only if reviews are clear about it.
 """
 
 import dataclasses
@@ -14,19 +21,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.learning.loglinear import fit_counts
+from pipeline.learning.loglinear import fit_counts, fit_levels
+from pipeline.learning.prior import expected_gain
 from pipeline.learning.units import Unit
 from pipeline.retrieval.policy import MOST, Count, Counts, Model, Policy, Vector, features_of, history, key_of
 from pipeline.retrieval.strategy import DEFAULT, LEVELS
 
 Floats = npt.NDArray[np.float64]
-RIDGE = 10.0
-"""Of the models, at a mean weight of 1: an effect must be clear to count; of 0.6 to 20 on test-clean-dev and names_dev
-those from 6 on did least harm where little was reviewed."""
+_COST_RIDGE = 10.0
+"""Of the model of candidates, at a mean weight of 1."""
+_HELD = (2.0, 30.0, 60.0)
+"""Names whose evidence moves a level's rate, an effect on all levels, and one on a single level half of the way from
+what is expected. A third of them to three times as much did as well on the halves of speakers that were learnt from."""
 _LEAST_PRICE, _MOST_PRICE = 1e-6, 10.0  # names per candidate
 _HALVINGS = 60
 _HEAVIEST = 50.0
-"""Most that a unit counts for: a chance of 0.02 is the floor of exploration, and that of review may be smaller."""
+"""Most that a unit counts for: the chance of review may be small."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +65,22 @@ class Data:
             self.at_least[which],
             self.weights[which],
         )
+
+    @property
+    def known(self) -> Floats:
+        """[N, L + 1] with which chance each level's names are known of an utterance that was reviewed.
+
+        They are if it was heard whole, with the share of those that explored, or if at least that level was drawn. So
+        a unit counts by one over the chance that it is known in either way (Veach and Guibas 1995, the balance
+        heuristic), which is at most one over that share, and not by that of its draw. Who hears utterances whole must
+        not choose them by their names.
+        """
+        explored = self.at_least[:, -1] < 1
+        whole = np.array([unit.whole for unit in self.units], np.bool_)
+        total = float(self.weights[explored].sum())
+        share = float(self.weights[explored & whole].sum()) / total if total else 1.0
+        chances: Floats = np.where(explored[:, None], share + (1 - share) * self.at_least, self.at_least)
+        return chances
 
     def rewards(self, price: float) -> Floats:
         """[N, L + 1] names less the price of candidates; of levels above the drawn one it is too low."""
@@ -108,48 +134,63 @@ def own_count(unit: Unit) -> Count:
     return 1.0, float(sum(unit.names[:DEFAULT])), float(unit.candidates[DEFAULT - 1])
 
 
-def fit_policy(data: Mapping[str, Data], candidates: float, ridge: float = RIDGE) -> Policy:
+def fit_policy(
+    data: Mapping[str, Data], candidates: float, everything: Mapping[str, Data] | None = None
+) -> Policy:  # fmt: skip
     """Return the policy that brings most names at a mean of so many candidates per utterance, as the models have it.
 
     candidates: of all strategies together; of what they cannot reach, the nearest
+    everything: units of all utterances, reviewed or not, of which only candidates are looked at; default ``data``
     """
-    models = {name: _fit_model(one, ridge) for name, one in data.items()}
+    known = {name: (everything or data).get(name, one) for name, one in data.items()}
+    models = {name: _fit_model(name, one, known[name]) for name, one in data.items()}
     free = Policy(models, 0.0)
-    worth = {name: expected(free, name, one.units) for name, one in data.items()}
-    utterances = utterance_weight(data)
+    worth = {name: expected(free, name, one.units) for name, one in known.items()}
+    utterances = utterance_weight(known)
 
     def asked(price: float) -> float:
-        levels = {name: (gain - price * cost).argmax(1) for name, (gain, cost) in worth.items()}
-        return sum(float(one.weights @ one.costs(levels[name])) for name, one in data.items()) / utterances
+        levels = {name: _best_levels(gain, cost, price) for name, (gain, cost) in worth.items()}
+        return sum(float(one.weights @ one.costs(levels[name])) for name, one in known.items()) / utterances
 
     low, high = math.log(_LEAST_PRICE), math.log(_MOST_PRICE)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if asked(math.exp(middle)) > candidates else (low, middle)
-    return Policy(models, round(math.exp(high), 9))
+    return Policy(models, math.ceil(math.exp(high) * 1e9) / 1e9)
 
 
-def _fit_model(data: Data, ridge: float) -> Model:
+def _fit_model(strategy: str, data: Data, everything: Data) -> Model:
     tenants = counts_of(data.units, lambda unit: unit.tenant)
     sessions = counts_of(data.units, lambda unit: unit.session)
     nothing: tuple[Vector, ...] = ()
     past = Model(nothing, nothing, tenants, sessions)
     features = np.array([_own_features(past, unit) for unit in data.units])  # [N, L, F]
-    gain, cost = [], []
-    below, usual = np.zeros(len(data.units)), data.weights / data.weights.mean()
+    seen: npt.NDArray[np.bool_] = data.drawn[:, None] > np.arange(LEVELS)
+    weights = usual(data.weights)
+    before = expected_gain(strategy, weights[:, None] * data.names, weights[:, None] * seen)
+    gain = fit_levels(features, data.names, seen, weights, before, _HELD)
+    contexts = plain_features(everything.units, past)
+    cost, below = [], np.zeros(len(everything.units))
     for at in range(LEVELS):
-        seen = data.drawn > at
-        chance = np.where(seen, data.at_least[:, at + 1], 1.0)
-        weights = np.minimum(usual / chance, _HEAVIEST)
-        gain.append(fit_counts(features[seen, at], data.names[seen, at], weights[seen], ridge) if seen.any()
-                    else (-_MOST_PRICE, *(0.0,) * (features.shape[2] - 1)))  # fmt: skip
-        more = data.candidates[:, at] - below
-        cost.append(fit_counts(features[:, at], more, np.minimum(usual, _HEAVIEST), ridge))
-        below = data.candidates[:, at]
-    return Model(tuple(gain), tuple(cost), tenants, sessions)
+        more = everything.candidates[:, at] - below
+        cost.append(fit_counts(contexts[:, at], more, usual(everything.weights), _COST_RIDGE))
+        below = everything.candidates[:, at]
+    return Model(gain, tuple(cost), tenants, sessions)
+
+
+def usual(weights: Floats) -> Floats:
+    """Return weights with a mean of 1, none above what one unit may count for."""
+    return np.minimum(weights / weights.mean(), _HEAVIEST)
+
+
+def plain_features(units: Sequence[Unit], past: Model | None = None) -> Floats:
+    """Return [N, LEVELS, F] the features of units as a run has them."""
+    found = [features_of(unit.context, *history(past, unit.tenant, unit.session)) for unit in units]
+    return np.array(found, np.float64).reshape(len(units), LEVELS, -1)
 
 
 def _own_features(past: Model, unit: Unit) -> tuple[Vector, ...]:
+    """Return the features of a unit whose own reviews must not speak for it."""
     return features_of(unit.context, *history(past, unit.tenant, unit.session, own_count(unit)))
 
 
@@ -169,8 +210,11 @@ def levels_of(policy: Policy | None, strategy: str, units: Sequence[Unit]) -> np
     """Return [N] the levels that a policy takes without exploration; None is no policy."""
     if policy is None or strategy not in policy.models:
         return np.full(len(units), DEFAULT, np.int64)
-    gain, cost = expected(policy, strategy, units)
-    levels: npt.NDArray[np.int64] = np.round(gain - policy.price * cost, 9).argmax(1)  # the lower of equals
+    return _best_levels(*expected(policy, strategy, units), policy.price)
+
+
+def _best_levels(gain: Floats, cost: Floats, price: float) -> npt.NDArray[np.int64]:
+    levels: npt.NDArray[np.int64] = np.round(gain - price * cost, 9).argmax(1)  # the lower of equals
     return levels
 
 

@@ -1,13 +1,14 @@
 """From reviews and a run to units: what was heard, what the run's list holds, and what the reviewed runs had drawn."""
 
 import dataclasses
+import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.learning.units import Drawn, Replay, Reviewed, Unit, tells
+from pipeline.learning.units import Drawn, Replay, Reviewed, Unit, tells, unheard_of
 from pipeline.recognition.emission_rows import read_emissions
 from pipeline.runs.columns import batches_of, read_columns
 from pipeline.runs.folder import RunFolder
@@ -18,12 +19,14 @@ from pipeline.types.emissions import Emissions
 _ROWS = 64  # of the first pass held at once
 _DRAWN = ("audio_sha256", "strategy", "level", "at_least")
 _READ_ROWS = 65_536
+_UNHEARD = 2000  # utterances whose candidates are counted: their mean is right to 2%, and they take a minute or two
 
 
 @dataclasses.dataclass
 class Gathered:
     """Units that say something, and what could not be used, in utterances.
 
+    everything: units of a sample of the run, reviewed or not, as they are before any review
     said:      of utterances that were heard whole, the names of the list that were said, by id
     other:     of audio that the run has not
     unknown:   only judged in part, and the run that was reviewed is gone, so nobody knows what it drew
@@ -31,6 +34,7 @@ class Gathered:
     """
 
     units: list[Unit] = dataclasses.field(default_factory=list)
+    everything: list[Unit] = dataclasses.field(default_factory=list)
     said: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     other: int = 0
     unknown: int = 0
@@ -41,7 +45,9 @@ def gather(
     known: Mapping[str, Reviewed], run: Run, runs: Location, cached: Sequence[Location], columns: Sequence[str],
     replay: Replay, own_lists: bool,
 ) -> Gathered:  # fmt: skip
-    """Return the units of every reviewed utterance of the run's audio. Memory: they, and 64 rows of the first pass.
+    """Return the units of every reviewed utterance of the run's audio, and of a sample of all.
+
+    Memory: they, and 64 rows of the first pass.
 
     known:     what reviews say, by the hash of the audio
     runs:      folder of the runs that were reviewed, each called by its fingerprint
@@ -51,10 +57,17 @@ def gather(
     found, drawn = Gathered(), _draws(known, runs)
     there = {row["utterance_id"]: row["audio_sha256"] for row in rows_of_audio(run, known)}
     found.other = len(known) - len(set(there.values()))
-    for scalars, heard in first_pass(cached, there, columns):
-        one = known[there[scalars["utterance_id"]]]
+    sampled = _sample(run)
+    for scalars, heard in first_pass(cached, {**sampled, **there}, columns):
         if not own_lists:
             scalars = scalars | {"entities": None}
+        name = scalars["utterance_id"]
+        if name in sampled:
+            nothing = Reviewed("", name, frozenset(), False, 1.0)
+            found.everything += map(unheard_of, replay.units(scalars, heard, nothing, {}))
+        if name not in there:
+            continue
+        one = known[there[name]]
         if one.run not in drawn and not one.whole:
             found.unknown += 1
             continue
@@ -76,6 +89,14 @@ def rows_of_audio(run: Run, known: Iterable[str]) -> Iterator[dict[str, Any]]:
     for batch in run.batches():
         rows = batch.filter(pc.is_in(batch["audio_sha256"], wanted)).select(["utterance_id", "audio_sha256", "error"])
         yield from (row for row in rows.to_pylist() if row["error"] is None)
+
+
+def _sample(run: Run) -> dict[str, str]:
+    """Return id and audio of _UNHEARD utterances, those with the least hashes: the same for the same run."""
+    columns = ["audio_sha256", "utterance_id", "error"]
+    rows = (row for batch in run.batches() for row in batch.select(columns).to_pylist())
+    pairs = ((row["audio_sha256"], row["utterance_id"]) for row in rows if row["error"] is None)
+    return {name: audio for audio, name in heapq.nsmallest(_UNHEARD, pairs)}
 
 
 def first_pass(

@@ -4,7 +4,7 @@ Strategies follow from the cached first pass alone, so what each level finds on 
 reviewed utterance, whatever was drawn. What that was worth:
 
     heard whole         every name of the list that was said is known: those accepted, corrected to and missed. So the
-                        reward of every level is, as if the widest had been drawn for sure.
+                        reward of every level is, whatever was drawn.
     proposals judged    a name that was accepted counts for the level that finds it first, at or below the one that was
                         taken; what wider levels would have brought nobody knows. Propensities are those of DECISIONS of
                         the run that was reviewed, whichever that was; a run without a policy took the default level for
@@ -45,7 +45,8 @@ class Unit:
     """One strategy in one utterance.
 
     drawn:      the widest level whose worth is known
-    at_least:   [LEVELS + 1] probabilities with which that of each level is known
+    at_least:   [LEVELS + 1] probabilities of drawing at least each level in the run that was reviewed; KNOWN where it
+                was heard whole and nobody explored
     names:      [LEVELS] said names that each level finds first; of levels up to ``drawn``
     candidates: [LEVELS] entities that each level finds
     said:       names of the list that were said, where the utterance was heard whole
@@ -73,6 +74,11 @@ def tells(unit: Unit) -> bool:
     Without exploration what wider levels bring is never seen, and the units where nothing was wanting would not tell.
     """
     return unit.whole or unit.at_least[-1] > 0
+
+
+def unheard_of(unit: Unit) -> Unit:
+    """Return the unit as it is before any review: what levels find is known, and nothing of what was said."""
+    return dataclasses.replace(unit, drawn=0, at_least=SURE, names=(0,) * LEVELS, whole=False, said=0, weight=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,10 +148,11 @@ class Replay:
             did = drawn.get(strategy.name, Drawn())
             first, candidates = _levels(strategy, heard, entities, said)
             widest = LEVELS if known.whole else did.level
+            at_least = KNOWN if known.whole and not did.at_least[-1] else did.at_least
             own = [level for name, level in first.items() if name not in taken and level <= widest]
             yield Unit(
                 scalars["utterance_id"], strategy.name, scalars["speaker"] or "", scalars["tenant"] or "",
-                scalars["session"] or "", context, widest, KNOWN if known.whole else did.at_least,
+                scalars["session"] or "", context, widest, at_least,
                 tuple(own.count(level) for level in range(1, LEVELS + 1)), candidates, known.whole,
                 len(said) if known.whole else 0, 1.0 / known.probability,
             )  # fmt: skip

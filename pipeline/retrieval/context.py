@@ -5,6 +5,7 @@ phones:     mean entropy of the phones, in nats, over frames whose best symbol i
 tokens:     mean doubt (1 - probability) of the best subword, over frames whose best one is no blank
 unknown:    share of the words that the first pass writes by itself which the dictionary lacks; a language model's doubt
             is not known yet, as the shortlist is made before the search
+unknown_words: ln(1 + how many such words there are): names are among them, and more of them in a long utterance
 background: for each level, how many entries of a catalog that never changes the phones allow: so many candidates a
             list gets here by chance. The catalog is BACKGROUND words of the dictionary, drawn by a hash.
 
@@ -28,7 +29,7 @@ from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
 from pipeline.types.tokens import Tokens
 
-CONTEXT = ("one", "duration", "phones", "tokens", "unknown")
+CONTEXT = ("one", "duration", "phones", "tokens", "unknown", "unknown_words")
 BACKGROUND = 512
 _FEWEST = 5  # phones of a word of the catalog: names are rarely shorter
 _DIGITS = 4
@@ -60,10 +61,10 @@ class ContextReader:
         doubt = 1.0 - np.exp(frames.values[:, 0].astype(np.float64))
         seconds = 0.0 if heard.whence is None else heard.whence.duration_seconds
         words = written(frames, self._tokens).split()
-        unknown = sum(not self._pronouncer.knows(word) for word in words) / max(1, len(words))
+        unknown = sum(not self._pronouncer.knows(word) for word in words)
         values = (
             1.0, math.log1p(max(0.0, seconds)), _entropy(heard.phone_log_probs),
-            float(doubt[said].mean()) if said.any() else 0.0, unknown,
+            float(doubt[said].mean()) if said.any() else 0.0, unknown / max(1, len(words)), math.log1p(unknown),
         )  # fmt: skip
         return Context(tuple(round(value, _DIGITS) for value in values), self._background(heard.phone_log_probs))
 

@@ -112,6 +112,18 @@ def test_the_paired_difference_of_a_policy_to_itself_is_nothing() -> None:
     assert apart.high - apart.low < values[0].high - values[0].low, "what both share falls out"
 
 
+def test_names_that_nobody_happened_to_say_do_not_make_a_difference_sure() -> None:
+    """100 units each expect 0.04 names more of level 2, seen with a chance of 0.25, and none said one."""
+    rewards = np.tile([0.0, 1.0, 1.0], (100, 1))
+    logged = Logged(np.full(100, 2), np.tile([1.0, 1.0, 0.25], (100, 1)), rewards, np.ones(100), np.arange(100))
+    one, two = chosen(np.full(100, 1), 3), chosen(np.full(100, 2), 3)
+    assert paired_difference(logged, two, one, np.zeros((100, 3))).high == 0.0
+    names = np.tile([0.0, 1.0, 1.04], (100, 1))
+    found = paired_difference(logged, two, one, np.zeros((100, 3)), names=names)
+    half = _student(99) * np.sqrt(100 * 0.04 / 0.25) / 100
+    assert (found.low, found.value, found.high) == pytest.approx((-half, 0.0, half))
+
+
 def two_speakers(names: list[str]) -> Logged:
     return Logged(np.ones(4, np.int64), np.ones((4, 2)), np.array([[0.0, 1.0]] * 2 + [[0.0, 3.0]] * 2), np.ones(4),
                   groups_of(names))  # fmt: skip

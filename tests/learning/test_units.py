@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.entities.lists import EntitySource
-from pipeline.learning.units import KNOWN, SURE, Drawn, Replay, Reviewed, Unit, reviewed, tells
+from pipeline.learning.units import KNOWN, SURE, Drawn, Replay, Reviewed, Unit, reviewed, tells, unheard_of
 from pipeline.retrieval.context import Context
 from pipeline.retrieval.strategy import DEFAULT, LEVELS, Strategy
 from pipeline.text import ENGLISH
@@ -44,7 +44,7 @@ class Silent:
     """Reads nothing."""
 
     def of(self, heard: Emissions) -> Context:
-        return Context((1.0, 0.0, 0.0, 0.0, 0.0), (0.0,) * LEVELS)
+        return Context((1.0, 0.0, 0.0, 0.0, 0.0, 0.0), (0.0,) * LEVELS)
 
 
 def units(known: Reviewed, **drawn: Drawn) -> list[Unit]:
@@ -60,6 +60,17 @@ def test_of_what_was_heard_whole_every_level_is_known() -> None:
     assert ear.candidates == eye.candidates == (1, 2, 3, 4)
     assert eye.names == (1, 0, 0, 0), "ann is the ear's by default, and paid once; dora it finds only when wide"
     assert (ear.drawn, ear.at_least, ear.said, ear.weight, ear.whole) == (LEVELS, KNOWN, 2, 4.0, True)
+
+
+def test_of_what_was_heard_whole_the_draws_are_kept_where_others_were_only_judged() -> None:
+    known, chances = Reviewed("r", "u", frozenset({"dora"}), True, 0.5), (1.0, 1.0, 0.4, 0.2, 0.1)
+    ear, eye = units(known, ear=Drawn(2, chances))
+    assert (ear.drawn, ear.at_least, ear.names) == (LEVELS, chances, (0, 0, 0, 1)), "every level is known all the same"
+    assert eye.at_least == KNOWN, "nobody explored with this one"
+    assert unheard_of(ear) == dataclasses.replace(
+        ear, drawn=0, at_least=SURE, names=(0, 0, 0, 0), whole=False, said=0, weight=1.0
+    )
+    assert not tells(unheard_of(ear))
 
 
 def test_of_what_was_judged_in_part_only_levels_up_to_the_drawn_one_are() -> None:

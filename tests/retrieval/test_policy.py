@@ -31,7 +31,7 @@ TEXTS = ("we met zelensky today", "the lens key is new", "ann lives in york", No
 NAMES = ("ann", "kirk", "lens key", "new york", "odesa", "times", "today", "york", "zelensky")
 LIST = EntityList(tuple(Entity(name, name.title()) for name in NAMES))
 WHENCE = Whence("audio", "model", 3.0)
-CONTEXT = Context((1.0, 1.4, 0.5, 0.2, 0.1), (1.0, 2.0, 5.0, 9.0))
+CONTEXT = Context((1.0, 1.4, 0.5, 0.2, 0.1, 0.7), (1.0, 2.0, 5.0, 9.0))
 
 
 def test_without_exploration_the_greedy_level_is_sure() -> None:
