@@ -180,7 +180,8 @@ def _fit_model(strategy: str, data: Data, everything: Data) -> Model:
 
 def usual(weights: Floats) -> Floats:
     """Return weights with a mean of 1, none above what one unit may count for."""
-    return np.minimum(weights / weights.mean(), _HEAVIEST)
+    limited: Floats = np.minimum(weights / weights.mean(), _HEAVIEST)
+    return limited
 
 
 def plain_features(units: Sequence[Unit], past: Model | None = None) -> Floats:
