@@ -34,7 +34,10 @@ class Reviewed:
     def __init__(self, folder: Path, model: Path, above: int = 5000) -> None:
         self.here, plain = folder, bench(model, open_filesystem(str(folder / "out")))
         self.settings = SETTINGS | {"cut": {"above": above}}
-        as_settled = {"cut": {"above": above}, "guard": {"cautious": True}}  # it is not the shipped model
+        as_settled = {
+            "cut": {"above": above},
+            "guard": {"cautious": True, "doubts": True},
+        }  # it is not the shipped model
         self.bench = dataclasses.replace(plain, config=resolved(override(plain.config, as_settled)))
         self.emissions = heard(model, list(TEXTS) * ROUNDS, 5)
         self.cache = self.bench.cache(self.emissions)

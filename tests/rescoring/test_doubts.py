@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pipeline.census import counting
 from pipeline.config import GuardConfig, LanguageModelConfig, PhoneFusionConfig
 from pipeline.lexicon.pronunciation import ListPronouncer, Pronouncer
 from pipeline.rescoring.doubts import Doubt, Doubts, undone
@@ -160,6 +161,9 @@ def test_a_stage_takes_out_what_the_guard_doubts_and_only_then(model: LanguageMo
     emissions, names = heard(CAT, "the cat met the king"), listed("cut")
     strict = guard(bound=50.0)
     strict.doubted = 100.0
+    with counting() as census:
+        RescoringStage([], strict, doubts(model)).finish(NBEST, emissions, names, NBEST)
+    assert census.steps["doubted"].utterances == {1: 1}
     finished = {
         known: RescoringStage([], strict, doubts(model) if known else None).finish(NBEST, emissions, names, NBEST)
         for known in (True, False)
