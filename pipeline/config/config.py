@@ -112,7 +112,7 @@ class CutConfig(Part):
     bound: float = -4.0  # log odds that an entity of a list of 2^18 must have
     per_doubling: float = 0.9  # what a list twice as large adds to it
     heard: float = 0.55  # of the limit of five or six phones: what these may cost that of a long name are heard best
-    heard_per_doubling: float = 0.05  # what a list twice as large as 2^18 takes from it
+    heard_per_doubling: float = 0.065  # what a list twice as large as 2^18 takes from it
     weights: str = _file(str(PRONUNCIATIONS / "cut.json"))
 
 
