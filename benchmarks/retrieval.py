@@ -206,11 +206,18 @@ def main() -> None:
         show(f"{name}: shortlists", rows, options.json)
         if options.end_to_end:
             ends = [recognised("no list", task, baseline(), EMPTY)]
-            ends += [recognised(system, task, config, catalog) for system, config in systems.items()]
+            for found, (system, config) in zip(rows, systems.items(), strict=True):
+                ends.append(recognised(system, task, config, catalog) | _of_shortlists(found))
             for bound in options.bounds if options.session else ():
                 config = dataclasses.replace(_bounded(bound, options.cut), session=SessionConfig())
                 ends.append(recognised(f"ranked {bound:g}, session", task.told(config), config, catalog))
             show(f"{name}: end to end", ends, options.json)
+
+
+def _of_shortlists(found: dict[str, Any]) -> dict[str, Any]:
+    """Return of a row of ``retrieved`` what stands beside a row of ``recognised``."""
+    names = ("candidates", "p95", "max", "ms p50", "ms p95")
+    return {"on the shortlist": found["recall"], **{name: found[name] for name in names}}
 
 
 def _systems(options: argparse.Namespace) -> dict[str, RunConfig]:
