@@ -6,8 +6,9 @@ called, so ``rollcall --help`` answers at once.
 
 import importlib
 import sys
+from typing import NoReturn
 
-from jobs.cli.command import BAD_INPUT, OK, called_as
+from jobs.cli.command import BAD_INPUT, OK, called_as, leave
 from jobs.cli.commands import commands, summary
 
 _USAGE = """usage: rollcall COMMAND [arguments]
@@ -60,6 +61,11 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
+def run() -> NoReturn:
+    """Run the subcommand and end the process with its exit code: what the installed command does."""
+    leave(main())
+
+
 def _version() -> int:
     from importlib.metadata import PackageNotFoundError, version
 
@@ -71,4 +77,4 @@ def _version() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -135,3 +135,33 @@ def test_completion_for_other_shells_knows_every_option() -> None:
     known = {"score": importlib.import_module("jobs.score").build_parser()}
     assert "-l reference -r -d " in completion.fish(known)
     assert "bashcompinit" in completion.zsh(known)
+
+
+_LEAVES = """
+import atexit, tempfile, threading, time
+from jobs.cli.command import leave
+folder = tempfile.TemporaryDirectory()
+atexit.register(lambda: print("at exit", flush=False))
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+print(folder.name)
+class Aborts:
+    def __del__(self):
+        print("destroyed")
+kept = Aborts()
+leave(7)
+"""
+
+
+def test_a_process_leaves_with_its_code_and_everything_done_but_destructors() -> None:
+    """Threads end, what was registered runs, temporary folders go, and all that was printed arrives."""
+    done = subprocess.run([sys.executable, "-c", _LEAVES], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    folder, *rest = done.stdout.splitlines()
+    assert (done.returncode, rest, done.stderr) == (7, ["thread", "at exit"], "")
+    assert not Path(folder).exists()
+
+
+def test_whoever_reads_only_a_line_does_no_harm() -> None:
+    command = f"{sys.executable} -m jobs.rollcall --help | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == ["usage: rollcall COMMAND [arguments]", "0"]
+    assert done.stderr == ""
