@@ -23,7 +23,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from rich.console import Console
 
 from benchmarks.table import show
 from jobs.run.reprocess_run import OldRun, open_run, plan_new, reprocess
@@ -99,7 +98,7 @@ def _measure(
 
 def _reprocess(old: OldRun, bench: Bench, words: list[str]) -> dict[str, Any]:
     new = plan_new(old, bench.output, None, _source(words))
-    reprocess(old, [new], 1, Console(quiet=True))
+    reprocess(old, [new])
     record = new.folder.read_record() or {}
     totals = record["reprocess"]["totals"]
     facts = {name: totals[name] for name in ("recomputed", "changed")}
