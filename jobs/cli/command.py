@@ -174,9 +174,7 @@ def leave(code: int) -> NoReturn:
     Arrow's threads are sometimes still ending then, and abort a process that has done all its work with exit code 134
     (apache/arrow issues 34314 and 39862): one of thirty short commands on two busy cores.
     """
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, and first tells idle executors to end
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BrokenPipeError, ValueError):  # nobody reads any more, or it is closed

@@ -139,7 +139,10 @@ def test_completion_for_other_shells_knows_every_option() -> None:
 
 _LEAVES = """
 import atexit, tempfile, threading, time
+from concurrent.futures import ThreadPoolExecutor
 from jobs.cli.command import leave
+idle = ThreadPoolExecutor(1)
+idle.submit(int).result()
 folder = tempfile.TemporaryDirectory()
 atexit.register(lambda: print("at exit", flush=False))
 threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
@@ -153,7 +156,7 @@ leave(7)
 
 
 def test_a_process_leaves_with_its_code_and_everything_done_but_destructors() -> None:
-    """Threads end, what was registered runs, temporary folders go, and all that was printed arrives."""
+    """Threads end, idle executors too, what was registered runs, temporary folders go, and all that was printed arrives."""
     done = subprocess.run([sys.executable, "-c", _LEAVES], cwd=ROOT, capture_output=True, text=True, timeout=120)
     folder, *rest = done.stdout.splitlines()
     assert (done.returncode, rest, done.stderr) == (7, ["thread", "at exit"], "")
