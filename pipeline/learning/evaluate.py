@@ -80,11 +80,11 @@ def compare(
     """
     sides = halves(units)
     fitted = _fitted(units, sides, candidates, everything)
-    everything = by_strategy(units)
-    numbers, utterances = {name: at for at, name in enumerate(sides)}, utterance_weight(everything)
+    reviewed = by_strategy(units)
+    numbers, utterances = {name: at for at, name in enumerate(sides)}, utterance_weight(reviewed)
     parts = list[tuple[Logged, Floats, Floats, Floats, Floats]]()
     new_worth, old_worth = list[StrategyWorth](), list[StrategyWorth]()
-    for name, data in everything.items():
+    for name, data in reviewed.items():
         taken, gains = _crossed(name, data, sides, fitted)
         before = levels_of(incumbent, name, data.units)
         groups = np.array([numbers[speaker_of(unit)] for unit in data.units], np.int64)

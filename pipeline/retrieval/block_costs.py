@@ -65,10 +65,9 @@ class Halves:
     left: Laid
     right: Laid
 
-    def below(self, ceilings: Ceilings) -> tuple[Ints, Bytes]:
+    def below(self, most: Ceilings) -> tuple[Ints, Bytes]:
         """Return the blocks that cost less than their limits, and what they cost in steps."""
-        one = ceilings
-        found: tuple[Ints, Bytes] = _below(*self.left, *self.right, one.starts, one.blocks, one.rights, one.limits)
+        found: tuple[Ints, Bytes] = _below(*self.left, *self.right, most.starts, most.blocks, most.rights, most.limits)
         return found
 
 
