@@ -156,7 +156,7 @@ leave(7)
 
 
 def test_a_process_leaves_with_its_code_and_everything_done_but_destructors() -> None:
-    """Threads end, idle executors too, what was registered runs, temporary folders go, and all that was printed arrives."""
+    """Threads end, also of an idle executor, what was registered runs, folders go, and all that was printed arrives."""
     done = subprocess.run([sys.executable, "-c", _LEAVES], cwd=ROOT, capture_output=True, text=True, timeout=120)
     folder, *rest = done.stdout.splitlines()
     assert (done.returncode, rest, done.stderr) == (7, ["thread", "at exit"], "")
