@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from jobs.cli.command import Result, add_language, job_parser, run_command
+from jobs.cli.command import Result, add_language, job_parser, leave, run_command
 from jobs.run.first_pass import encode
 from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.calibration_files import doubting
@@ -316,4 +316,4 @@ def _has_text(file: str) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

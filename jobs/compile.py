@@ -12,7 +12,7 @@ import time
 
 import pyarrow.parquet as pq
 
-from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, leave, run_command
 from jobs.demo import EXAMPLES
 from pipeline.config import baseline, joint
 from pipeline.entities.lists import EntitySource, load_entities
@@ -48,4 +48,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

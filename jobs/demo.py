@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs import score, transcribe
-from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, leave, run_command
 from pipeline.errors import InputError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -66,4 +66,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

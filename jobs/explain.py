@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jobs.cli.command import Result, add_calibration, add_entities_format, job_parser, run_command
+from jobs.cli.command import Result, add_calibration, add_entities_format, job_parser, leave, run_command
 from jobs.run.catalogs import catalogued
 from jobs.run.preflight import OWN_LISTS
 from pipeline import config as configuration
@@ -103,4 +103,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

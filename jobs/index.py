@@ -14,7 +14,15 @@ import shutil
 import time
 from pathlib import Path
 
-from jobs.cli.command import Result, add_entities_format, add_language, add_storage_options, job_parser, run_command
+from jobs.cli.command import (
+    Result,
+    add_entities_format,
+    add_language,
+    add_storage_options,
+    job_parser,
+    leave,
+    run_command,
+)
 from jobs.run.catalogs import build
 from pipeline import storage
 from pipeline.acoustic.loading import load_tokens
@@ -83,4 +91,4 @@ def _counts(catalog: Catalog) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

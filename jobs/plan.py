@@ -18,7 +18,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from jobs.cli.command import OK, Result, job_parser, run_command
+from jobs.cli.command import OK, Result, job_parser, leave, run_command
 from jobs.run.planning import Prices, Rates, Wanted, plan, prices_from_yaml, rates_from_run, rates_from_yaml
 from pipeline import storage
 from pipeline.errors import ConfigError
@@ -117,4 +117,4 @@ def human(size: float) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

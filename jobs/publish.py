@@ -19,7 +19,7 @@ the pointer by itself: give the file that it names to transcribe --policy.
 
 import argparse
 
-from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, leave, run_command
 from jobs.cli.gates import add_gates, publish_or_say, read_gates
 from pipeline import storage
 from pipeline.errors import ConfigError
@@ -113,4 +113,4 @@ def _parent(run: RunFolder | None) -> Location:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -27,6 +27,7 @@ from jobs.cli.command import (
     add_max_unmatched,
     add_storage_options,
     job_parser,
+    leave,
     run_command,
 )
 from jobs.cli.gates import add_gates, publish_or_say, read_gates
@@ -205,4 +206,4 @@ def _print(console: Console, old: OldRun, new: NewRun, record: dict[str, Any]) -
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -16,7 +16,7 @@ import os
 import shlex
 import sys
 
-from jobs.cli.command import BAD_INPUT, FAILED, OK, Result, job_parser, run_command
+from jobs.cli.command import BAD_INPUT, FAILED, OK, Result, job_parser, leave, run_command
 from jobs.cli.commands import commands
 from jobs.run.submission import Cluster, Submission
 from pipeline.errors import ConfigError, StorageError
@@ -87,4 +87,4 @@ def _exit_code(status: str, code: int | None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from jobs.cli.command import Result, add_language, job_parser, run_command
+from jobs.cli.command import Result, add_language, job_parser, leave, run_command
 from jobs.cli.training_options import add_settings, add_speech, cache_states, keep_out, settings
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
@@ -149,4 +149,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, leave, run_command
 from jobs.cli.training_options import add_settings, settings
 from pipeline.acoustic import checkpoint, model_files
 from pipeline.acoustic.head import HeadConfig
@@ -119,4 +119,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, leave, run_command
 from jobs.run.catalogs import build
 from pipeline.acoustic.loading import load_tokens
 from pipeline.audio.clips import as_wav
@@ -239,4 +239,4 @@ def _instances(heard: Sequence[Heard], first: dict[str, int]) -> Iterator[tuple[
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

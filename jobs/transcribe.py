@@ -30,6 +30,7 @@ from jobs.cli.command import (
     add_max_unmatched,
     add_storage_options,
     job_parser,
+    leave,
     run_command,
 )
 from jobs.cli.policy import add_policy
@@ -226,4 +227,4 @@ def _report(record: dict[str, Any], arguments: argparse.Namespace, console: Cons
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from jobs.cli.command import Result, job_parser, run_command
+from jobs.cli.command import Result, job_parser, leave, run_command
 from jobs.run.first_pass import encode
 from pipeline.acoustic.adapter_files import resolved
 from pipeline.acoustic.calibration_files import configured
@@ -140,4 +140,4 @@ def _search(tuner: Tuner, arguments: argparse.Namespace, output: Path, console: 
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, run_command
+from jobs.cli.command import FAILED, OK, Result, add_storage_options, job_parser, leave, run_command
 from jobs.run.private_export import read_record
 from pipeline import storage
 from pipeline.export import private
@@ -73,4 +73,4 @@ def _parts(root: Location) -> list[Location]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())
