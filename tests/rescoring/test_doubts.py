@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 
 from pipeline.census import counting
@@ -14,58 +13,23 @@ from pipeline.rescoring.guard import DOUBT, Guard
 from pipeline.rescoring.proposals import Proposal
 from pipeline.rescoring.stage import RescoringStage
 from pipeline.rescoring.vocabulary import Vocabulary
-from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.hypothesis import Hypothesis, Word
 from tests.support.inventory import CHARACTERS
-from tests.support.sparse import sparsify
+from tests.support.small_talk import CAT, spelled_and_said, write_model
 from tests.support.speech import hypothesis, said
 
 PRONOUNCER = Pronouncer()
-CAT = "DH AH - - K AE T - M EH T - DH AH - - K IH NG - -"  # "the cat met the king"
 CUT = CAT.replace("AE", "AH")
-ARPA = """\\data\\
-ngram 1=8
-ngram 2=2
-
-\\1-grams:
--99\t<s>\t-0.4
--1.5\t</s>
--3.0\t<unk>
--0.7\tthe\t-0.4
--1.2\tcat\t-0.2
--1.3\tcut\t-0.2
--1.4\tmet\t-0.2
--1.4\tking\t-0.2
-
-\\2-grams:
--0.2\t<s> the
--0.6\tthe cat
-
-\\end\\
-"""
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModelConfig:
-    folder = tmp_path_factory.mktemp("language_model")
-    (folder / "tiny.arpa").write_text(ARPA)
-    (folder / "words.txt").write_text("the\ncat\ncut\nmet\nking\n")
-    return LanguageModelConfig(path=str(folder / "tiny.arpa"), unigrams=str(folder / "words.txt"))
+    return write_model(tmp_path_factory.mktemp("language_model"))
 
 
 def listed(*names: str) -> EntityList:
     return EntityList(tuple(Entity(name, name) for name in names))
-
-
-def heard(labels: str, spelled: str) -> Emissions:
-    """Phones beside letters, one in each frame, that the model is sure of."""
-    phones = said(labels)
-    log_probs = np.full((len(labels.split()), len(CHARACTERS.pieces)), -5.0, np.float32)
-    ids = CHARACTERS.encoder(spelled)
-    for at in range(len(log_probs)):
-        log_probs[at, ids[at] if at < len(ids) else 0] = -0.3
-    return dataclasses.replace(phones, tokens=sparsify(log_probs, len(CHARACTERS.pieces)))
 
 
 def written(text: str, total: float = -20.0) -> Hypothesis:
@@ -87,7 +51,7 @@ def guard(**fields: bool | float) -> Guard:
 
 
 def test_what_is_heard_stands_against_the_name(model: LanguageModelConfig) -> None:
-    (one,) = doubts(model).of(NBEST[:1], heard(CAT, "the cat met the king"), listed("cut"))
+    (one,) = doubts(model).of(NBEST[:1], spelled_and_said(CAT, "the cat met the king"), listed("cut"))
     assert (one.first, one.last, one.instead) == (1, 2, ("cat",))
     assert one.without.text == "the cat met the king"
     assert (one.name.first, one.name.last, one.name.text) == (1, 2, "cut")
@@ -95,25 +59,25 @@ def test_what_is_heard_stands_against_the_name(model: LanguageModelConfig) -> No
 
 
 def test_the_nbest_is_looked_at_where_no_words_are_known() -> None:
-    both = doubts(None).of(NBEST, heard(CAT, "the cat met the king"), listed("cut"))
+    both = doubts(None).of(NBEST, spelled_and_said(CAT, "the cat met the king"), listed("cut"))
     assert [one.instead for one in both] == [("cat",)]
-    assert doubts(None).of(NBEST[:1], heard(CAT, "the cat met the king"), listed("cut")) == []
+    assert doubts(None).of(NBEST[:1], spelled_and_said(CAT, "the cat met the king"), listed("cut")) == []
 
 
 def test_words_beside_the_name_are_in_it_only_where_they_change() -> None:
-    one, names = heard(CAT, "the cat met the king"), listed("cut met")
+    one, names = spelled_and_said(CAT, "the cat met the king"), listed("cut met")
     (found,) = doubts(None).of(NBEST, one, names)
     assert (found.first, found.last, found.instead) == (1, 3, ("cat", "met"))  # the whole name, and no word more
     assert [span.entity for span in found.name.spans] == ["cut met"]
 
 
 def test_no_name_takes_the_place_of_another(model: LanguageModelConfig) -> None:
-    found = doubts(model).of(NBEST, heard(CAT, "the cat met the king"), listed("cut", "cat"))
+    found = doubts(model).of(NBEST, spelled_and_said(CAT, "the cat met the king"), listed("cut", "cat"))
     assert all("cat" not in one.instead for one in found)
 
 
 def test_nothing_is_doubted_without_names_or_phones(model: LanguageModelConfig) -> None:
-    one = heard(CAT, "the cat met the king")
+    one = spelled_and_said(CAT, "the cat met the king")
     assert doubts(model).of(NBEST, one, listed("zelensky")) == []
     assert doubts(model).of(NBEST, dataclasses.replace(one, phone_log_probs=None), listed("cut")) == []
 
@@ -158,7 +122,7 @@ def test_what_is_taken_out_is_written_otherwise_and_the_rest_stays() -> None:
 
 
 def test_a_stage_takes_out_what_the_guard_doubts_and_only_then(model: LanguageModelConfig) -> None:
-    emissions, names = heard(CAT, "the cat met the king"), listed("cut")
+    emissions, names = spelled_and_said(CAT, "the cat met the king"), listed("cut")
     strict = guard(bound=50.0)
     strict.doubted = 100.0
     with counting() as census:

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 
 from pipeline.acoustic.adapter_files import resolved
@@ -16,56 +15,25 @@ from pipeline.types.emissions import Emissions
 from pipeline.types.entity import EMPTY, Entity, EntityList
 from pipeline.types.hypothesis import Hypothesis, Word
 from tests.support.inventory import CHARACTERS
-from tests.support.sparse import sparsify
-from tests.support.speech import hypothesis, said
+from tests.support.small_talk import CAT, spelled_and_said, write_model
+from tests.support.speech import hypothesis
 
 PRONOUNCER = Pronouncer()
 SOUNDS = Sounds(PRONOUNCER, ListPronouncer(PRONOUNCER), PRONOUNCER.knows, CHARACTERS)
-HEARD = "DH AH - - K AE T - M EH T - DH AH - - K IH NG - -"  # "the cat met the king"
-ARPA = """\\data\\
-ngram 1=8
-ngram 2=2
-
-\\1-grams:
--99\t<s>\t-0.4
--1.5\t</s>
--3.0\t<unk>
--0.7\tthe\t-0.4
--1.2\tcat\t-0.2
--1.3\tcut\t-0.2
--1.4\tmet\t-0.2
--1.4\tking\t-0.2
-
-\\2-grams:
--0.2\t<s> the
--0.6\tthe cat
-
-\\end\\
-"""
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModelConfig:
-    folder = tmp_path_factory.mktemp("language_model")
-    (folder / "tiny.arpa").write_text(ARPA)
-    (folder / "words.txt").write_text("the\ncat\ncut\nmet\nking\n")
-    return LanguageModelConfig(path=str(folder / "tiny.arpa"), unigrams=str(folder / "words.txt"))
+    return write_model(tmp_path_factory.mktemp("language_model"))
 
 
 def heard(spelled: str) -> Emissions:
-    """The phones of HEARD beside letters, one in each frame, that the model is sure of."""
-    phones = said(HEARD)
-    assert phones.phone_log_probs is not None
-    frames = len(phones.phone_log_probs)
-    log_probs = np.full((frames, len(CHARACTERS.pieces)), -5.0, np.float32)
-    for at in range(frames):
-        log_probs[at, CHARACTERS.encoder(spelled)[at] if at < len(CHARACTERS.encoder(spelled)) else 0] = -0.3
-    return dataclasses.replace(phones, tokens=sparsify(log_probs, len(CHARACTERS.pieces)))
+    return spelled_and_said(CAT, spelled)
 
 
 def timed(text: str, *starts: int) -> Hypothesis:
-    """A hypothesis whose words begin at these frames of HEARD."""
-    words = zip(text.split(), starts, (*starts[1:], len(HEARD.split())), strict=True)
+    """A hypothesis whose words begin at these frames of CAT."""
+    words = zip(text.split(), starts, (*starts[1:], len(CAT.split())), strict=True)
     return dataclasses.replace(hypothesis(text, -20.0), words=tuple(Word(*word, 0.5) for word in words))
 
 
