@@ -33,7 +33,7 @@ _LEAST_RIGHT = 60
 """Right proposals that trees are grown from; from fewer they only learn the names."""
 _UNSEEN = 1
 """False accepts on top of those that were seen: the next hour may have one more."""
-_LEARNED_ONLY = 0.3
+LEARNED_ONLY = 0.3
 """Weight of proposals of sets that are only learned from: speech that was made harder is not yet a stranger's."""
 LOST = 0.005
 """Share of the names which the search rightly wrote without a list that a guard may take out again: below what the F1
@@ -187,7 +187,7 @@ def fit(
     pairs = [halves for halves in sets.values() if len(halves) == 2]
 
     def grown(proposals: list[Judged]) -> Trees:
-        weights = np.repeat([1.0, _LEARNED_ONLY], [len(proposals), len(learned)])
+        weights = np.repeat([1.0, LEARNED_ONLY], [len(proposals), len(learned)])
         return fit_trees(proposals + learned, features, start, weights)
 
     first, second = (grown([one for pair in pairs for one in pair[1 - side].proposals]) for side in (0, 1))
