@@ -5,7 +5,7 @@ import pytest
 from jobs import submit
 from jobs.run import submission
 from jobs.run.submission import Submission
-from tests.support.local_cluster import free_port
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize(

