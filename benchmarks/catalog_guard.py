@@ -5,7 +5,8 @@
 
 Needs ``out/guard/adapted``, the proposals that benchmarks.guard_calibration keeps. The sets ``directory`` and ``words``
 of benchmarks.calibration_sets, and names_dev with each catalog that is given (``rollcall index``), are collected at
-each ``cut.bound`` beside them. Trees are fitted on what the shipped ones were fitted on, and on that and all of these.
+each ``cut.bound`` beside them. Trees are fitted on what the shipped ones were fitted on, and on that and all of these;
+what was kept at a bound that is among ``--bounds`` counts twice then.
 Every figure is of trees that were fitted on the other half of the speakers; the same set is always judged.
 
 gained: names that were said and that the guard writes, beyond those that stand in the unbiased text; wrong: names that
@@ -18,14 +19,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.calibration_sets import Sets
 from benchmarks.decoding_sets import add_arguments
 from benchmarks.guard_calibration import proposals
 from benchmarks.table import show
-from pipeline.calibration.guard import LEARNED_ONLY
-from pipeline.config import RunConfig, joint
+from pipeline.calibration.guard import across, let_in
+from pipeline.config import joint, override
 from pipeline.config.config_file import with_file
 from pipeline.entities.catalog import open_catalog
 from pipeline.rescoring.evidence import FEATURES
@@ -34,7 +33,6 @@ from pipeline.rescoring.trees import Trees
 from pipeline.storage import open_filesystem
 from pipeline.training import guard_data
 from pipeline.training.guard_data import Half
-from pipeline.training.guard_fit import accepted, fit_trees
 from pipeline.tuning.evaluation import LabelledSet, with_lists
 
 Judged = Mapping[str, Sequence[Half]]
@@ -53,40 +51,20 @@ class WithCatalogs(Sets):
         return with_lists(super().load("names_dev"), lambda _: catalog)
 
 
-def halves(sets: Judged) -> tuple[Trees, Trees]:
-    """Return the trees for each half of the development speakers, fitted on the other one and on training speech."""
-    learned = [one for found in sets.values() if len(found) == 1 for one in found[0].proposals]
-    pairs = [found for found in sets.values() if len(found) == 2]
-
-    def grown(side: int) -> Trees:
-        others = [one for pair in pairs for one in pair[1 - side].proposals]
-        return fit_trees(others + learned, FEATURES, None, np.repeat([1.0, LEARNED_ONLY], [len(others), len(learned)]))
-
-    return grown(0), grown(1)
-
-
 def rows(fitted_on: str, trees: Sequence[Trees], judged: Judged, bounds: Sequence[float]) -> list[dict[str, Any]]:
-    """Return a row for each set of two halves and each bound of the log odds."""
+    """Return a row for each set of two halves and each bound of the log odds; ``trees``: that judge each half."""
     found = []
     for name, pair in judged.items():
+        odds = [half.odds(own, FEATURES) for half, own in zip(pair, trees, strict=True)]
         for bound in bounds:
-            taken = [
-                accepted(half.proposals, half.odds(own, FEATURES), bound) for half, own in zip(pair, trees, strict=True)
-            ]
-            gained = [sum(one.gained for one in half) for half in taken]
-            wrong = [sum(max(0, one.wrong) for one in half) for half in taken]
-            f1 = [half.f1(*counts) for half, *counts in zip(pair, gained, wrong, strict=True)]
+            counts = [let_in(half, own, bound) for half, own in zip(pair, odds, strict=True)]
+            gained, wrong = (sum(values) for values in zip(*counts, strict=True))
             found.append({
                 "fitted on": fitted_on, "set": name, "log odds from": bound,
-                "not written without": sum(half.said - half.known for half in pair),
-                "gained": sum(gained), "wrong": sum(wrong), "F1": float(np.mean(f1)),
+                "not written without": sum(half.said - half.known for half in pair), "gained": gained, "wrong": wrong,
+                "F1": sum(half.f1(*some) for half, some in zip(pair, counts, strict=True)) / len(pair),
             })  # fmt: skip
     return found
-
-
-def at_bound(config: RunConfig, bound: float) -> RunConfig:
-    assert config.cut is not None
-    return dataclasses.replace(config, cut=dataclasses.replace(config.cut, bound=bound))
 
 
 def main() -> None:
@@ -102,12 +80,12 @@ def main() -> None:
     before = {path.stem: guard_data.read(path) for path in sorted((options.keep / ADAPTED).glob("*.parquet"))}
     wide: dict[str, Sequence[Half]] = {}
     for bound in options.bounds:
-        sets = WithCatalogs(options, at_bound(config, bound), {}, catalogs)
+        sets = WithCatalogs(options, override(config, {"cut": {"bound": bound}}), {}, catalogs)
         for name in ("directory", "words", *catalogs):
             wide[f"{name} at {bound:g}"] = proposals(ADAPTED, name, sets, options.keep / f"bound{bound:g}")
     judged = {name: found for name, found in (before | wide).items() if len(found) == 2}
-    shown = rows("as shipped", halves(before), judged, options.log_odds)
-    shown += rows("and these", halves(before | wide), judged, options.log_odds)
+    shown = rows("as shipped", across(before, FEATURES), judged, options.log_odds)
+    shown += rows("and these", across(before | wide, FEATURES), judged, options.log_odds)
     show("guards on large lists", shown, options.json)
 
 

@@ -33,7 +33,7 @@ _LEAST_RIGHT = 60
 """Right proposals that trees are grown from; from fewer they only learn the names."""
 _UNSEEN = 1
 """False accepts on top of those that were seen: the next hour may have one more."""
-LEARNED_ONLY = 0.3
+_LEARNED_ONLY = 0.3
 """Weight of proposals of sets that are only learned from: speech that was made harder is not yet a stranger's."""
 LOST = 0.005
 """Share of the names which the search rightly wrote without a list that a guard may take out again: below what the F1
@@ -152,10 +152,15 @@ def fit_doubts(listed: Sequence[Doubted], alike: Sequence[Doubted]) -> DoubtBoun
     return DoubtBound(bound, right, sum(one.lost for one in below), wrong, undone)
 
 
+def let_in(half: Half, odds: Vector, bound: float) -> tuple[int, int]:
+    """Return how many said entities the guard lets in at ``bound``, and how many others."""
+    taken = accepted(half.proposals, odds, bound)
+    return sum(one.gained for one in taken), sum(max(0, one.wrong) for one in taken)
+
+
 def row(name: str, half: Half, odds: Vector, bound: float) -> dict[str, Any]:
     """What the guard does to one half at ``bound``: how many said entities it lets in and how many others."""
-    taken = accepted(half.proposals, odds, bound)
-    gained, wrong = sum(one.gained for one in taken), sum(max(0, one.wrong) for one in taken)
+    gained, wrong = let_in(half, odds, bound)
     right = np.array([1.0 if one.right else -1.0 for one in half.proposals])
     best = half.f1(sum(one.gained for one in accepted(half.proposals, right, 0.0)))
     plain, now = half.f1(), half.f1(gained, wrong)
@@ -183,16 +188,31 @@ def fit(
 
     Sets of two halves are judged; what has only one is learned from in every fit. ``unseen``: see bounds_table.
     """
-    learned = [one for halves in sets.values() if len(halves) == 1 for one in halves[0].proposals]
     pairs = [halves for halves in sets.values() if len(halves) == 2]
+    trees = _grown(sets, [one for pair in pairs for half in pair for one in half.proposals], features, start)
+    others = across(sets, features, start)
+    return _judged_by(sets, features, alike, others, trees, grown=True, unseen=unseen)
 
-    def grown(proposals: list[Judged]) -> Trees:
-        weights = np.repeat([1.0, LEARNED_ONLY], [len(proposals), len(learned)])
-        return fit_trees(proposals + learned, features, start, weights)
 
-    first, second = (grown([one for pair in pairs for one in pair[1 - side].proposals]) for side in (0, 1))
-    trees = grown([one for pair in pairs for half in pair for one in half.proposals])
-    return _judged_by(sets, features, alike, (first, second), trees, grown=True, unseen=unseen)
+def across(
+    sets: Mapping[str, Sequence[Half]], features: Sequence[str], start: Trees | None = None
+) -> tuple[Trees, Trees]:
+    """Return the trees that judge each half of the speakers: grown from the other half, and from what is only learned
+    from."""
+    pairs = [halves for halves in sets.values() if len(halves) == 2]
+    first, second = (
+        _grown(sets, [one for pair in pairs for one in pair[1 - side].proposals], features, start) for side in (0, 1)
+    )
+    return first, second
+
+
+def _grown(
+    sets: Mapping[str, Sequence[Half]], proposals: list[Judged], features: Sequence[str], start: Trees | None
+) -> Trees:
+    """Grow trees from ``proposals`` and, at less weight, from the sets of one half."""
+    learned = [one for halves in sets.values() if len(halves) == 1 for one in halves[0].proposals]
+    weights = np.repeat([1.0, _LEARNED_ONLY], [len(proposals), len(learned)])
+    return fit_trees(proposals + learned, features, start, weights)
 
 
 def refit(sets: Mapping[str, Sequence[Half]], alike: str, start: Judge, strict: Judge) -> Fitted:
