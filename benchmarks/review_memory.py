@@ -118,7 +118,7 @@ def reviews_of(corpus: Corpus, rows: Sequence[Row], seed: int) -> Iterator[Revie
                 span = one["start_seconds"], one["end_seconds"]
                 yield _review(corpus, row, *span, "accepted" if right else "rejected", entity=one["entity"])
         for missed in sorted((+left).elements()):
-            span = _span(corpus.references[name], missed, row)
+            span = span_of(corpus.references[name], missed, row)
             if span is not None and chance.random() >= OVERLOOKED:
                 given = missed if chance.random() >= WRONG else chance.choice(entities.entities).text
                 yield _review(corpus, row, *span, "missed", correction=given)
@@ -134,7 +134,7 @@ def _review(corpus: Corpus, row: Row, start: float, end: float, verdict: str, **
     return empty | fixed | where | {"verdict": verdict, "reviewed_at": datetime(2026, 11, 30, tzinfo=UTC)} | more
 
 
-def _span(reference: str, name: str, row: Row) -> tuple[float, float] | None:
+def span_of(reference: str, name: str, row: Row) -> tuple[float, float] | None:
     """Return where the words lie that the run wrote for a name; None where it wrote none."""
     words, wanted = reference.split(), name.split()
     starts = [at for at in range(len(words)) if words[at : at + len(wanted)] == wanted]
