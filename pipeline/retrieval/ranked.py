@@ -180,7 +180,7 @@ class Ranked(Strategy):
         gaps, spellings = self._gaps(heard), self._spellings(entities)
         least, weights = least_costs(gaps), self._named_weights
         slots, clear = self._phonetic.slots(phone_log_probs), self._clear_steps(entities, index)
-        best = self._found(heard, phone_log_probs, entities, index, slots, least, bound, clear)
+        best = self._found(heard, phone_log_probs, entities, index, slots, gaps, least, bound, clear)
         near = reaching(best.entities, best.costs, best.phones, spellings, weights, least, bound)
         best = best.only(near)
         said = spellings.spelled(gaps, best.entities, self._tokens.blank)
@@ -197,16 +197,18 @@ class Ranked(Strategy):
 
     def _found(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
-        slots: Slots, least: npt.NDArray[np.float32], bound: float, clear: npt.NDArray[np.uint8],
+        slots: Slots, gaps: npt.NDArray[np.float32], least: npt.NDArray[np.float32], bound: float,
+        clear: npt.NDArray[np.uint8],
     ) -> "Best":  # fmt: skip
-        """Return the entities that fit and could reach ``bound``, and others; ``least``: of least_costs, ``clear``: of
-        clear_steps."""
+        """Return the entities that fit and could reach ``bound``, and others; ``gaps``: of subword_gaps, ``least``: of
+        least_costs, ``clear``: of clear_steps."""
         if len(index.lengths) <= _MANY or not len(phone_log_probs):
             return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
         reach = self._reach.of(entities, lambda: self._reach_of(entities, index))
         reached = reach.entities(slots, least, self._phonetic.limits(index.longest), bound, clear)
-        near, _ = self._phonetic.within(slots, index, reached.pronunciations, reached.limits)
-        found = np.intersect1d(index.owned(near)[1], reached.entities)
+        near, costs = self._phonetic.within(slots, index, reached.pronunciations, reached.limits)
+        found, odds = reach.by_phones(reached, near, costs)
+        found = found[reach.by_spelling(gaps, least, self._tokens.blank, found, odds, bound)]
         best = best_pronunciations(self._phonetic.laid(slots, index, reach.pronunciations(found)), index)
         return best.only(np.isin(best.entities, found))  # of others not all pronunciations were laid
 

@@ -12,7 +12,8 @@ What an entity costs at least is known early:
 
 With costs that are at least these, and wherever its words lie, an entity's log odds are at most the greatest that the
 model has for such costs. First every pronunciation is looked at by its phones alone, with the best subwords that its
-entities have, then what is left by both. Each is a property of the entity and the audio.
+entities have, then what is left by both; of those whose phones were laid the subwords are laid too, as long as they can
+be cheap enough. Each is a property of the entity and the audio.
 
 Of a pronunciation of several blocks one must be clearly heard (block_costs.clear_steps). ``ranked`` asks that of an
 entity in any case; here it means that few blocks lead anywhere.
@@ -59,6 +60,7 @@ _UNKNOWN = 255  # and more
 CLEAR, BELOW, SPARE = 0, 1, 2
 _STEPS = 16  # bits of a number of steps
 _ENTITY, _SAID, _COST = 27, 29, 8  # bits of an entity, a pronunciation and what that costs at least, in one number
+_SORTED, _SORTED_BITS = 6, 10  # first subwords by which spellings are sorted, and bits of each that count
 _BOUNDS = 4  # that are remembered of a list: a run asks for one, with a session for three
 
 
@@ -172,6 +174,34 @@ class Reach:
         keys = keys[np.append(keys[1:] >> _STEPS != keys[:-1] >> _STEPS, len(keys) > 0)[: len(keys)]]
         steps = (keys & (1 << _STEPS) - 1).astype(np.float32)
         return Reached(reached, (keys >> _STEPS).astype(np.int32), steps / PER_NAT)
+
+    def by_phones(
+        self, reached: "Reached", near: npt.NDArray[np.int32], costs: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:  # fmt: skip
+        """Return those of ``reached`` that have one of the pronunciations ``near`` [P], which cost ``costs`` [P] nats,
+        and the most log odds of each without what its subwords add."""
+        odds = _odds_alone(self._weights, costs.astype(np.float64), self._index.lengths[near].astype(np.int64))
+        odds += most_placed(self._weights)
+        most = _most_by_owner(reached.entities, near, odds, self._index.owners, self._index.owner_starts)
+        found = most > -np.inf
+        return reached.entities[found], most[found]
+
+    def by_spelling(
+        self, gaps: npt.NDArray[np.float32], least: npt.NDArray[np.float32], blank: int,
+        entities: npt.NDArray[np.int32], odds: npt.NDArray[np.float64], bound: float,
+    ) -> npt.NDArray[np.bool_]:  # fmt: skip
+        """Return [E] which ``entities``, ascending, can reach ``bound`` with their subwords laid, each after the last.
+
+        gaps:  of subword_gaps; least: of least_costs
+        blank: of the subwords
+        odds:  [E] the most log odds of each without what its subwords add
+        """
+        spelled = self._spellings
+        reaches: npt.NDArray[np.bool_] = _by_spelling(
+            gaps, blank, entities, spelled.tokens, spelled.starts, spelled.letters,
+            spelled.spellings, least, self._spelling, bound - _SLACK - odds,
+        )  # fmt: skip
+        return reaches
 
     def _limited(self, allowed: npt.NDArray[np.float32], bound: float, clear: npt.NDArray[np.uint8]) -> Limits:
         odds, entries, spellings = most_odds(self._weights, allowed), self._entries, self._spellings
@@ -518,3 +548,93 @@ def _all_said(entities, said, starts):  # type: ignore[no-untyped-def]
             found[at] = said[place]
             at += 1
     return np.unique(found)
+
+
+@numba.njit(cache=True, nogil=True)
+def _most_by_owner(entities, near, odds, owners, owner_starts):  # type: ignore[no-untyped-def]
+    """Return [E] the most ``odds`` [P] of the pronunciations ``near`` [P] of each of ``entities``, ascending; -inf
+    where it has none of them."""
+    most = np.full(len(entities), -np.inf)
+    for at in range(len(near)):
+        for owner in range(owner_starts[near[at]], owner_starts[near[at] + 1]):
+            place = np.searchsorted(entities, owners[owner])
+            if place < len(entities) and entities[place] == owners[owner]:
+                most[place] = max(most[place], odds[at])
+    return most
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_spelling(gaps, blank, entities, tokens, starts, letters, spellings, least, weights, needed):  # type: ignore[no-untyped-def]
+    """Return [E] which of ``entities`` have a spelling that adds as many log odds as are ``needed`` [E].
+
+    gaps: [T, V] of subword_gaps; tokens to spellings: of the list; least, weights: as in _added_by
+
+    Spellings are laid in the order of their first subwords. Each goes on from what it shares with the one before, and
+    ends where it costs too much even if what comes costs as little as it can. What is laid costs to the bit what
+    spelling_index says.
+    """
+    reaches, count = np.zeros(len(entities), np.bool_), 0
+    for at in range(len(entities)):
+        begin, end = spellings[entities[at]], spellings[entities[at] + 1]
+        count += end - begin
+        reaches[at] = begin == end and spelled_odds(0.0, 1.0, 1.0, weights) >= needed[at]
+    owners, said, firsts = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
+    count, longest = 0, np.int64(0)
+    for at in range(len(entities)):
+        for spelling in range(spellings[entities[at]], spellings[entities[at] + 1]):
+            owners[count], said[count], firsts[count] = at, spelling, 0
+            size = np.int64(starts[spelling + 1]) - np.int64(starts[spelling])
+            for place in range(_SORTED):
+                token = np.int64(tokens[starts[spelling] + place]) + 1 if place < size else 0
+                firsts[count] = firsts[count] << _SORTED_BITS | token & (1 << _SORTED_BITS) - 1
+            longest = size if size > longest else longest
+            count += 1
+    frames = len(gaps)
+    turned, is_turned = np.empty((gaps.shape[1], frames), np.float32), np.zeros(gaps.shape[1], np.bool_)
+    silence, lowest = gaps[:, blank].copy(), np.zeros(longest + 1, np.float32)
+    on = np.full((longest + 1, frames + 1), np.float32(_NO_PATH))
+    behind = np.zeros((longest + 1, frames + 1), np.float32)
+    valid, before = 0, np.int64(0)
+    for which in np.argsort(firsts):
+        at, begin = owners[which], np.int64(starts[said[which]])
+        size, common, rest = np.int64(starts[said[which] + 1]) - begin, 0, 0.0
+        while common < valid and common < size and tokens[begin + common] == tokens[before + common]:
+            common += 1
+        for place in range(common, size):
+            rest += least[tokens[begin + place]]
+        shape, depth = float(letters[said[which]]), common
+        while not reaches[at]:
+            cost = min(lowest[depth] + rest, _NO_PATH)
+            if spelled_odds(cost, shape, float(size), weights) < needed[at]:
+                break
+            if depth == size:
+                reaches[at] = True
+                break
+            token = tokens[begin + depth]
+            if not is_turned[token]:
+                turned[token], is_turned[token] = gaps[:, token], True
+            is_other = depth > 0 and token != tokens[begin + depth - 1]
+            rest -= least[token]
+            lowest[depth + 1] = _spell(
+                on[depth], behind[depth], is_other, turned[token], silence, on[depth + 1], behind[depth + 1]
+            )
+            depth += 1
+        valid, before = depth, begin
+    return reaches
+
+
+@numba.njit(cache=True)
+def _spell(on, behind, is_other, gap, silence, then_on, then_behind):  # type: ignore[no-untyped-def]
+    """Lay one subword after what costs ``on`` where it is heard before each frame and ``behind`` with blanks after it,
+    [frames + 1] each; write the same with it, and return the least that it costs."""
+    low, here, after = np.float32(_NO_PATH), np.float32(_NO_PATH), np.float32(_NO_PATH)
+    then_on[0], then_behind[0] = here, after
+    for frame in range(len(gap)):
+        least = min(here, behind[frame])
+        if is_other:
+            least = min(least, on[frame])
+        after = min(after, here) + silence[frame]
+        here = least + gap[frame]
+        then_on[frame + 1], then_behind[frame + 1] = here, after
+        low = min(low, here)
+    return low

@@ -68,7 +68,8 @@ class Tree(Ranked):
 
     def _found(
         self, heard: Emissions, phone_log_probs: npt.NDArray[np.float16], entities: EntityList, index: SoundIndex,
-        slots: Slots, least: npt.NDArray[np.float32], bound: float, clear: npt.NDArray[np.uint8],
+        slots: Slots, gaps: npt.NDArray[np.float32], least: npt.NDArray[np.float32], bound: float,
+        clear: npt.NDArray[np.uint8],
     ) -> Best:  # fmt: skip
         return best_pronunciations(self._fitting(heard, phone_log_probs, entities, index), index)
 

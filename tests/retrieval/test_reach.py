@@ -190,6 +190,29 @@ def test_of_a_large_list_the_same_is_found_with_the_same_odds(seed: int, sharp: 
     assert len(odds) <= nth or reaching.sum() > nth
 
 
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.floats(0.3, 4.0), st.integers(1, 60))
+def test_entities_reach_a_bound_by_what_their_spellings_cost(seed: int, sharp: float, frames: int) -> None:
+    """Neither more nor fewer than by all that is laid, whichever other spellings are laid before."""
+    rng = np.random.default_rng(seed)
+    words = [*WORDS, *(f"{first} {second}" for first in WORDS for second in WORDS[: rng.integers(0, 9)])]
+    entities = [Entity("—", "—"), *(Entity(word, word) for word in rng.permutation(words).tolist())]
+    spellings, listed = build_spellings(entities, TOKENS), np.arange(len(entities), dtype=np.int32)
+    index = build_index([encode([tuple(PHONES[:3])]) for _ in entities])
+    weights = dict(zip(FEATURES, Ranked.build(joint(), pronouncer(), TOKENS).weights, strict=True))
+    gaps = subword_gaps(emissions(seed, sharp, "thatcher").tokens, len(TOKENS.pieces))[:frames]
+    said, odds = spellings.spelled(gaps, listed, TOKENS.blank), rng.normal(size=len(entities))
+    of_spelling = np.array([weights[name] for name in SPELLING])
+    costs = zip(said.costs.tolist(), said.letters.tolist(), said.subwords.tolist(), strict=True)
+    added = odds + np.array([spelled_odds(cost, float(size), float(count), of_spelling) for cost, size, count in costs])
+    bound = float(rng.choice(added))
+    some = np.flatnonzero(rng.random(len(entities)) < 0.7).astype(np.int32)
+    found = Reach(index, entries_of(index, spellings), spellings, weights).by_spelling(
+        gaps, least_costs(gaps), TOKENS.blank, some, odds[some], bound + 2e-3
+    )
+    assert found.tolist() == (added[some] >= bound + 1e-3).tolist()
+
+
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 10_000), st.floats(-12, 2))
 def test_what_some_subwords_cost_takes_no_more_from_the_phones_than_the_odds_say(seed: int, bound: float) -> None:
