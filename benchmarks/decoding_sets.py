@@ -15,6 +15,7 @@ from pipeline.tuning.evaluation import LabelledSet, adapted, load_labelled_set, 
 from pipeline.types.entity import Entity, EntityList
 
 LIST_AS_GIVEN = 100  # words on the lists of the IS21 benchmark that are in the data; longer ones are filled up
+_WITH_LISTS = ("names_dev", "twin")  # files that hold the lists of their utterances
 _POOL = 4000  # rare words that the larger lists are filled from: pronouncing all 61,000 takes a minute and more
 
 
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(options: argparse.Namespace, names: tuple[str, ...]) -> Bench:
-    """Return the sets ``names`` of is21-N (lists of N), is21-pooled, adversarial-100 and names_dev."""
+    """Return the sets ``names`` of is21-N (lists of N), is21-pooled, adversarial-100, names_dev and its twin."""
     config = base_config(options)
     sets = {name: _set(name, options, config) for name in names}
     if options.utterances:
@@ -65,20 +66,25 @@ def base_config(options: argparse.Namespace) -> RunConfig:
 def encoded(stem: str, options: argparse.Namespace, config: RunConfig) -> tuple[Path, Path]:
     """Return audio and first pass of a file of the data, which is made where it is missing."""
     audio, emissions = options.data / f"{stem}.parquet", options.emissions / f"{stem}.parquet"
+    first_pass(audio, emissions, config)
+    return audio, emissions
+
+
+def first_pass(audio: Path, emissions: Path, config: RunConfig) -> None:
+    """Write the first pass of a file of speech where it is missing."""
     if not emissions.is_file():
-        options.emissions.mkdir(parents=True, exist_ok=True)
+        emissions.parent.mkdir(parents=True, exist_ok=True)
         new = emissions.with_name(f"{emissions.name}.{os.getpid()}")  # it appears whole: others may wait for it
         encode(str(audio), dataclasses.replace(config, adapter=AdapterConfig(optional=True)), new)
         new.replace(emissions)
-    return audio, emissions
 
 
 def _set(name: str, options: argparse.Namespace, config: RunConfig) -> LabelledSet:
     data: Path = options.data
-    stem = "names_dev" if name == "names_dev" else "librispeech_test_clean_dev"
+    stem = name if name in _WITH_LISTS else "librispeech_test_clean_dev"
     audio, emissions = encoded(stem, options, config)
     lists = {
-        "names_dev": None,
+        **dict.fromkeys(_WITH_LISTS),
         "adversarial-100": str(data / "adversarial_100.tsv"),
     }.get(name, str(data / "is21_deep_bias" / "test-clean-dev.biasing_100.tsv"))
     corpus = load_labelled_set(str(emissions), str(audio), lists)

@@ -96,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.set_defaults(width=baseline().beam.width)
-    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=[*SETS, "twin"])
     parser.add_argument("--systems", nargs="+", metavar="S", help=f"of {list(systems())}; default all")
     parser.add_argument("--own", action="store_true", help="without hotwords, which are slow on lists of 1,000")
     parser.add_argument("--resume", action="store_true", help="what --json has is not measured again")

@@ -3,7 +3,7 @@
     python speak_twin.py --data ../../../shared/data --kokoro package/build --speak-script speak.py --out twin
 
 Writes ``directory.txt``, ``catalog.json`` and, an utterance at a time, ``spoken/``; broken off, it goes on where it
-was. When all are spoken, or with ``--pack`` those that are, it writes ``audio.parquet`` with the columns of
+was. When all are spoken, or with ``--pack`` those that are, it writes ``twin.parquet`` with the columns of
 names_dev.parquet. Texts follow from the seed; the noise in the voices does not. ``--texts`` stops before the speech.
 
 No name is in names_dev_catalog.json, not even as the surname of a person there. None is said in names_dev, in
@@ -118,7 +118,7 @@ def speak(one: Utterance, options: argparse.Namespace) -> None:
 
 
 def pack(told: list[Utterance], out: pathlib.Path) -> None:
-    """Write audio.parquet with the utterances that are spoken."""
+    """Write twin.parquet with the utterances that are spoken."""
     rows = []
     for one in told:
         path = out / "spoken" / f"{one.utterance_id}.opus"
@@ -140,7 +140,7 @@ def pack(told: list[Utterance], out: pathlib.Path) -> None:
     texts = pyarrow.list_(pyarrow.string())
     more = [("domain", pyarrow.string()), ("entities", texts), ("list", texts)]
     schema = pyarrow.schema([*SCHEMA, *(pyarrow.field(*one) for one in more)])
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), out / "audio.parquet", compression="none")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), out / "twin.parquet", compression="none")
     seconds = sum(row["duration_seconds"] for row in rows)
     print(
         f"{len(rows)} of {len(told)} utterances, {seconds / 3600:.2f} h, {sum(len(r['entities']) for r in rows)} names"
