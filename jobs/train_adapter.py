@@ -7,6 +7,9 @@ The base is a model of ours or of transformers. Its states are computed once int
 for the shipped base); training reads only them. The same command resumes a run that was broken off. ``--workers N``
 trains in N processes on Ray Train, one GPU each where there are any. The weights that validated best, averaged, are
 written to ``--output`` with a card; beside the model, as my_model_adapter, runs find them.
+
+``--rivals LIST`` names a large list, of 5,000 entities and more. What retrieval finds of it in the training speech and
+nobody says there stands on the lists to learn from, as it will in runs with large lists.
 """
 
 import argparse
@@ -18,21 +21,27 @@ import torch
 
 from jobs.cli.command import Result, add_language, job_parser, leave, run_command
 from jobs.cli.training_options import add_settings, add_speech, cache_states, keep_out, settings
+from jobs.run.catalogs import catalogued
 from pipeline.acoustic import adapter_checkpoint
 from pipeline.acoustic.adapter import AdapterShape, ContextualAdapter
 from pipeline.acoustic.adapter_files import BESIDE
 from pipeline.acoustic.adapter_spelling import Speller
 from pipeline.acoustic.companion_files import settled
+from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.letter_units import letter_pronouncer
 from pipeline.acoustic.loading import load_model
-from pipeline.config import LETTERS, AcousticConfig
+from pipeline.config import LETTERS, AcousticConfig, joint, override
 from pipeline.config.fingerprint import model_fingerprint
-from pipeline.errors import ConfigError
+from pipeline.entities.lists import load_entities
+from pipeline.errors import ConfigError, InputError
 from pipeline.lexicon.pronunciation import Pronouncer
+from pipeline.retrieval.ranked import Ranked
+from pipeline.storage import open_filesystem
 from pipeline.training import adapter_states
 from pipeline.training.adapter_data import ListConfig, Utterance, label
 from pipeline.training.adapter_lists import list_drawer
 from pipeline.training.adapter_loop import AdapterTrainer, AdapterTraining
+from pipeline.training.rivals import FROM, with_rivals
 from pipeline.types.tokens import WORD_START, Tokens
 
 CARD = "MODEL_CARD.md"
@@ -48,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_language(parser)
     parser.add_argument("--init", type=Path, help="adapter directory to start from, of a base of the same shapes")
     parser.add_argument("--workers", type=int, default=1, help="processes on Ray Train (default %(default)s: none)")
+    parser.add_argument("--rivals", metavar="LIST", help="large list of names or catalog that rivals are found in")
     add_settings(parser, AdapterTraining, ListConfig)
     return parser
 
@@ -67,6 +77,7 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     utterances = [
         one for entry in entries for one in label(adapter_states.read(entry), model.tokens, model.output_layer())
     ]
+    utterances = rivalled(options, utterances, model)
     training, held_out = keep_out(options, utterances, lambda one: one.row.speaker)
     training.sort(key=lambda one: one.frames)
     heard = settled(AcousticConfig(model=options.model, language=options.language)).phones
@@ -111,6 +122,32 @@ def train(options: argparse.Namespace) -> Result:
     return Result({"output": str(options.output), "validation_wer": task.trainer.best, "training_words": len(words)})
 
 
+def rivalled(options: argparse.Namespace, utterances: list[Utterance], model: CtcModel) -> list[Utterance]:
+    """Return the utterances with rivals from ``--rivals``; as they are without it.
+
+    Raises InputError if the base hears no phones, by which retrieval finds them, or if the list is too small for it.
+    """
+    if options.rivals is None:
+        return utterances
+    if model.phones is None:
+        raise InputError(f"--rivals: {options.model} has no phone head, and rivals are found by phones; leave it out.")
+    config = override(joint(), {"acoustic": {"model": options.model}, "cut": {"bound": FROM}})
+    assert config.cut is not None
+    source = load_entities(options.rivals, alphabet=model.tokens.alphabet)
+    if len(source.corpus) <= config.cut.above:
+        raise InputError(
+            f"--rivals {options.rivals}: {len(source.corpus):,} entities; more than {config.cut.above:,} are needed, "
+            "as of smaller lists nothing is retrieved. For these, sound-alikes of a dictionary are drawn without it."
+        )
+    below = open_filesystem(str(options.cache or options.output / "training" / "states"))
+    entities = catalogued(source, below, config).corpus
+    ranked = Ranked.build(config, Pronouncer(), model.tokens)
+    found = with_rivals(utterances, entities, ranked, model.output_layer(), config.acoustic.top_k)
+    counts = [len(one.rivals) for one in found]
+    print(f"rivals: {sum(counts) / len(counts):.1f} an utterance, at most {max(counts)}", flush=True)
+    return found
+
+
 def lists_of(options: argparse.Namespace, tokens: Tokens) -> ListConfig:
     """Return how lists are drawn; for a model that writes letters, entries may be as many times longer."""
     config = settings(options, ListConfig)
@@ -129,6 +166,7 @@ def card(options: argparse.Namespace, task: Task) -> str:
             f"Belongs to one model only, {model_fingerprint(options.model)}; for another, train it again.", "",
             f"- trained by `rollcall train-adapter`, {task.trainer.step:,} steps",
             f"- on {len(task.training):,} utterances of {speakers:,} speakers: {', '.join(options.train)}",
+            *([f"- with what retrieval finds there of `{Path(options.rivals).name}`"] if options.rivals else []),
             f"- {adapter_checkpoint.parameters(task.trainer.adapter):,} weights; the model's own are as they were",
             f"- on {len(task.validation):,} utterances that were kept out, with lists made for them, greedy: "
             f"WER {rates['wer_base']:.1%} to {rates['wer']:.1%}, names found {rates['recall_base']:.1%} to "

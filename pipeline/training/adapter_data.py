@@ -34,6 +34,8 @@ class ListConfig:
     sound_alikes: int = 4  # at most this many per listed word
     pairs: float = 0.3  # of the random distractors, two rare words in a row like first and last name
     longest: int = 12  # subwords of a distractor; longer ones only cost time
+    retrieved: float = 0.6  # utterances with rivals on whose list some stand, in place of dictionary sound-alikes
+    most_retrieved: int = 40  # rivals on one list; their number is log-uniform from 1 to this
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Utterance:
     """One labelled utterance: words, their tokens, and which token is spoken at which frame (SILENT for none).
 
     word_of_token: index of each token's word; a delimiter of its own between words k and k + 1 has k + 0.5
+    rivals: what retrieval finds of a large list and nobody says (pipeline.training.rivals)
     """
 
     row: StateRow
@@ -48,6 +51,7 @@ class Utterance:
     tokens: tuple[int, ...]
     word_of_token: tuple[float, ...]
     spoken: npt.NDArray[np.int32]  # [T]
+    rivals: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -129,10 +133,12 @@ class ListDrawer:
     ) -> None:
         self.config, self.common, self.pool, self.alike = config, common, tuple(pool), alike
 
-    def draw(self, words: Sequence[str], generator: np.random.Generator) -> list[str]:
-        """Return the texts of one list: said ones first, none twice."""
+    def draw(self, words: Sequence[str], generator: np.random.Generator, rivals: Sequence[str] = ()) -> list[str]:
+        """Return the texts of one list: said ones first, none twice; ``rivals``: of Utterance."""
         config = self.config
         said = [] if generator.random() < config.only_distractors else self._said(words, generator)
+        if rivals and generator.random() < config.retrieved:
+            return list(dict.fromkeys([*said, *self._some(rivals, generator)]))
         near = [text for entry in said for text in self._near(entry, generator)]
         if generator.random() < config.adversarial:
             near += self.adversarial(words, int(generator.integers(1, config.most_adversarial + 1)), generator)
@@ -151,6 +157,10 @@ class ListDrawer:
             if len(word) > 3 and generator.random() < self.config.common_said:
                 chosen.append(word)
         return [text for text in chosen if generator.random() < 0.9]
+
+    def _some(self, rivals: Sequence[str], generator: np.random.Generator) -> list[str]:
+        count = min(len(rivals), round(np.exp(generator.uniform(0, np.log(self.config.most_retrieved)))))
+        return [rivals[k] for k in generator.choice(len(rivals), count, replace=False)]
 
     def _near(self, text: str, generator: np.random.Generator) -> list[str]:
         """Sound-alikes of one word of ``text``, the other words as they are."""

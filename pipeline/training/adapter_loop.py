@@ -138,7 +138,7 @@ class AdapterTrainer(TrainingState):
             if group and longest * (len(group) + 1) > self.config.batch_frames:
                 break
             group.append(one)
-        lists = [self.drawer.draw(one.words, generator) for one in group]
+        lists = [self.drawer.draw(one.words, generator, one.rivals) for one in group]
         most = max(1, self.config.cell_budget // (longest * len(group) * self.drawer.config.longest))
         return collate(group, thin(lists, most), self.speller, self.drawer.config.longest)
 
@@ -175,7 +175,7 @@ class AdapterTrainer(TrainingState):
         said = recalled = known = false = 0
         for number, one in enumerate(utterances):
             generator = np.random.default_rng([0, number])
-            listed = self.drawer.draw(one.words, generator)[: self.config.cell_budget // (one.frames * 14)]
+            listed = self.drawer.draw(one.words, generator, one.rivals)[: self.config.cell_budget // (one.frames * 14)]
             batch = collate([one], [listed], self.speller, self.drawer.config.longest)
             if batch is None:
                 continue

@@ -2,15 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from pipeline.acoustic.loading import load_tokens
 from pipeline.census import counting
-from pipeline.config import AcousticConfig, CutConfig, RunConfig, joint
+from pipeline.config import CutConfig, RunConfig, joint
 from pipeline.config.fingerprint import config_fingerprint
 from pipeline.entities.catalog import write_catalog
 from pipeline.errors import ModelError
@@ -19,14 +16,8 @@ from pipeline.reprocess.touched import Touching
 from pipeline.retrieval.catalog import build_blocks, build_sound, build_spelling, open_blocks
 from pipeline.retrieval.ranked import ALONE, FEATURES, Ranked, read_weights, size_class
 from pipeline.retrieval.shortlist import Shortlister, build_shortlister
-from pipeline.types.emissions import Emissions
 from pipeline.types.entity import Entity, EntityList
-from tests.support.sparse import sparsify
-from tests.support.speech import spoken
-
-TOKENS = load_tokens(AcousticConfig())
-SMALL = CutConfig(above=3, bound=-5.0, per_doubling=0.0)
-OTHERS = ("gorbachev", "thatcher", "vancomycin", "nielson", "nelson", "met")
+from tests.support.large_lists import OTHERS, SMALL, TOKENS, heard, listed
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +27,6 @@ def pronouncer() -> Pronouncer:
 
 def shortlister(pronouncer: Pronouncer, cut: CutConfig = SMALL) -> Shortlister:
     return build_shortlister(dataclasses.replace(joint(), cut=cut), pronouncer, TOKENS)
-
-
-def listed(*names: str) -> EntityList:
-    return EntityList(tuple(Entity(name, name) for name in sorted(names)))
-
-
-def heard(words: Mapping[int, str] = {0: "we", 3: "met", 7: "nilsson"}) -> Emissions:
-    """The phones of "we met nilsson", and the subwords of words from the phones on at which they begin.
-
-    Each frame is sure of its symbol.
-    """
-    phones = np.repeat(spoken("W IY - M EH T - N IH L S AH N -"), 2, axis=0)
-    rows = np.full((len(phones), len(TOKENS.pieces)), -9.0, np.float32)
-    for at in range(len(phones)):
-        rows[at, TOKENS.blank] = -0.01
-    for phone, word in words.items():
-        for at, token in enumerate(TOKENS.encoder(word), phone):
-            rows[2 * at, token], rows[2 * at, TOKENS.blank] = -0.01, -9.0
-    return Emissions(sparsify(rows, 32), phones.astype(np.float16))
 
 
 def names(found: EntityList) -> list[str]:
