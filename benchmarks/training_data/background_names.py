@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from collections.abc import Iterable
 
 import pyarrow.parquet
 from entities import plain, read_cities, read_medicines, read_people, usable
@@ -22,23 +23,21 @@ PEOPLE = 12_000
 _WORDS = 5  # of the longest name
 
 
-def said(data: pathlib.Path) -> set[str]:
-    """Return everything of up to five words that stands in a transcript of a development set."""
-    found = set()
-    for stem in DEVELOPMENT:
-        for text in pyarrow.parquet.read_table(data / f"{stem}.parquet", columns=["text"])["text"].to_pylist():
-            words = text.lower().split()
-            found |= {" ".join(words[at : at + size]) for at in range(len(words)) for size in range(1, _WORDS + 1)}
-    return found
+def phrases(text: str) -> set[str]:
+    """Return everything of up to five words that stands in a text."""
+    words = text.lower().split()
+    return {" ".join(words[at : at + size]) for at in range(len(words)) for size in range(1, _WORDS + 1)}
 
 
-def background(data: pathlib.Path) -> list[str]:
-    """Return the names, in small letters and sorted."""
+def background(data: pathlib.Path, drawn: Iterable[str]) -> list[str]:
+    """Return the names of the lists in ``data`` and those ``drawn``, in small letters and sorted."""
     lists = (data / "names_dev_directory.txt", data / "is21_deep_bias" / "all_rare_words.txt")
     names = {line.strip().lower() for path in lists for line in path.read_text(encoding="utf-8").splitlines()}
-    drawn = (*read_people(PEOPLE, SEED), *read_cities(), *read_medicines())
     names |= {plain(name).lower() for name in drawn if usable(name)}
-    return sorted(names - said(data) - {""})
+    for stem in DEVELOPMENT:
+        for text in pyarrow.parquet.read_table(data / f"{stem}.parquet", columns=["text"])["text"].to_pylist():
+            names -= phrases(text)
+    return sorted(names - {""})
 
 
 def main() -> None:
@@ -47,7 +46,7 @@ def main() -> None:
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with the development sets")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     options = parser.parse_args()
-    names = background(options.data)
+    names = background(options.data, (*read_people(PEOPLE, SEED), *read_cities(), *read_medicines()))
     options.out.write_text("\n".join(names) + "\n", encoding="utf-8")
     print(f"{len(names):,} names")
 
