@@ -15,7 +15,7 @@ import pathlib
 from collections.abc import Iterable
 
 import pyarrow.parquet
-from entities import plain, read_cities, read_medicines, read_people, usable
+from entities import read_cities, read_medicines, read_people, usable
 
 DEVELOPMENT = ("librispeech_test_clean_dev", "names_dev")
 SEED = 31  # other people than those of speak_names.py with its default
@@ -33,7 +33,7 @@ def background(data: pathlib.Path, drawn: Iterable[str]) -> list[str]:
     """Return the names of the lists in ``data`` and those ``drawn``, in small letters and sorted."""
     lists = (data / "names_dev_directory.txt", data / "is21_deep_bias" / "all_rare_words.txt")
     names = {line.strip().lower() for path in lists for line in path.read_text(encoding="utf-8").splitlines()}
-    names |= {plain(name).lower() for name in drawn if usable(name)}
+    names |= {name.lower() for name in drawn if usable(name)}
     for stem in DEVELOPMENT:
         for text in pyarrow.parquet.read_table(data / f"{stem}.parquet", columns=["text"])["text"].to_pylist():
             names -= phrases(text)

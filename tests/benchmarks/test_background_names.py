@@ -16,5 +16,5 @@ def test_what_is_said_is_left_out_by_whole_names(tmp_path: Path, monkeypatch: py
     (tmp_path / "is21_deep_bias" / "all_rare_words.txt").write_text("leeds\nquirinus\n")
     for stem, text in (("names_dev", "from New York to Leeds"), ("librispeech_test_clean_dev", "ann lee went")):
         pq.write_table(pa.table({"text": [text]}), tmp_path / f"{stem}.parquet")
-    drawn = ("Ann Lee", "Ann Leeds", "R2 D2", "Łódź")
+    drawn = ("Ann Lee", "Ann Leeds", "R2 D2", "Lodz")
     assert background_names.background(tmp_path, drawn) == ["ann leeds", "lodz", "quirinus", "york mills"]
