@@ -164,7 +164,7 @@ def card(options: argparse.Namespace, task: Task) -> str:
         [
             f"# Contextual adapter of `{Path(options.model).name}`", "",
             f"Belongs to one model only, {model_fingerprint(options.model)}; for another, train it again.", "",
-            f"- trained by `rollcall train-adapter`, {task.trainer.step:,} steps",
+            f"- trained by `rollcall train-adapter`, {options.steps:,} steps",
             f"- on {len(task.training):,} utterances of {speakers:,} speakers: {', '.join(options.train)}",
             *([f"- with what retrieval finds there of `{Path(options.rivals).name}`"] if options.rivals else []),
             f"- {adapter_checkpoint.parameters(task.trainer.adapter):,} weights; the model's own are as they were",

@@ -91,6 +91,7 @@ def test_training_leaves_the_base_alone_and_resumes(base: Path, speech: Path, tm
     before = {name: value.clone() for name, value in checkpoint.load(base)[0].state_dict().items()}
     assert main(arguments(base, speech, tmp_path, 4)) == 0
     stored = adapter_checkpoint.load(tmp_path / "adapter")
+    assert "4 steps" in (tmp_path / "adapter" / "MODEL_CARD.md").read_text()
     assert stored.base == model_fingerprint(str(base))
     after = checkpoint.load(base)[0].state_dict()
     assert all(torch.equal(before[name], value) for name, value in after.items())
