@@ -111,9 +111,10 @@ def train(options: argparse.Namespace) -> Result:
         from jobs.run.train_together import train_together  # Ray takes seconds to import
 
         train_together(run, options, entries)
+        task = prepare(options, entries)
     else:
-        run(options, entries)
-    task = prepare(options, entries)
+        task = prepare(options, entries)
+        task.trainer.run(task.training, task.validation)
     task.trainer.use_best()
     adapter_checkpoint.save(options.output, task.trainer.adapter, model_fingerprint(options.model))
     words = sorted({word for one in task.training for word in one.words} - task.trainer.drawer.common)
@@ -176,7 +177,7 @@ def card(options: argparse.Namespace, task: Task) -> str:
 
 
 def run(options: argparse.Namespace, entries: Sequence[Path]) -> None:
-    """Train in this process."""
+    """Train in a process of Ray Train."""
     task = prepare(options, entries)
     task.trainer.run(task.training, task.validation)
 
