@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.decoding_sets import add_arguments, load
+from benchmarks.inputs import digest
 from benchmarks.table import show
 from pipeline.config import override
 from pipeline.entities.lists import EntitySource, UtteranceLists
@@ -50,7 +51,10 @@ from pipeline.tuning.evaluation import LabelledSet
 from pipeline.types.emissions import Whence
 
 BATCHES, SHARE, WHOLE, MISSED, ERROR, SECOND, PROPOSALS, EXPLORE = 3, 0.2, 0.5, 0.05, 0.02, 0.1, 5, 0.1
+ROOT = Path(__file__).resolve().parents[1]
 SETS = {"names_dev": ("names_dev",), "test-clean-dev": ("is21-1000",), "mix": ("names_dev", "is21-1000")}
+_REPLICATES, _TAIL = 4000, 0.025  # of the bootstrap over seeds
+_WAY = ("share of the way", "share from", "share to")
 Utterances = dict[str, list[Unit]]
 """Units of each utterance."""
 
@@ -237,6 +241,8 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
             continue
         for target in ("learnt", "wide open"):
             logs, targets, models, gains = list[Logged](), list[Floats](), list[Floats](), list[Floats]()
+            alone = np.concatenate([one.at_least for one in data.values()])
+            whole = np.array([unit.whole for one in data.values() for unit in one.units], np.bool_)
             for name, one in data.items():
                 levels = _target(target, policy, name, one)
                 groups = groups_of([unit.speaker for unit in one.units])
@@ -253,7 +259,12 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
             found = {name: (one, value) for name, one in estimates(log, wanted, model, 400).items()}
             default = chosen(np.full(len(wanted), DEFAULT), LEVELS + 1)
             gained = value - _true(truth, policy, lambda _, one: np.full(len(one.units), DEFAULT))
-            found["ips, to default"] = paired_difference(log, wanted, default, np.zeros_like(model), 400), gained
+            nothing = np.zeros_like(model)
+            found["ips by draws alone, to default"] = (
+                paired_difference(as_drawn(log, alone, whole), wanted, default, nothing, 400),
+                gained,
+            )
+            found["ips, to default"] = paired_difference(log, wanted, default, nothing, 400), gained
             found["dr, to default"] = (
                 paired_difference(log, wanted, default, model, 400, names=np.concatenate(gains)),
                 gained,
@@ -268,6 +279,19 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
                     "covers": float(said_of_it.low <= is_true <= said_of_it.high),
                 })  # fmt: skip
     return rows
+
+
+def as_drawn(log: Logged, at_least: Floats, whole: npt.NDArray[np.bool_]) -> Logged:
+    """Return a log as it is without anybody who heard an utterance whole: levels as they were drawn, and their chances.
+
+    at_least: [N, L + 1] of the draws; where nobody explored the default level was taken for sure. Of what was heard
+    ``whole`` [N] the log has no draw; one is made anew with the same chances, the same ones every time.
+    """
+    chances = np.where(at_least[:, -1:] >= 1, np.array(SURE), at_least)
+    points = np.random.default_rng(len(chances)).random(len(chances))
+    levels = (points[:, None] < chances).sum(1) - 1
+    drawn = np.where(whole, levels, log.drawn)
+    return dataclasses.replace(log, drawn=drawn, at_least=chances)
 
 
 def _true(
@@ -301,11 +325,49 @@ def summed_up(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[di
     return found
 
 
-def read_units(path: Path) -> list[Unit]:
-    rows = json.loads(path.read_text(encoding="utf-8"))
+def share_of_the_way(rows: Sequence[Mapping[str, Any]], policy: str) -> dict[str, float | None]:
+    """Return how far ``policy`` comes from the best fixed allocation to ``full``: a ratio of means over seeds.
+
+    Its 95% interval is a percentile bootstrap over seeds, of which both are taken. Where the interval of what ``full``
+    is above the best fixed allocation holds 0 or less, there is no way, and nothing is returned.
+    """
+    ours, full = (
+        np.array([row["over fixed"] for row in rows if row["policy"] == name], np.float64) for name in (policy, "full")
+    )
+    draws = np.random.default_rng(0).integers(0, len(full), (_REPLICATES, len(full)))
+    above, reached = full[draws].mean(1), ours[draws].mean(1)
+    if len(full) < 2 or np.quantile(above, _TAIL) <= 0:
+        return dict.fromkeys(_WAY)
+    low, high = np.quantile(reached / above, [_TAIL, 1 - _TAIL])
+    return dict(zip(_WAY, (float(ours.mean() / full.mean()), float(low), float(high)), strict=True))
+
+
+def read_units(path: Path, made_by: str) -> list[Unit] | None:
+    """Return the units of a file; None if there is none, or if other code, models or data made it."""
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or content["made by"] != made_by:
+        return None
     return [Unit(**{**row, "context": Context(tuple(row["context"]["values"]), tuple(row["context"]["background"])),
                     "at_least": KNOWN, "names": tuple(row["names"]), "candidates": tuple(row["candidates"])})
-            for row in rows]  # fmt: skip
+            for row in content["units"]]  # fmt: skip
+
+
+def write_units(path: Path, units: Sequence[Unit], made_by: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"made by": made_by, "units": [dataclasses.asdict(unit) for unit in units]}
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(content), encoding="utf-8")
+    new.replace(path)
+
+
+def made_by(options: argparse.Namespace) -> str:
+    """Return a digest of all that units follow from: code, models, lists, first passes, and how many utterances."""
+    read = [ROOT / path for path in ("pipeline", "models", "benchmarks/decoding_sets.py", "benchmarks/learning.py")]
+    read += [options.data / "is21_deep_bias", options.data / "names_dev.parquet"]
+    read += sorted(options.emissions.glob("*.parquet")) + ([Path(options.config)] if options.config else [])
+    return " ".join([*(digest(path) for path in read), str(options.utterances), str(options.width)])
 
 
 def main() -> None:
@@ -315,20 +377,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--shares", type=float, nargs="+", default=[1.0, 0.4, 0.2], help="of today's candidates")
     parser.add_argument("--units", type=Path, help="what each level finds is kept in this folder, and read from there")
+    parser.add_argument("--rows", choices=("policies", "estimates"), default="policies", help="which rows --json has")
     options = parser.parse_args()
     known: dict[str, list[Unit]] = {}
     for name in dict.fromkeys(part for one in options.sets for part in SETS[one]):
         kept = None if options.units is None else options.units / f"{name}.json"
-        if kept is not None and kept.is_file():
-            known[name] = read_units(kept)
+        bench = load(options, (name,))  # which makes the first pass
+        found_before = None if kept is None else read_units(kept, made_by(options))
+        if found_before is not None:
+            known[name] = found_before
             continue
-        bench = load(options, (name,))
         known[name] = units_of(
             bench.sets[name], name, Recogniser.load(override(bench.config, {"lexical": {}}), encodes=False)
         )
         if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps([dataclasses.asdict(unit) for unit in known[name]]), encoding="utf-8")
+            write_units(kept, known[name], made_by(options))
     policies, estimated = list[dict[str, Any]](), list[dict[str, Any]]()
     for name in options.sets:
         units = [unit for part in SETS[name] for unit in known[part]]
@@ -338,10 +401,14 @@ def main() -> None:
                 ours, theirs = one_seed(units, seed, share)
                 found, said = [*found, *ours], [*said, *theirs]
             where = {"set": name, "share": share}
-            policies += [where | row for row in summed_up(found, ("policy",))]
+            for row in summed_up(found, ("policy",)):
+                learns = row["policy"].startswith("after")
+                policies.append(
+                    where | row | (share_of_the_way(found, row["policy"]) if learns else dict.fromkeys(_WAY))
+                )
             estimated += [where | row for row in summed_up(said, ("answers", "of", "estimator"))]
-    show("estimates, points of recall", estimated)
-    show("policies", policies, options.json)
+    show("estimates, points of recall", estimated, options.json if options.rows == "estimates" else None)
+    show("policies", policies, options.json if options.rows == "policies" else None)
 
 
 if __name__ == "__main__":
