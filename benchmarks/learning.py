@@ -284,14 +284,13 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
 def as_drawn(log: Logged, at_least: Floats, whole: npt.NDArray[np.bool_]) -> Logged:
     """Return a log as it is without anybody who heard an utterance whole: levels as they were drawn, and their chances.
 
-    at_least: [N, L + 1] of the draws; where nobody explored the default level was taken for sure. Of what was heard
-    ``whole`` [N] the log has no draw; one is made anew with the same chances, the same ones every time.
+    at_least: [N, L + 1] of the draws. Of what was heard ``whole`` [N] the log has no draw; one is made anew with the
+    same chances, the same ones every time.
     """
-    chances = np.where(at_least[:, -1:] >= 1, np.array(SURE), at_least)
-    points = np.random.default_rng(len(chances)).random(len(chances))
-    levels = (points[:, None] < chances).sum(1) - 1
+    points = np.random.default_rng(len(at_least)).random(len(at_least))
+    levels = (points[:, None] < at_least).sum(1) - 1
     drawn = np.where(whole, levels, log.drawn)
-    return dataclasses.replace(log, drawn=drawn, at_least=chances)
+    return dataclasses.replace(log, drawn=drawn, at_least=at_least)
 
 
 def _true(

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.learning import as_drawn, made_by, read_units, share_of_the_way, write_units
 from pipeline.learning.estimators import Logged, chosen, paired_difference
-from pipeline.learning.units import KNOWN, SURE, Unit
+from pipeline.learning.units import KNOWN, Unit
 from pipeline.retrieval.context import Context
 from pipeline.retrieval.strategy import DEFAULT, LEVELS
 
@@ -48,9 +48,6 @@ def test_textbook_weights_are_those_of_the_draws_alone() -> None:
     assert set((alone.drawn == LEVELS) * 2.0) == {0.0, 2.0}
     judged = as_drawn(log, at_least, np.zeros(count, np.bool_))
     assert (judged.drawn == LEVELS).all()  # of what was judged the draw is known
-    sure = as_drawn(log, np.ones_like(at_least), np.ones(count, np.bool_))
-    assert (sure.at_least == np.array(SURE)).all()
-    assert (sure.drawn == DEFAULT).all()
 
 
 def test_units_of_other_code_or_data_are_made_anew(tmp_path: Path) -> None:
