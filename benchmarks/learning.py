@@ -44,7 +44,7 @@ from pipeline.learning.fit import Data, by_strategy, expected, fit_policy, level
 from pipeline.learning.units import KNOWN, SURE, Replay, Reviewed, Unit, tells, unheard_of
 from pipeline.recognition.recogniser import Recogniser
 from pipeline.retrieval.context import Context, ContextReader
-from pipeline.retrieval.policy import Policy, chances
+from pipeline.retrieval.policy import Policy, chances, drawn_level
 from pipeline.retrieval.strategy import DEFAULT, LEVELS
 from pipeline.training.guard_fit import entities_in
 from pipeline.tuning.evaluation import LabelledSet
@@ -136,8 +136,7 @@ class Reviewers:
         features = policy.features(unit.strategy, unit.context, unit.tenant, unit.session)
         worth, greedy = policy.values(unit.strategy, features), policy.greedy(unit.strategy, features)
         at_least = chances(worth, greedy, EXPLORE, policy.temperature)
-        point = self.draw.random()
-        return max(level for level in range(LEVELS + 1) if point < at_least[level]), at_least
+        return drawn_level(at_least, self.draw.random()), at_least
 
 
 def learnt(answers: Sequence[Answer], candidates: float, everything: Mapping[str, Data]) -> Policy | None:
@@ -239,10 +238,10 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
         data = by_strategy(units)
         if not data or any(len(one.units) < 20 for one in data.values()):
             continue
+        drawn = np.concatenate([one.at_least for one in data.values()])
+        whole = np.array([unit.whole for one in data.values() for unit in one.units], np.bool_)
         for target in ("learnt", "wide open"):
             logs, targets, models, gains = list[Logged](), list[Floats](), list[Floats](), list[Floats]()
-            alone = np.concatenate([one.at_least for one in data.values()])
-            whole = np.array([unit.whole for one in data.values() for unit in one.units], np.bool_)
             for name, one in data.items():
                 levels = _target(target, policy, name, one)
                 groups = groups_of([unit.speaker for unit in one.units])
@@ -261,7 +260,7 @@ def judged(answers: Sequence[Answer], policy: Policy, truth: Mapping[str, Data])
             gained = value - _true(truth, policy, lambda _, one: np.full(len(one.units), DEFAULT))
             nothing = np.zeros_like(model)
             found["ips by draws alone, to default"] = (
-                paired_difference(as_drawn(log, alone, whole), wanted, default, nothing, 400),
+                paired_difference(as_drawn(log, drawn, whole), wanted, default, nothing, 400),
                 gained,
             )
             found["ips, to default"] = paired_difference(log, wanted, default, nothing, 400), gained
@@ -288,7 +287,7 @@ def as_drawn(log: Logged, at_least: Floats, whole: npt.NDArray[np.bool_]) -> Log
     same chances, the same ones every time.
     """
     points = np.random.default_rng(len(at_least)).random(len(at_least))
-    levels = (points[:, None] < at_least).sum(1) - 1
+    levels = np.array([drawn_level(one, point) for one, point in zip(at_least.tolist(), points, strict=True)])
     drawn = np.where(whole, levels, log.drawn)
     return dataclasses.replace(log, drawn=drawn, at_least=at_least)
 
@@ -378,19 +377,18 @@ def main() -> None:
     parser.add_argument("--units", type=Path, help="what each level finds is kept in this folder, and read from there")
     parser.add_argument("--rows", choices=("policies", "estimates"), default="policies", help="which rows --json has")
     options = parser.parse_args()
-    known: dict[str, list[Unit]] = {}
-    for name in dict.fromkeys(part for one in options.sets for part in SETS[one]):
+    names = tuple(dict.fromkeys(part for one in options.sets for part in SETS[one]))
+    bench = load(options, names)  # which makes the first passes
+    code, known = made_by(options), dict[str, list[Unit]]()
+    for name in names:
         kept = None if options.units is None else options.units / f"{name}.json"
-        bench = load(options, (name,))  # which makes the first pass
-        found_before = None if kept is None else read_units(kept, made_by(options))
-        if found_before is not None:
-            known[name] = found_before
-            continue
-        known[name] = units_of(
-            bench.sets[name], name, Recogniser.load(override(bench.config, {"lexical": {}}), encodes=False)
-        )
-        if kept is not None:
-            write_units(kept, known[name], made_by(options))
+        units = None if kept is None else read_units(kept, code)
+        if units is None:
+            recogniser = Recogniser.load(override(bench.config, {"lexical": {}}), encodes=False)
+            units = units_of(bench.sets[name], name, recogniser)
+            if kept is not None:
+                write_units(kept, units, code)
+        known[name] = units
     policies, estimated = list[dict[str, Any]](), list[dict[str, Any]]()
     for name in options.sets:
         units = [unit for part in SETS[name] for unit in known[part]]

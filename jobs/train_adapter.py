@@ -30,7 +30,7 @@ from pipeline.acoustic.companion_files import settled
 from pipeline.acoustic.interface import CtcModel
 from pipeline.acoustic.letter_units import letter_pronouncer
 from pipeline.acoustic.loading import load_model
-from pipeline.config import LETTERS, AcousticConfig, joint, override
+from pipeline.config import LETTERS, AcousticConfig, RunConfig, joint, override
 from pipeline.config.fingerprint import model_fingerprint
 from pipeline.entities.lists import load_entities
 from pipeline.errors import ConfigError, InputError
@@ -42,6 +42,7 @@ from pipeline.training.adapter_data import ListConfig, Utterance, label
 from pipeline.training.adapter_lists import list_drawer
 from pipeline.training.adapter_loop import AdapterTrainer, AdapterTraining
 from pipeline.training.rivals import FROM, with_rivals
+from pipeline.types.entity import EntityList
 from pipeline.types.tokens import WORD_START, Tokens
 
 CARD = "MODEL_CARD.md"
@@ -77,7 +78,8 @@ def prepare(options: argparse.Namespace, entries: Sequence[Path]) -> Task:
     utterances = [
         one for entry in entries for one in label(adapter_states.read(entry), model.tokens, model.output_layer())
     ]
-    utterances = rivalled(options, utterances, model)
+    if options.rivals:
+        utterances = rivalled(options, utterances, model)
     training, held_out = keep_out(options, utterances, lambda one: one.row.speaker)
     training.sort(key=lambda one: one.frames)
     heard = settled(AcousticConfig(model=options.model, language=options.language)).phones
@@ -106,10 +108,13 @@ def train(options: argparse.Namespace) -> Result:
         if options.model == AcousticConfig().model:
             raise ConfigError("--output is needed: beside the shipped model there is its own adapter already.")
     acoustic = AcousticConfig(model=options.model, language=options.language, device=options.device)
-    entries = cache_states(options, load_model(acoustic))
+    model = load_model(acoustic)
+    entries = cache_states(options, model)
     if options.workers > 1:
         from jobs.run.train_together import train_together  # Ray takes seconds to import
 
+        if options.rivals:
+            rival_names(options, model)  # built once, and found by all processes
         train_together(run, options, entries)
         task = prepare(options, entries)
     else:
@@ -124,12 +129,20 @@ def train(options: argparse.Namespace) -> Result:
 
 
 def rivalled(options: argparse.Namespace, utterances: list[Utterance], model: CtcModel) -> list[Utterance]:
-    """Return the utterances with rivals from ``--rivals``; as they are without it.
+    """Return the utterances with their rivals among the names of ``--rivals``; raises as rival_names."""
+    entities, config = rival_names(options, model)
+    ranked = Ranked.build(config, Pronouncer(), model.tokens)
+    found = with_rivals(utterances, entities, ranked, model.output_layer(), config.acoustic.top_k)
+    counts = [len(one.rivals) for one in found]
+    print(f"rivals: {sum(counts) / len(counts):.1f} an utterance, at most {max(counts)}", flush=True)
+    return found
+
+
+def rival_names(options: argparse.Namespace, model: CtcModel) -> tuple[EntityList, RunConfig]:
+    """Return the names of ``--rivals`` as a catalog, built where it is not there, and how they are retrieved.
 
     Raises InputError if the base hears no phones, by which retrieval finds them, or if the list is too small for it.
     """
-    if options.rivals is None:
-        return utterances
     if model.phones is None:
         raise InputError(f"--rivals: {options.model} has no phone head, and rivals are found by phones; leave it out.")
     config = override(joint(), {"acoustic": {"model": options.model}, "cut": {"bound": FROM}})
@@ -141,12 +154,7 @@ def rivalled(options: argparse.Namespace, utterances: list[Utterance], model: Ct
             "as of smaller lists nothing is retrieved. For these, sound-alikes of a dictionary are drawn without it."
         )
     below = open_filesystem(str(options.cache or options.output / "training" / "states"))
-    entities = catalogued(source, below, config).corpus
-    ranked = Ranked.build(config, Pronouncer(), model.tokens)
-    found = with_rivals(utterances, entities, ranked, model.output_layer(), config.acoustic.top_k)
-    counts = [len(one.rivals) for one in found]
-    print(f"rivals: {sum(counts) / len(counts):.1f} an utterance, at most {max(counts)}", flush=True)
-    return found
+    return catalogued(source, below, config).corpus, config
 
 
 def lists_of(options: argparse.Namespace, tokens: Tokens) -> ListConfig:

@@ -39,7 +39,7 @@ from pipeline.schemas import AUDIO
 from pipeline.storage import matching
 from pipeline.training import cut_fit
 from pipeline.training.adapter_states import Hardening
-from pipeline.training.heard_names import Heard, count_confusions, heard_as
+from pipeline.training.heard_names import Heard, count_confusions, heard_as, phrases
 from pipeline.training.kept_out import KEPT_OUT
 from pipeline.training.tree_fit import fit_tree, instances_of, joined, misheard
 from pipeline.tuning.evaluation import Labelled, load_labelled_set
@@ -53,7 +53,6 @@ _MEANS = [3.0, 10.0, 30.0, 100.0]  # candidates an utterance for which recall is
 _COPIES = 3  # of each background name, the first as it is said
 _MOST_PHONES = 40  # of a pronunciation that is learned from
 _SAYINGS = 2  # pronunciations of a name
-_WORDS = 5  # of the longest name that is looked for in what is said
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -170,7 +169,7 @@ def _cut(
     ranked = next(one for one in shortlister.strategies if isinstance(one, Ranked))
     known, parts, said = set(texts), [], []
     for number, one in enumerate(speech):
-        standing = _phrases(one.reference.text.split()) & known
+        standing = phrases(one.reference.text.split()) & known
         named = standing - common
         parts.append(cut_fit.rows_of(ranked, one.heard, catalog, named, number, standing - named))
         said.append(len(named))
@@ -181,12 +180,6 @@ def _cut(
     (options.output / "cut.json").write_text(json.dumps(content, indent=1))
     print(f"recall of {sum(said):,} names among {len(catalog):,} at {_MEANS} candidates an utterance: {figures}")
     return figures
-
-
-def _phrases(words: Sequence[str]) -> set[str]:
-    """Return everything of up to _WORDS words that stands in a text: names may have several."""
-    spans = ((at, end) for at in range(len(words)) for end in range(at + 1, min(len(words), at + _WORDS) + 1))
-    return {" ".join(words[at:end]) for at, end in spans}
 
 
 def _judged(

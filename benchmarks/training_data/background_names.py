@@ -4,8 +4,8 @@
 
 Rivals of the contextual adapter (`rollcall train-adapter --rivals`) and the list that the cut is fitted on
 (`rollcall train-retrieval --names`) are taken from it. It has the places of names_dev_directory.txt, the rare words of
-IS21, and the people, places and medicines of entities.py, without everything of up to five words that stands in a
-transcript of a development set.
+IS21, and the people, places and medicines of entities.py, without every name that stands in a transcript of a
+development set.
 """
 
 from __future__ import annotations
@@ -16,17 +16,11 @@ from collections.abc import Iterable
 
 import pyarrow.parquet
 from entities import read_cities, read_medicines, read_people, usable
+from twin import sayer
 
 DEVELOPMENT = ("librispeech_test_clean_dev", "names_dev")
 SEED = 31  # other people than those of speak_names.py with its default
 PEOPLE = 12_000
-_WORDS = 5  # of the longest name
-
-
-def phrases(text: str) -> set[str]:
-    """Return everything of up to five words that stands in a text."""
-    words = text.lower().split()
-    return {" ".join(words[at : at + size]) for at in range(len(words)) for size in range(1, _WORDS + 1)}
 
 
 def background(data: pathlib.Path, drawn: Iterable[str]) -> list[str]:
@@ -34,10 +28,9 @@ def background(data: pathlib.Path, drawn: Iterable[str]) -> list[str]:
     lists = (data / "names_dev_directory.txt", data / "is21_deep_bias" / "all_rare_words.txt")
     names = {line.strip().lower() for path in lists for line in path.read_text(encoding="utf-8").splitlines()}
     names |= {name.lower() for name in drawn if usable(name)}
-    for stem in DEVELOPMENT:
-        for text in pyarrow.parquet.read_table(data / f"{stem}.parquet", columns=["text"])["text"].to_pylist():
-            names -= phrases(text)
-    return sorted(names - {""})
+    tables = (pyarrow.parquet.read_table(data / f"{stem}.parquet", columns=["text"]) for stem in DEVELOPMENT)
+    said = sayer([text.lower() for table in tables for text in table["text"].to_pylist()])
+    return sorted(name for name in names if name and not said(name))
 
 
 def main() -> None:

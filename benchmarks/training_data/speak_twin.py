@@ -8,7 +8,8 @@ names_dev.parquet. Texts follow from the seed; the noise in the voices does not.
 
 No name is in names_dev_catalog.json, not even as the surname of a person there. None is said in names_dev, in
 test-clean-dev or in training speech (that of the data and of ``--said``), neither a whole name nor a surname; of first
-names only those of names_dev are left out. None is a common word. twin.py says what is alike.
+names only those of names_dev are left out. Words are what stands between spaces, so a name before a comma, as LJSpeech
+has them, is not seen. None is a common word. twin.py says what is alike.
 """
 
 from __future__ import annotations

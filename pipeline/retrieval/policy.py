@@ -153,8 +153,12 @@ class Policy:
         worth = self.values(strategy, features)
         at_least = chances(worth, greedy, explore, self.temperature)
         point = draw(self.version, whence.audio_sha256, whence.model_id, strategy)
-        level = max(level for level in range(LEVELS + 1) if point < at_least[level])
-        return Decision(strategy, self.version, features, greedy, level, at_least)
+        return Decision(strategy, self.version, features, greedy, drawn_level(at_least, point), at_least)
+
+
+def drawn_level(at_least: Sequence[float], point: float) -> int:
+    """Return the level that is drawn at a ``point`` of [0, 1): the widest that is more probable than it."""
+    return max(level for level in range(LEVELS + 1) if point < at_least[level])
 
 
 def chances(worth: Sequence[float], greedy: int, explore: float, temperature: float) -> Vector:

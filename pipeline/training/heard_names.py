@@ -17,7 +17,14 @@ from pipeline.types.tokens import Tokens
 
 Heard = tuple[str, tuple[int, ...], str]
 """A word of the reference, the phones that were heard of it as indices into PHONES, and what was written."""
+_WORDS = 5  # of the longest name that is looked for in what is said
 _LEAST = 1.0  # times that anything is counted as heard for anything, so that no chance is 0
+
+
+def phrases(words: Sequence[str]) -> set[str]:
+    """Return everything of up to _WORDS words that stands in a text: names may have several."""
+    spans = ((at, end) for at in range(len(words)) for end in range(at + 1, min(len(words), at + _WORDS) + 1))
+    return {" ".join(words[at:end]) for at, end in spans}
 
 
 def heard_as(heard: Emissions, text: str, tokens: Tokens) -> Iterator[Heard]:

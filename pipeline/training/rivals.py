@@ -12,16 +12,17 @@ import numpy as np
 import torch
 
 from pipeline.acoustic.adapter import OutputLayer
+from pipeline.acoustic.batching import rank
 from pipeline.retrieval.ranked import Ranked
 from pipeline.training.adapter_data import Utterance
 from pipeline.training.adapter_states import StateRow
+from pipeline.training.heard_names import phrases
 from pipeline.types.emissions import Emissions, SparseLogProbs
 from pipeline.types.entity import EntityList
 
 FROM = -5.0
 """Log odds of a rival in a list of 2^18: a nat below what a run asks for, as its list may be longer in speech that is
 heard less clearly."""
-_WORDS = 5  # of the longest name that is looked for in what is said
 
 
 def with_rivals(
@@ -38,7 +39,7 @@ def _rivals(one: Utterance, entities: EntityList, ranked: Ranked, output: Output
     found = ranked.select(first_pass(one.row, output, top_k), entities)
     if found is None:
         return
-    said = {" ".join(one.words[at : at + size]) for at in range(len(one.words)) for size in range(1, _WORDS + 1)}
+    said = phrases(one.words)
     for entity in entities.at(found.tolist()):
         if said.isdisjoint((entity.text, *entity.aliases)):
             yield entity.text
@@ -48,6 +49,5 @@ def first_pass(row: StateRow, output: OutputLayer, top_k: int) -> Emissions:
     """Return what the base made of an utterance by itself, from its cached states."""
     with torch.inference_mode():
         log_probs = output(torch.from_numpy(row.states[-1].astype(np.float32)))
-        best = log_probs.topk(min(top_k, log_probs.shape[1]), dim=1)
-    ids, values = best.indices.numpy().astype(np.int16), best.values.numpy().astype(np.float16)
-    return Emissions(SparseLogProbs(ids, values), row.phones)
+        ids, values = rank(log_probs, top_k)
+    return Emissions(SparseLogProbs(ids.numpy(), values.numpy()), row.phones)

@@ -1,11 +1,14 @@
 """Small real audio files for tests, encoded by libsndfile and FFmpeg."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
 
 SUBTYPES = {"wav": "PCM_16", "flac": "PCM_16", "mp3": "MPEG_LAYER_III", "ogg": "VORBIS", "opus": "OPUS"}
@@ -15,6 +18,19 @@ def noise(seconds: float, rate: int = 16_000, level: float = 0.1, seed: int = 0)
     """White noise, [N]."""
     generator = np.random.default_rng(seed)
     return (level * generator.standard_normal(round(seconds * rate))).astype(np.float32)
+
+
+def labelled_noise(path: Path, texts: Sequence[str], speakers: int) -> Path:
+    """Write AUDIO of noise with ``texts``, which so many speakers say in turn."""
+    rows = [
+        {
+            "utterance_id": f"u{n}", "speaker": f"s{n % speakers}", "text": text,
+            "audio": {"bytes": encoded(noise(1.5, seed=n)), "path": None},
+        }
+        for n, text in enumerate(texts)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
 
 
 def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0) -> npt.NDArray[np.float32]:

@@ -5,8 +5,6 @@ import signal
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -23,7 +21,7 @@ from pipeline.training.adapter_alignment import SILENT, align_tokens
 from pipeline.training.adapter_data import NO_BIAS, UNKNOWN, Utterance, attention_targets, label
 from pipeline.training.adapter_loop import thin
 from pipeline.training.adapter_states import Hardening, StateRow
-from tests.support.audio_files import encoded, noise
+from tests.support.audio_files import labelled_noise, noise
 from tests.support.checkpoints import save_wav2vec
 from tests.support.tiny_model import tiny_model
 from tests.support.workers import RAY
@@ -68,15 +66,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noise with texts: enough to run the recipe, nothing to learn from."""
     path = tmp_path_factory.mktemp("speech") / "speech.parquet"
     texts = ["zebedee jumps", "dizzy fox", "seventy boxes", "lazy quirinus", "over the dog", "liquor jugs"]
-    rows = [
-        {
-            "utterance_id": f"u{n}", "speaker": f"s{n % 3}", "text": text,
-            "audio": {"bytes": encoded(noise(1.5, seed=n)), "path": None},
-        }
-        for n, text in enumerate(texts)
-    ]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    return path
+    return labelled_noise(path, texts, speakers=3)
 
 
 def arguments(base: Path, speech: Path, folder: Path, steps: int, *more: str) -> list[str]:

@@ -4,8 +4,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -18,7 +16,7 @@ from pipeline.retrieval.ranked import Ranked
 from pipeline.training.adapter_data import ListConfig, ListDrawer, Utterance
 from pipeline.training.adapter_states import StateRow
 from pipeline.training.rivals import first_pass, with_rivals
-from tests.support.audio_files import encoded, noise
+from tests.support.audio_files import labelled_noise
 from tests.support.large_lists import OTHERS, SMALL, TOKENS, frames, heard, listed
 from tests.support.tiny_model import tiny_model
 
@@ -70,16 +68,9 @@ def test_lists_have_rivals_beside_what_is_said() -> None:
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("recipe")
     texts = ("zebedee jumps", "dizzy fox", "seventy boxes", "lazy quirinus")
-    rows = [
-        {
-            "utterance_id": f"u{n}", "speaker": f"s{n % 2}", "text": text,
-            "audio": {"bytes": encoded(noise(1.5, seed=n)), "path": None},
-        }
-        for n, text in enumerate(texts)
-    ]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), folder / "speech.parquet")
+    speech = labelled_noise(folder / "speech.parquet", texts, speakers=2)
     return [
-        "--model", str(tiny_model(folder / "model")), "--train", str(folder / "speech.parquet"),
+        "--model", str(tiny_model(folder / "model")), "--train", str(speech),
         "--validation-speakers", "s1", "--steps", "2", "--batch-frames", "200", "--cell-budget", "20000",
         "--cache", str(folder / "cache"), "--output", str(folder / "adapter"),
     ]  # fmt: skip
